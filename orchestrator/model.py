@@ -1,0 +1,188 @@
+"""The words of the program as plain data: what a target, a request, a ruling and an outcome are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Secret:
+    """A value that must never be printed; anything but `reveal()` shows its short fingerprint instead."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the value itself; call it only where the bytes of a request or a secret file are made."""
+        return self._value
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the first 12 hex digits of the value's SHA-256, enough to tell two secrets apart."""
+        return "sha256:" + hashlib.sha256(self._value.encode()).hexdigest()[:12]
+
+    def __str__(self) -> str:
+        return self.fingerprint
+
+    def __repr__(self) -> str:
+        return f"Secret({self.fingerprint})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+FieldValue = str | int | bool | Secret
+
+
+class Verdict(StrEnum):
+    """What one response means for what happens next. It never reaches a report."""
+
+    ENDED = "ended"
+    ACCEPTED = "accepted"
+    ABSENT = "absent"
+    DENIED = "denied"
+    ISSUED = "issued"
+    ACTIVE = "active"
+    RETRY = "retry"
+    THROTTLE = "throttle"
+    REAUTH = "reauth"
+    SPLIT = "split"
+    FAIL = "fail"
+    HALT = "halt"
+
+
+class Outcome(StrEnum):
+    """The final word on one target; exactly one per target and run."""
+
+    ENDED = "ended"
+    ALREADY_ENDED = "already_ended"
+    ACCEPTED = "accepted"
+    DENIED = "denied"
+    ISSUED = "issued"
+    STILL_ACTIVE = "still_active"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    NOT_ATTEMPTED = "not_attempted"
+
+
+class Verification(StrEnum):
+    """What the read-back after the call said, if there was one."""
+
+    CONFIRMED = "confirmed"
+    CONTRADICTED = "contradicted"
+    UNAVAILABLE = "unavailable"
+    NOT_REQUESTED = "not_requested"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One thing whose outcome is reported: a desktop, a Web CLI session, a CAS ticket.
+
+    `id` is its identity within (service, connection): its key fields joined by `/`, a secret one as its
+    fingerprint.
+    """
+
+    service: str
+    connection: str
+    id: str
+    fields: Mapping[str, FieldValue]
+    stage: str = ""
+    expect: str = ""
+
+
+@dataclass(slots=True)
+class Batch:
+    """The targets of one call; `number` is unique in the run and names the call in the report."""
+
+    targets: Sequence[Target]
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, finished but for authentication.
+
+    `path` is percent-encoded, `query` is already in the canonical order and encoding that is signed and sent.
+    """
+
+    method: str
+    base_url: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def url(self) -> str:
+        """Return the URL exactly as it goes on the wire."""
+        return f"{self.base_url}{self.path}?{self.query}" if self.query else f"{self.base_url}{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What the service answered: `headers` has lower-case names, `cookies` the raw Set-Cookie lines.
+
+    `body` is cut at the caller's bound; `truncated` says that there was more.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+    cookies: Sequence[str] = ()
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """There is no answer: `sent` says whether the service may have seen the request all the same."""
+
+    reason: str
+    sent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What one answer means, and the facts that the report quotes.
+
+    `wait` is the pause in seconds that the service asked for, if it did; `pace` the calls per second that it
+    announced; `lost` says that there was no answer although the request may have arrived.
+    """
+
+    verdict: Verdict
+    reason: str = ""
+    status: int | None = None
+    code: str | None = None
+    message: str | None = None
+    request_id: str | None = None
+    wait: float | None = None
+    pace: float | None = None
+    lost: bool = False
+    handover: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """One target's line in the report: its outcome, and what is known about how it came to it.
+
+    Times are seconds since the epoch; `first_sent` is None for a target that was never sent.
+    """
+
+    target: Target
+    outcome: Outcome
+    reason: str = ""
+    http_status: int | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    request_id: str | None = None
+    attempts: int = 0
+    batch: int | None = None
+    first_sent: float | None = None
+    settled: float = 0.0
+    verification: Verification = Verification.NOT_REQUESTED
