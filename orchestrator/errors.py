@@ -31,6 +31,10 @@ class Fault:
     line: int | None = None
     path: str = ""
 
+    def order(self) -> tuple[str, int, str]:
+        """Return what faults are sorted by: the file, then the line, then the path."""
+        return self.source, self.line or 0, self.path
+
     def __str__(self) -> str:
         place = self.source if self.line is None else f"{self.source}:{self.line}"
         return f"{place}: {self.path}: {self.message}" if self.path else f"{place}: {self.message}"

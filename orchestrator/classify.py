@@ -1,0 +1,256 @@
+"""What one answer means. Rules are compiled at load; the first whose conditions all hold decides.
+
+Order: the description's rules, its `success`, the usual meaning of the status, else the answer is a failure: what is
+not in the description is never taken as good news.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+
+import orjson
+
+from orchestrator.backoff import announced, http_date
+from orchestrator.model import Lost, Response, Ruling, Secret, Verdict
+from orchestrator.service import Check, Condition, Reading, Rule, Success
+
+MAX_TEXT = 512
+LONGEST_WAIT = 3600.0
+USUAL = {
+    401: Verdict.REAUTH,
+    408: Verdict.RETRY,
+    413: Verdict.SPLIT,
+    425: Verdict.RETRY,
+    429: Verdict.THROTTLE,
+    500: Verdict.RETRY,
+    502: Verdict.RETRY,
+    503: Verdict.RETRY,
+    504: Verdict.RETRY,
+}
+_CODES = ("error_code", "errorCodeStr", "errorCode", "code")
+_MESSAGES = ("error_msg", "error_description", "errorMsg", "description", "message")
+_WAITING = frozenset({Verdict.RETRY, Verdict.THROTTLE})
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A response, read: `value` is its JSON (None when it is not JSON), `batch` the number of targets in the call."""
+
+    response: Response
+    shape: str
+    value: Any
+    code: str | None
+    message: str | None
+    batch: int = 1
+
+    @property
+    def request_id(self) -> str | None:
+        """Return the id under which the service knows the call, for its support."""
+        headers = self.response.headers
+        found = headers.get("x-request-id") or headers.get("x-iam-trace-id")
+        if not found and isinstance(self.value, dict):
+            found = self.value.get("request_id")
+        return str(found)[:128] if found else None
+
+
+Holds = Callable[[Facts], bool]
+Classify = Callable[[Response, int, float], Ruling]
+
+
+def compile_reading(reading: Reading, rules: Iterable[Rule], name: str) -> Classify:
+    """Return classify(response, targets in the call, seconds since the epoch) -> Ruling for one description.
+
+    `rules` are the reading's rules with what they include put in place; `name` is quoted when nothing matches.
+    """
+    compiled = [(_conditions(rule), rule.batch, rule) for rule in rules]
+    success = reading.success
+    succeeds = _conditions(success) if success else []
+
+    def classify(response: Response, batch: int, now: float) -> Ruling:
+        facts = read_facts(response, batch)
+        for conditions, batched, rule in compiled:
+            if (batched is None or batched == (batch > 1)) and all(holds(facts) for holds in conditions):
+                return _ruling(facts, rule.then, rule.note, now)
+        if success and all(holds(facts) for holds in succeeds):
+            return _ruling(facts, success.then, "", now, _handover(success, facts))
+        usual = USUAL.get(response.status, Verdict.FAIL)
+        return _ruling(facts, usual, "" if response.status in USUAL else _unmatched(facts, name), now)
+
+    return classify
+
+
+def lost_ruling(lost: Lost) -> Ruling:
+    """Return what it means that there was no answer: try again, if the call may be repeated."""
+    return Ruling(Verdict.RETRY, lost.reason, lost=lost.sent)
+
+
+def read_facts(response: Response, batch: int = 1) -> Facts:
+    """Read a body of unknown quality: lenient about its form, bounded in what is kept."""
+    shape, value = _decode(response.body)
+    code, message = find_error(value)
+    if shape == "other" and response.status >= 300:
+        message = _excerpt(response.body)
+    return Facts(response, shape, value, code, message, batch)
+
+
+def find_error(value: Any) -> tuple[str | None, str | None]:
+    """Return (error code, message) of any of the body shapes that the services use, looking one level down too."""
+    if not isinstance(value, dict):
+        return None, None
+    code, message = _first(value, _CODES), _first(value, _MESSAGES)
+    if code is None and message is None:
+        inner = (item for item in value.values() if isinstance(item, dict))
+        return next(
+            (found for item in inner if any(found := (_first(item, _CODES), _first(item, _MESSAGES)))), (None,) * 2
+        )
+    return code, message
+
+
+def _first(value: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    for name in names:
+        found = value.get(name)
+        if found is not None and found != "" and not isinstance(found, dict | list):
+            return str(found)[:MAX_TEXT]
+    return None
+
+
+def _decode(body: bytes) -> tuple[str, Any]:
+    if not body.strip():
+        return "empty", None
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return "other", None
+    return _shape(value), value
+
+
+def _shape(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, dict):
+        return "object"
+    if isinstance(value, list):
+        return "list"
+    return "text" if value != "" else "blank"
+
+
+def _excerpt(body: bytes) -> str:
+    text = body[: 4 * MAX_TEXT].decode("utf-8", "replace")
+    return " ".join(text.split())[:MAX_TEXT]
+
+
+def _conditions(condition: Condition) -> list[Holds]:
+    """Compile the conditions of a rule, the cheapest first."""
+    found: list[Holds] = []
+    if condition.status:
+        found.append(_status(condition.status))
+    if condition.shape:
+        shapes = frozenset(condition.shape)
+        found.append(lambda facts: facts.shape in shapes)
+    if condition.code is not None:
+        code = re.compile(condition.code)
+        found.append(lambda facts: facts.code is not None and code.fullmatch(facts.code) is not None)
+    if condition.message is not None:
+        message = re.compile(condition.message, re.IGNORECASE)
+        found.append(lambda facts: facts.message is not None and message.search(facts.message) is not None)
+    found += [_checked(check, _body_value(path)) for path, check in condition.body.items()]
+    found += [_checked(check, _header_value(name.lower())) for name, check in condition.header.items()]
+    if condition.cookie_cleared:
+        found.append(_cleared(condition.cookie_cleared))
+    return found
+
+
+def _status(wanted: Sequence[str]) -> Holds:
+    statuses = frozenset(
+        status
+        for text in wanted
+        for status in (range(int(text[0]) * 100, int(text[0]) * 100 + 100) if text.endswith("xx") else [int(text)])
+    )
+    return lambda facts: facts.response.status in statuses
+
+
+def _body_value(path: str) -> Callable[[Facts], Any]:
+    names = path.split(".")
+
+    def value(facts: Facts) -> Any:
+        node = facts.value
+        for name in names:
+            node = node.get(name) if isinstance(node, dict) else None
+        return node
+
+    return value
+
+
+def _header_value(name: str) -> Callable[[Facts], Any]:
+    return lambda facts: facts.response.headers.get(name)
+
+
+def _checked(check: Check, value: Callable[[Facts], Any]) -> Holds:
+    if check.absent is not None:
+        absent = check.absent
+        return lambda facts: (value(facts) in (None, "")) is absent
+    if check.matches is not None:
+        pattern = re.compile(check.matches)
+        return lambda facts: isinstance(found := value(facts), str) and pattern.search(found) is not None
+    wanted = check.equals
+    return lambda facts: type(found := value(facts)) is type(wanted) and found == wanted
+
+
+def _cleared(name: str) -> Holds:
+    """Hold when a Set-Cookie takes the cookie back: an empty life, a past date, or an empty value (RFC 6265, 5.3)."""
+
+    def holds(facts: Facts) -> bool:
+        morsels = [jar[name] for line in facts.response.cookies if name in (jar := _cookie(line))]
+        return bool(morsels) and _is_cleared(morsels[-1].value, morsels[-1]["max-age"], morsels[-1]["expires"])
+
+    return holds
+
+
+def _cookie(line: str) -> SimpleCookie:
+    try:
+        return SimpleCookie(line)
+    except CookieError:
+        return SimpleCookie()
+
+
+def _is_cleared(value: str, max_age: str, expires: str) -> bool:
+    if max_age:
+        return re.fullmatch(r"-\d+|0+", max_age.strip()) is not None
+    moment = http_date(expires) if expires else None
+    return value == "" or (moment is not None and moment <= 86400.0)
+
+
+def _handover(success: Success, facts: Facts) -> Secret | None:
+    if success.handover is None:
+        return None
+    value = _body_value(success.handover)(facts)
+    return Secret(value) if isinstance(value, str) and value else None
+
+
+def _unmatched(facts: Facts, name: str) -> str:
+    form = "" if facts.shape in ("object", "empty") else f" with a body of the form {facts.shape!r}"
+    return f"HTTP {facts.response.status}{form} is not in the description of {name}"
+
+
+def _ruling(facts: Facts, verdict: Verdict, note: str, now: float, handover: Secret | None = None) -> Ruling:
+    wait = pace = None
+    if verdict in _WAITING:
+        said = announced(facts.response.headers, facts.message, now)
+        wait, pace = said.wait, said.pace
+        if wait is not None and wait > LONGEST_WAIT:
+            verdict, note = Verdict.HALT, f"the service asks to wait {wait:.0f} s, which is too long to wait for"
+    return Ruling(
+        verdict,
+        note,
+        facts.response.status,
+        facts.code,
+        facts.message,
+        facts.request_id,
+        wait,
+        pace,
+        handover=handover,
+    )

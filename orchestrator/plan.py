@@ -1,0 +1,193 @@
+"""The plan: what to end, in which order, under which guards. It has no secrets and no endpoints."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from orchestrator import validation, yamltext
+from orchestrator.errors import Fault, InvalidInput
+from orchestrator.units import Duration, Quantity
+from orchestrator.validation import Place, Strict
+
+_VARIABLE = re.compile(r"\$(\$|\{([^{}]*)\})")
+_VARIABLE_NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
+
+Requirement = Literal["accepted", "ended", "verified"]
+
+
+class Group(Strict):
+    """Targets of one service on one connection, from one source."""
+
+    service: str
+    connection: str
+    common: dict[str, Any] = Field({}, alias="with", description="fields that every target of the group has")
+    expect: str | None = None
+    items: tuple[dict[str, Any], ...] | None = None
+    source: str | None = Field(None, alias="from", description="a CSV, NDJSON or text file, or - for standard input")
+    discover: dict[str, Any] | None = None
+    where: dict[str, Any] | None = None
+    older_than: Duration | None = None
+    partial: bool = False
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Group:
+        given = [name for name, value in self._sources().items() if value is not None]
+        if len(given) != 1:
+            said = f"has {' and '.join(given)}" if given else "has none"
+            raise ValueError(f"needs exactly one of items, from and discover; it {said}")
+        return self
+
+    def _sources(self) -> dict[str, Any]:
+        return {"items": self.items, "from": self.source, "discover": self.discover}
+
+
+class Stage(Strict):
+    """Groups that may run side by side; the next stage starts when all of them are done."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", max_length=64)
+    targets: tuple[Group, ...] = Field(min_length=1)
+    needs: tuple[str, ...] | None = None
+    continue_on: Literal["ended", "accepted", "any"] | None = None
+
+
+class Guard(Strict):
+    """What must hold before, and while, anything is sent."""
+
+    max_targets: Quantity | None = None
+    stop_when_failed: Quantity | None = None
+    protect: tuple[str, ...] | None = None
+    own: Literal["refuse", "last"] | None = None
+    min_interval: Duration | None = None
+    ramp: tuple[Quantity, ...] | None = None
+
+
+class Plan(Strict):
+    """One cleanup."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)
+    description: str = ""
+    require: Requirement = "accepted"
+    deadline: Duration | None = None
+    allow_empty: bool = False
+    guard: Guard | None = None
+    vars: dict[str, str] = {}
+    stages: tuple[Stage, ...] | None = Field(None, min_length=1)
+    targets: tuple[Group, ...] | None = Field(None, min_length=1, description="for a plan with one stage")
+    subject: str | None = None
+    older_than: Duration | None = None
+    reattempt: int | None = Field(None, ge=0, le=10)
+    resume_within: Duration | None = None
+    second_pass: Duration | None = None
+
+    @field_validator("vars")
+    @classmethod
+    def _names(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if not re.fullmatch(_VARIABLE_NAME, name):
+                raise ValueError(f"{name!r} is not a name for a variable")
+        return value
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> Plan:
+        if (self.stages is None) == (self.targets is None):
+            said = "has neither" if self.stages is None else "has both"
+            raise ValueError(f"needs `targets:` (one stage) or `stages:`; it {said}")
+        names = [stage.name for stage in self.ordered()]
+        if len(set(names)) < len(names):
+            raise ValueError("has two stages of the same name")
+        return self
+
+    def ordered(self) -> tuple[Stage, ...]:
+        """Return the stages in their order; top-level targets are one stage called `targets`."""
+        return self.stages or (Stage(name="targets", targets=self.targets or ()),)
+
+    def groups(self) -> Iterator[tuple[Place, Stage, Group]]:
+        """Return every group with its path in the document and its stage."""
+        for i, stage in enumerate(self.ordered()):
+            for j, group in enumerate(stage.targets):
+                yield (("stages", i, "targets", j) if self.stages else ("targets", j)), stage, group
+
+
+class PlanFile:
+    """A plan as read from its file: the plan, the values of its variables, and where its lines are."""
+
+    def __init__(self, path: Path, text: str, plan: Plan, variables: Mapping[str, str]) -> None:
+        self.path = path
+        self.plan = plan
+        self.variables = dict(variables)
+        self._text = text
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 of the text and the variables: what a resume has to agree with."""
+        return hashlib.sha256(f"{self._text}\0{self._known()}".encode()).hexdigest()
+
+    @property
+    def lock_name(self) -> str:
+        """Return what two runs of the same plan share: its name and its variables."""
+        return f"{self.plan.name}-{hashlib.sha256(self._known().encode()).hexdigest()[:8]}"
+
+    def faults(self, found: Iterable[tuple[Place, str]]) -> list[Fault]:
+        """Return faults with the lines of the file for (path, message) pairs."""
+        return validation.at_lines(found, self._text, str(self.path))
+
+    def _known(self) -> str:
+        return "\n".join(f"{name}={value}" for name, value in sorted(self.variables.items()))
+
+
+def read(path: Path, overrides: Mapping[str, str]) -> PlanFile:
+    """Read a plan with `overrides` for its variables; raise InvalidInput with every fault and its line."""
+    text = validation.read_text(path)
+    document = yamltext.load(text, str(path))
+    variables, problems = _variables(document, overrides)
+    filled = _fill(document, variables, (), problems) if "$" in text else document
+    faults = validation.at_lines(problems, text, str(path))
+    try:
+        plan = validation.build(Plan, filled, text, str(path))
+    except InvalidInput as error:
+        raise InvalidInput(sorted({*faults, *error.faults}, key=Fault.order)) from None
+    if faults:
+        raise InvalidInput(faults)
+    return PlanFile(path, text, plan, variables)
+
+
+def _variables(
+    document: Mapping[str, Any], overrides: Mapping[str, str]
+) -> tuple[dict[str, str], list[tuple[Place, str]]]:
+    declared = document.get("vars")
+    known = {str(k): "" if v is None else str(v) for k, v in declared.items()} if isinstance(declared, dict) else {}
+    problems: list[tuple[Place, str]] = [
+        (("vars",), f"--var {name}: the plan has no such variable{validation.suggestion(name, known)}")
+        for name in overrides
+        if name not in known
+    ]
+    return known | dict(overrides), problems
+
+
+def _fill(value: Any, variables: Mapping[str, str], path: Place, problems: list[tuple[Place, str]]) -> Any:
+    """Put variables in place in every value; names of keys stay as they are."""
+    if isinstance(value, dict):
+        return {
+            key: item if path == () and key == "vars" else _fill(item, variables, (*path, key), problems)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_fill(item, variables, (*path, i), problems) for i, item in enumerate(value)]
+    if not isinstance(value, str) or "$" not in value:
+        return value
+    return type(value)(_VARIABLE.sub(lambda match: _value(match, variables, path, problems), value))
+
+
+def _value(match: re.Match[str], variables: Mapping[str, str], path: Place, problems: list[tuple[Place, str]]) -> str:
+    if match[1] == "$":
+        return "$"
+    if match[2] not in variables:
+        hint = validation.suggestion(match[2], variables)
+        problems.append((path, f"uses ${{{match[2]}}}, which is not among the plan's vars{hint}"))
+    return variables.get(match[2], "")

@@ -1,0 +1,132 @@
+"""Rows in, targets out: converts and checks the fields that a service's description declares."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from orchestrator.model import FieldValue, Secret, Target
+from orchestrator.service import FieldSpec, Service, holes
+from orchestrator.validation import suggestion
+
+_TRUE = frozenset({"true", "yes", "on", "1"})
+_FALSE = frozenset({"false", "no", "off", "0"})
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_HEADER = re.compile(r"[\x20-\x7e]*")
+
+Convert = Callable[[Any], FieldValue]
+Resolve = Callable[[str], Secret]
+
+
+class RowError(ValueError):
+    """A row that is no target; carries (field, message) for everything wrong with it, never a value."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(f"{name}: {message}" if name else message for name, message in problems))
+
+
+class TargetBuilder:
+    """Makes the targets of one service on one connection out of rows of named values."""
+
+    def __init__(self, service: Service, connection: str, *, stage: str = "", expect: str = "") -> None:
+        self._service = service
+        self._names = (service.service, connection, stage, expect)
+        self._convert = {name: _converter(name, spec, service) for name, spec in service.fields.items()}
+        self._required = [n for n, spec in service.fields.items() if not spec.optional and spec.default is None]
+        self._defaults = {n: spec.default for n, spec in service.fields.items() if spec.default is not None}
+        self._secret = frozenset(name for name, spec in service.fields.items() if spec.secret)
+
+    def build(self, row: Mapping[str, Any], resolve: Resolve) -> Target:
+        """Return the target of a row; `resolve` makes a secret of what is written in a secret field.
+
+        An empty or missing value is one that is not there. Raises RowError with everything wrong with the row.
+        """
+        fields: dict[str, FieldValue] = dict(self._defaults)
+        problems: list[tuple[str, str]] = []
+        for name, value in row.items():
+            if value is None or value == "":
+                continue
+            if name not in self._convert:
+                problems.append((name, f"{self._service.service} has no such field{suggestion(name, self._convert)}"))
+                continue
+            try:
+                fields[name] = self._field(name, value, resolve)
+            except ValueError as error:
+                problems.append((name, str(error)))
+        wrong = {name for name, _ in problems}
+        problems += [(n, "is missing, and is required") for n in self._required if n not in fields and n not in wrong]
+        if problems:
+            raise RowError(problems)
+        service, connection, stage, expect = self._names
+        return Target(service, connection, self.identity(fields), fields, stage, expect)
+
+    def identity(self, fields: Mapping[str, FieldValue]) -> str:
+        """Return what tells a target from others: its key fields, a secret one as its fingerprint."""
+        key = self._service.key
+        if len(key) == 1:
+            return str(fields[key[0]])
+        parts = [str(fields[name]) for name in key if name in fields]
+        return "/".join([part.replace("%", "%25").replace("/", "%2F") for part in parts])
+
+    def _field(self, name: str, value: Any, resolve: Resolve) -> FieldValue:
+        if name not in self._secret:
+            return self._convert[name](value)
+        secret = resolve(str(value))
+        self._convert[name](secret.reveal())
+        return secret
+
+
+def _converter(name: str, spec: FieldSpec, service: Service) -> Convert:
+    if spec.type == "integer":
+        return lambda value: _integer(value, spec)
+    if spec.type == "boolean":
+        return _boolean
+    pattern = re.compile(spec.pattern) if spec.pattern else None
+    in_path = name in {hole for _, hole in holes(service.end.path)}
+    in_header = name in {hole for _, hole in holes([*service.end.headers.values(), *service.end.cookies.values()])}
+
+    def convert(value: Any) -> str:
+        text = value if type(value) is str else _string(value)
+        _check_length(text, spec)
+        if _CONTROL.search(text):
+            raise ValueError("has a control character in it")
+        if pattern and not pattern.fullmatch(text):
+            raise ValueError(f"does not look like {spec.pattern}")
+        if in_path and text in (".", ".."):
+            raise ValueError("cannot be . or .. in a path")
+        if in_header and not _HEADER.fullmatch(text):
+            raise ValueError("can only have printable ASCII characters in a header")
+        return text
+
+    return convert
+
+
+def _string(value: Any) -> str:
+    if isinstance(value, dict | list):
+        raise ValueError("should be a single value")  # noqa: TRY004  it is the user's value that is wrong
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+def _check_length(text: str, spec: FieldSpec) -> None:
+    if spec.max is not None and len(text) > spec.max:
+        raise ValueError(f"is {len(text)} characters long; {spec.max} are allowed")
+    if spec.min is not None and len(text) < spec.min:
+        raise ValueError(f"is {len(text)} characters long; at least {spec.min} are needed")
+
+
+def _integer(value: Any, spec: FieldSpec) -> int:
+    if isinstance(value, bool) or not re.fullmatch(r"[-+]?\d{1,18}", str(value)):
+        raise ValueError("should be a whole number")
+    number = int(value)
+    if (spec.min is not None and number < spec.min) or (spec.max is not None and number > spec.max):
+        raise ValueError(f"should be between {spec.min} and {spec.max}")
+    return number
+
+
+def _boolean(value: Any) -> bool:
+    text = str(value).lower()
+    if text not in _TRUE | _FALSE:
+        raise ValueError("should be true or false")
+    return text in _TRUE

@@ -1,0 +1,103 @@
+"""Durations, rates and shares as people write them in YAML, and the pydantic types for them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(?:\d{1,9}(?:\.\d{1,6})?(?:ms|s|m|h|d))+")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_RATE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)/(\d{0,6})(s|m|h|d)")
+_SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%")
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `calls` in every `seconds`."""
+
+    calls: float
+    seconds: float
+
+    @property
+    def per_second(self) -> float:
+        """Return the rate in calls per second."""
+        return self.calls / self.seconds
+
+    def __str__(self) -> str:
+        unit = next((name for name, size in _SECONDS.items() if size == self.seconds), None)
+        return f"{self.calls:g}/{unit}" if unit else f"{self.calls:g}/{self.seconds:g}s"
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A count of targets, or a share of all of them (`share` between 0 and 1)."""
+
+    count: int | None = None
+    share: float | None = None
+
+    def of(self, total: int) -> int:
+        """Return the number of targets that this means when there are `total`, rounded down."""
+        return self.count if self.count is not None else int((self.share or 0.0) * total + 1e-9)
+
+
+def parse_duration(value: object) -> float:
+    """Return the seconds of `90s`, `45m`, `1h30m` or a bare 0; raise ValueError with what would be right."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    text = str(value).strip()
+    if not _DURATION.fullmatch(text):
+        raise ValueError("should be a duration such as 30s, 45m or 1h30m")
+    return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
+
+
+def parse_rate(value: object) -> Rate:
+    """Return the rate of `5/s`, `60/m` or `350/10s`; raise ValueError with what would be right."""
+    if isinstance(value, Rate):
+        return value
+    match = _RATE.fullmatch(str(value).strip().replace(" ", ""))
+    if not match or float(match[1]) <= 0 or match[2] == "0":
+        raise ValueError("should be a rate such as 5/s, 60/m or 350/10s")
+    return Rate(float(match[1]), float(match[2] or 1) * _SECONDS[match[3]])
+
+
+def parse_amount(value: object) -> Amount:
+    """Return the amount of `500` or `10%`; raise ValueError with what would be right."""
+    if isinstance(value, Amount):
+        return value
+    text = str(value).strip()
+    if (match := _SHARE.fullmatch(text)) and float(match[1]) <= 100:
+        return Amount(share=float(match[1]) / 100)
+    if re.fullmatch(r"\d{1,12}", text):
+        return Amount(count=int(text))
+    raise ValueError("should be a count such as 500 or a share such as 10%")
+
+
+def _positive(value: object) -> float:
+    seconds = parse_duration(value)
+    if seconds <= 0:
+        raise ValueError("should be longer than zero")
+    return seconds
+
+
+def _rates(value: object) -> tuple[Rate, ...]:
+    items: list[Any] = list(value) if isinstance(value, list | tuple) else [value]
+    if not items:
+        raise ValueError("should name at least one rate, such as 5/s")
+    return tuple(map(parse_rate, items))
+
+
+_DURATION_SCHEMA = {"type": ["string", "number"], "examples": ["30s", "45m", "1h30m"]}
+_RATE_SCHEMA = {"type": "string", "pattern": rf"^{_RATE.pattern}$", "examples": ["5/s", "60/m", "350/10s"]}
+_AMOUNT_SCHEMA = {"type": ["string", "integer"], "examples": [500, "10%"]}
+
+Duration = Annotated[float, BeforeValidator(_positive), WithJsonSchema(_DURATION_SCHEMA)]
+Rates = Annotated[
+    tuple[Rate, ...],
+    BeforeValidator(_rates),
+    WithJsonSchema({"anyOf": [_RATE_SCHEMA, {"type": "array", "items": _RATE_SCHEMA, "minItems": 1}]}),
+]
+Quantity = Annotated[Amount, BeforeValidator(parse_amount), WithJsonSchema(_AMOUNT_SCHEMA)]

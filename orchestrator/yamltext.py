@@ -1,0 +1,204 @@
+"""Reads YAML as YAML 1.2 reads it where people get hurt, and finds the line of a path when something is wrong.
+
+Every plain scalar but null stays the text that was written (`Plain`), so that `no`, `on` and `0123` are themselves in
+a field that is text; a field that is a number or a switch converts them. Duplicate keys, tags, merge keys, a second
+document and aliases that explode are refused. It is built on libyaml's event stream, which keeps nothing per node.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import yaml
+
+from orchestrator.errors import Fault, InvalidInput
+
+MAX_DEPTH = 40
+MAX_ALIASED_NODES = 10_000
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INTEGER = re.compile(r"[-+]?[0-9]{1,30}")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?")
+
+
+class Plain(str):
+    """A scalar that was written without quotes; what it means is decided by the field it stands in."""
+
+    __slots__ = ()
+
+
+def load(text: str, source: str) -> dict[str, Any]:
+    """Return the mapping that `text` holds; raise InvalidInput with every fault of its form."""
+    reader = _Reader(source)
+    try:
+        document = reader.read(yaml.parse(text, Loader=_LOADER))
+    except yaml.YAMLError as error:
+        raise InvalidInput([*reader.faults, _syntax_fault(error, source)]) from None
+    if reader.faults:
+        raise InvalidInput(reader.faults)
+    if not isinstance(document, dict):
+        raise InvalidInput.one(source, f"should be a mapping of keys to values, not {_kind(document)}", 1)
+    return document
+
+
+def typed(value: Any) -> Any:
+    """Give plain scalars the types of YAML 1.2's core schema, all the way down."""
+    if isinstance(value, dict):
+        return {str(key): typed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [typed(item) for item in value]
+    return _typed_scalar(value) if isinstance(value, Plain) else value
+
+
+def locate(text: str, paths: Sequence[tuple[str | int, ...]]) -> list[int]:
+    """Return the line of each path in `text`, or of its nearest parent where the path does not exist."""
+    wanted = {path[:length] for path in paths for length in range(len(path) + 1)}
+    found: dict[tuple[str | int, ...], int] = {(): 1}
+    try:
+        for path, line in _walk(iter(yaml.parse(text, Loader=_LOADER)), ()):
+            if path in wanted:
+                found.setdefault(path, line)
+    except (yaml.YAMLError, RecursionError):
+        return [1 for _ in paths]
+    return [_nearest(found, path) for path in paths]
+
+
+def _nearest(found: dict[tuple[str | int, ...], int], path: tuple[str | int, ...]) -> int:
+    return next(found[path[:n]] for n in range(len(path), -1, -1) if path[:n] in found)
+
+
+def _typed_scalar(value: Plain) -> Any:
+    if value in _BOOLEANS:
+        return _BOOLEANS[value]
+    if _INTEGER.fullmatch(value):
+        return int(value)
+    return float(value) if _FLOAT.fullmatch(value) else str(value)
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "empty"
+    return "a list" if isinstance(value, list) else "a single value"
+
+
+def _syntax_fault(error: yaml.YAMLError, source: str) -> Fault:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    hint = "; indent with spaces" if "\\t" in str(problem) else ""
+    return Fault(source, f"is not valid YAML: {problem}{hint}", mark.line + 1 if mark else None)
+
+
+class _Reader:
+    """Builds plain Python values from YAML events, and collects every fault of form on the way."""
+
+    def __init__(self, source: str) -> None:
+        self.faults: list[Fault] = []
+        self._source = source
+        self._anchors: dict[str, tuple[Any, int]] = {}
+        self._aliased = 0
+        self._nodes = 0
+
+    def read(self, events: Iterator[Any]) -> Any:
+        document = None
+        count = 0
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                count += 1
+                if count > 1:
+                    self._fault(event, "has a second document (`---`); a file holds one")
+                    break
+            elif isinstance(event, yaml.NodeEvent):
+                document = self._node(event, events, 0)
+        return document
+
+    def _fault(self, event: Any, message: str) -> None:
+        self.faults.append(Fault(self._source, message, event.start_mark.line + 1))
+
+    def _node(self, event: Any, events: Iterator[Any], depth: int) -> Any:
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event)
+        before = self._nodes
+        self._nodes += 1
+        if event.tag not in (None, "!"):
+            self._fault(event, f"uses the tag {event.tag!r}; tags are not supported")
+        value = self._value(event, events, depth)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = (value, self._nodes - before)
+        return value
+
+    def _value(self, event: Any, events: Iterator[Any], depth: int) -> Any:
+        if isinstance(event, yaml.ScalarEvent):
+            if event.style is not None and event.style != "":
+                return event.value
+            return None if event.value in _NULLS else Plain(event.value)
+        if depth >= MAX_DEPTH:
+            raise InvalidInput.one(self._source, "is nested too deeply", event.start_mark.line + 1)
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._sequence(events, depth)
+        return self._mapping(events, depth)
+
+    def _sequence(self, events: Iterator[Any], depth: int) -> list[Any]:
+        items = []
+        for event in events:
+            if isinstance(event, yaml.SequenceEndEvent):
+                break
+            items.append(self._node(event, events, depth + 1))
+        return items
+
+    def _mapping(self, events: Iterator[Any], depth: int) -> dict[str, Any]:
+        mapping: dict[str, Any] = {}
+        for event in events:
+            if isinstance(event, yaml.MappingEndEvent):
+                break
+            key = self._key(event, events, depth, mapping)
+            mapping[key] = self._node(next(events), events, depth + 1)
+        return mapping
+
+    def _key(self, event: Any, events: Iterator[Any], depth: int, mapping: dict[str, Any]) -> str:
+        if not isinstance(event, yaml.ScalarEvent):
+            self._fault(event, "uses a list, a mapping or an alias as a key; keys are plain text")
+            self._node(event, events, depth + 1)
+            return ""
+        if event.value == "<<":
+            self._fault(event, "uses the merge key `<<`, which YAML 1.2 does not have; write the keys out")
+        elif event.value in mapping:
+            self._fault(event, f"has the key {event.value!r} twice")
+        return str(event.value)
+
+    def _alias(self, event: Any) -> Any:
+        if event.anchor not in self._anchors:
+            self._fault(event, f"refers to *{event.anchor}, which is not defined before it")
+            return None
+        value, size = self._anchors[event.anchor]
+        self._aliased += size
+        self._nodes += size
+        if self._aliased > MAX_ALIASED_NODES:
+            message = f"expands to more than {MAX_ALIASED_NODES} values through aliases"
+            raise InvalidInput.one(self._source, message, event.start_mark.line + 1)
+        return value
+
+
+def _walk(events: Iterator[Any], path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], int]]:
+    for event in events:
+        if isinstance(event, yaml.NodeEvent):
+            yield from _walk_node(event, events, path)
+
+
+def _walk_node(
+    event: Any, events: Iterator[Any], path: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], int]]:
+    yield path, event.start_mark.line + 1
+    if isinstance(event, yaml.SequenceStartEvent):
+        index = 0
+        while not isinstance(item := next(events), yaml.SequenceEndEvent):
+            yield from _walk_node(item, events, (*path, index))
+            index += 1
+    elif isinstance(event, yaml.MappingStartEvent):
+        while not isinstance(key := next(events), yaml.MappingEndEvent):
+            name = key.value if isinstance(key, yaml.ScalarEvent) else ""
+            yield (*path, name), key.start_mark.line + 1
+            yield from _walk_node(next(events), events, (*path, name))
