@@ -1,0 +1,268 @@
+"""The embedded journal: SQLite in WAL mode, every commit on disk before anybody is told of it.
+
+One thread writes, and commits in groups: what is queued when it comes round, some 250 rows or 50 ms' worth, or at
+once when somebody waits. An intent (`sent`) is waited for; an outcome is queued, and counted when it is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from orchestrator.errors import JournalError
+from orchestrator.journal import statements as sql
+from orchestrator.journal.record import RunRecord, encode
+from orchestrator.model import Batch, Settled, Target
+
+GROUP_ROWS = 250
+GROUP_SECONDS = 0.05
+
+Lane = tuple[str, str]
+
+
+@dataclass(slots=True)
+class _Intents:
+    run: str
+    batches: Sequence[Batch]
+    at: float
+
+
+@dataclass(slots=True)
+class _Outcomes:
+    run: str
+    settled: Sequence[Settled]
+
+
+@dataclass(slots=True)
+class _Barrier:
+    loop: asyncio.AbstractEventLoop
+    done: asyncio.Future[None]
+
+
+class SqliteJournal:
+    """One journal file. `counts` has the durable outcomes of this process by lane and outcome."""
+
+    def __init__(self, path: Path) -> None:
+        self.counts: Counter[tuple[str, str, str]] = Counter()
+        self._path = path
+        self._queue: queue.SimpleQueue[_Intents | _Outcomes | _Barrier | None] = queue.SimpleQueue()
+        self._failure: BaseException | None = None
+        self._writer: threading.Thread | None = None
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            self._connection = _connect(path)
+            for statement in sql.SCHEMA:
+                self._connection.execute(statement)
+        except (OSError, sqlite3.Error) as error:
+            raise JournalError(f"the journal {path} cannot be opened: {error}") from None
+
+    # Runs
+
+    def add(self, record: RunRecord) -> None:
+        """Note a run that begins."""
+        row = (
+            record.run,
+            record.plan,
+            record.plan_path,
+            record.config_path,
+            record.digest,
+            record.lock_name,
+            record.require,
+            record.started,
+            orjson.dumps(dict(record.variables)).decode(),
+            orjson.dumps(dict(record.inputs)).decode(),
+            record.ended,
+            record.exit_code,
+            record.reason,
+        )
+        self._execute(sql.ADD_RUN, row)
+
+    def reopen(self, run: str) -> None:
+        """Note that a run goes on."""
+        self._execute(sql.REOPEN_RUN, (run,))
+
+    def finish(self, run: str, ended: float, exit_code: int, reason: str) -> None:
+        """Note how a run ended."""
+        self._execute(sql.FINISH_RUN, (ended, exit_code, reason, run))
+
+    def runs(self) -> list[RunRecord]:
+        """Return every run, the oldest first."""
+        return [_run_record(row) for row in self._execute(sql.RUNS)]
+
+    def latest(self, lock_name: str) -> RunRecord | None:
+        """Return the latest run of a plan."""
+        return next((_run_record(row) for row in self._execute(sql.LATEST_RUN, (lock_name,))), None)
+
+    # Targets, while a run is under way
+
+    def start(self) -> None:
+        """Start the writer; call it once, before `sent` and `settle`."""
+        self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
+        self._writer.start()
+
+    async def sent(self, run: str, batches: Sequence[Batch]) -> None:
+        """Note that calls for these batches are about to be made; it is on disk when this returns."""
+        self._check()
+        self._queue.put(_Intents(run, batches, time.time()))
+        await self.flush()
+
+    def settle(self, run: str, settled: Sequence[Settled]) -> None:
+        """Queue final outcomes; they are counted when they are on disk."""
+        self._check()
+        self._queue.put(_Outcomes(run, settled))
+
+    async def flush(self) -> None:
+        """Return when all that was queued so far is on disk."""
+        loop = asyncio.get_running_loop()
+        barrier = _Barrier(loop, loop.create_future())
+        self._check()
+        self._queue.put(barrier)
+        await barrier.done
+
+    def close(self) -> None:
+        """Write what is queued, stop the writer, close the file."""
+        if self._writer is not None:
+            self._queue.put(None)
+            self._writer.join()
+        self._connection.close()
+
+    # Reading
+
+    def outcomes(self, run: str) -> Iterator[tuple[str, str, str, str, Mapping[str, Any]]]:
+        """Return (service, connection, target, outcome, record) of every target that has an outcome."""
+        for service, connection, target, outcome, record in self._execute(sql.OUTCOMES, (run,)):
+            yield service, connection, target, outcome, orjson.loads(record)
+
+    def in_flight(self, run: str) -> Iterator[tuple[Target, int | None, float]]:
+        """Return (target, batch, when it was sent) of every target that was sent and has no outcome."""
+        for service, connection, target, stage, batch, sent in self._execute(sql.IN_FLIGHT, (run,)):
+            yield Target(service, connection, target, {}, stage), batch, sent
+
+    def records(self, run: str) -> Iterator[str]:
+        """Return the lines of outcomes.jsonl in the order in which the targets were taken up."""
+        for (record,) in self._execute(sql.RECORDS, (run,)):
+            yield record
+
+    def tally(self, run: str) -> list[tuple[str, str, str, int]]:
+        """Return (service, connection, outcome, number of targets)."""
+        return [tuple(row) for row in self._execute(sql.COUNTS, (run,))]
+
+    # The writer
+
+    def _execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(statement, values)
+        except sqlite3.Error as error:
+            raise JournalError(f"the journal {self._path} failed: {error}") from None
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise JournalError(f"the journal {self._path} cannot be written: {self._failure}")
+
+    def _write(self) -> None:
+        connection = _connect(self._path)
+        open_for_more = True
+        while open_for_more:
+            group, open_for_more = self._next_group()
+            try:
+                if self._failure is None:
+                    self._commit(connection, group)
+            except Exception as error:  # noqa: BLE001  whatever it is, nothing may be counted from here on
+                self._failure = error
+            _release(group, self._failure)
+        connection.close()
+
+    def _next_group(self) -> tuple[list[_Intents | _Outcomes | _Barrier], bool]:
+        """Return what to commit together, and whether there may be more."""
+        group: list[_Intents | _Outcomes | _Barrier] = []
+        rows, until = 0, 0.0
+        while rows < GROUP_ROWS:
+            try:
+                item = self._queue.get(timeout=max(0.0, until - time.monotonic()) if group else None)
+            except queue.Empty:
+                break
+            if item is None:
+                return group, False
+            group.append(item)
+            if isinstance(item, _Barrier):  # somebody waits: take what is there already, and no more
+                until = time.monotonic()
+            else:
+                until = until or time.monotonic() + GROUP_SECONDS
+                rows += _rows(item)
+        return group, True
+
+    def _commit(self, connection: sqlite3.Connection, group: Sequence[_Intents | _Outcomes | _Barrier]) -> None:
+        fresh: Counter[tuple[str, str, str]] = Counter()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for item in group:
+                if isinstance(item, _Intents):
+                    connection.executemany(sql.SENT, _intent_rows(item))
+                elif isinstance(item, _Outcomes):
+                    connection.executemany(sql.SETTLED, _outcome_rows(item, fresh))
+            connection.execute("COMMIT")
+        except sqlite3.Error:
+            connection.execute("ROLLBACK")
+            raise
+        self.counts += fresh
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=30.0, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def _rows(item: _Intents | _Outcomes) -> int:
+    return len(item.settled) if isinstance(item, _Outcomes) else sum(len(batch.targets) for batch in item.batches)
+
+
+def _intent_rows(item: _Intents) -> list[tuple[Any, ...]]:
+    return [
+        (item.run, target.service, target.connection, target.id, target.stage, batch.number, item.at)
+        for batch in item.batches
+        for target in batch.targets
+    ]
+
+
+def _outcome_rows(item: _Outcomes, fresh: Counter[tuple[str, str, str]]) -> list[tuple[Any, ...]]:
+    rows = []
+    for settled in item.settled:
+        target = settled.target
+        fresh[target.service, target.connection, settled.outcome] += 1
+        lane = (item.run, target.service, target.connection, target.id, target.stage)
+        rows.append((*lane, settled.batch, settled.outcome, encode(item.run, settled).decode()))
+    return rows
+
+
+def _release(group: Sequence[object], failure: BaseException | None) -> None:
+    for item in group:
+        if isinstance(item, _Barrier):
+            item.loop.call_soon_threadsafe(_resolve, item.done, failure)
+
+
+def _resolve(done: asyncio.Future[None], failure: BaseException | None) -> None:
+    if done.done():
+        return
+    if failure is None:
+        done.set_result(None)
+    else:
+        done.set_exception(JournalError(f"the journal cannot be written: {failure}"))
+
+
+def _run_record(row: Sequence[Any]) -> RunRecord:
+    run, plan, plan_path, config_path, digest, lock_name, require, started, variables, inputs, *rest = row
+    known = orjson.loads(variables), orjson.loads(inputs)
+    return RunRecord(run, plan, plan_path, config_path, digest, lock_name, require, started, *known, *rest)

@@ -1,0 +1,54 @@
+"""Every statement of the journal, in plain SQL."""
+
+from __future__ import annotations
+
+SCHEMA = (
+    """
+    CREATE TABLE IF NOT EXISTS runs (
+        run TEXT PRIMARY KEY, plan TEXT NOT NULL, plan_path TEXT NOT NULL, config_path TEXT, digest TEXT NOT NULL,
+        lock_name TEXT NOT NULL, require TEXT NOT NULL, started REAL NOT NULL, variables TEXT NOT NULL,
+        inputs TEXT NOT NULL, ended REAL, exit_code INTEGER, reason TEXT NOT NULL)
+    """,
+    # outcome and record are NULL from the moment before the call until there is an outcome
+    """
+    CREATE TABLE IF NOT EXISTS targets (
+        position INTEGER PRIMARY KEY, run TEXT NOT NULL, service TEXT NOT NULL, connection TEXT NOT NULL,
+        target TEXT NOT NULL, stage TEXT NOT NULL, batch INTEGER, sent REAL, outcome TEXT, record TEXT,
+        UNIQUE (run, service, connection, target))
+    """,
+    "CREATE INDEX IF NOT EXISTS runs_by_lock ON runs (lock_name, started)",
+)
+
+ADD_RUN = """
+    INSERT INTO runs (run, plan, plan_path, config_path, digest, lock_name, require, started, variables, inputs,
+                      ended, exit_code, reason)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+REOPEN_RUN = "UPDATE runs SET ended = NULL, exit_code = NULL, reason = '' WHERE run = ?"
+FINISH_RUN = "UPDATE runs SET ended = ?, exit_code = ?, reason = ? WHERE run = ?"
+RUNS = "SELECT * FROM runs ORDER BY started, run"
+LATEST_RUN = "SELECT * FROM runs WHERE lock_name = ? ORDER BY started DESC, run DESC LIMIT 1"
+
+SENT = """
+    INSERT INTO targets (run, service, connection, target, stage, batch, sent, outcome, record)
+    VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL)
+    ON CONFLICT (run, service, connection, target)
+    DO UPDATE SET batch = excluded.batch, sent = excluded.sent, outcome = NULL, record = NULL
+"""
+SETTLED = """
+    INSERT INTO targets (run, service, connection, target, stage, batch, outcome, record)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (run, service, connection, target)
+    DO UPDATE SET batch = excluded.batch, outcome = excluded.outcome, record = excluded.record
+"""
+
+OUTCOMES = "SELECT service, connection, target, outcome, record FROM targets WHERE run = ? AND outcome IS NOT NULL"
+IN_FLIGHT = """
+    SELECT service, connection, target, stage, batch, sent FROM targets
+    WHERE run = ? AND outcome IS NULL ORDER BY position
+"""
+RECORDS = "SELECT record FROM targets WHERE run = ? AND record IS NOT NULL ORDER BY position"
+COUNTS = """
+    SELECT service, connection, outcome, COUNT(*) FROM targets
+    WHERE run = ? AND outcome IS NOT NULL GROUP BY service, connection, outcome ORDER BY service, connection, outcome
+"""
