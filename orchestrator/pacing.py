@@ -18,9 +18,13 @@ from orchestrator.units import Rate
 
 
 class Stop:
-    """Tells everybody that no new call may begin, and why; the first reason stays."""
+    """Tells everybody that no new call may begin, and why; the first reason stays.
 
-    def __init__(self) -> None:
+    `deadline` (seconds since the epoch) is when that will be at the latest.
+    """
+
+    def __init__(self, deadline: float | None = None) -> None:
+        self.deadline = deadline
         self.reason = ""
         self.exit_code: int | None = None
         self._event = asyncio.Event()

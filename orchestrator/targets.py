@@ -36,7 +36,8 @@ class TargetBuilder:
         self._convert = {name: _converter(name, spec, service) for name, spec in service.fields.items()}
         self._required = [n for n, spec in service.fields.items() if not spec.optional and spec.default is None]
         self._defaults = {n: spec.default for n, spec in service.fields.items() if spec.default is not None}
-        self._secret = frozenset(name for name, spec in service.fields.items() if spec.secret)
+        self.secret = frozenset(name for name, spec in service.fields.items() if spec.secret)
+        self.fields = tuple(service.fields)
 
     def build(self, row: Mapping[str, Any], resolve: Resolve) -> Target:
         """Return the target of a row; `resolve` makes a secret of what is written in a secret field.
@@ -71,9 +72,9 @@ class TargetBuilder:
         return "/".join([part.replace("%", "%25").replace("/", "%2F") for part in parts])
 
     def _field(self, name: str, value: Any, resolve: Resolve) -> FieldValue:
-        if name not in self._secret:
+        if name not in self.secret:
             return self._convert[name](value)
-        secret = resolve(str(value))
+        secret = value if isinstance(value, Secret) else resolve(str(value))
         self._convert[name](secret.reveal())
         return secret
 

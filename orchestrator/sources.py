@@ -1,0 +1,256 @@
+"""Where targets come from: inline items, CSV, NDJSON, text files, standard input. A stream, never a list of a million.
+
+Every source is read twice: once to check it whole (every fault, before anything is sent), count it and take its
+digest, and once for real. Standard input is kept in an unnamed temporary file for that, in memory while it is small.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import orjson
+
+from orchestrator.errors import Fault
+from orchestrator.model import Secret, Target
+from orchestrator.references import literal
+from orchestrator.targets import RowError, TargetBuilder
+
+MAX_FAULTS = 20
+MAX_LINE = 1_000_000
+SPOOL_IN_MEMORY = 8 * 1024 * 1024
+
+Row = Mapping[str, Any]
+Parsed = Row | str  # a row, or what is wrong with the line that should be one
+Lines = Iterator[tuple[int, str]]
+Read = Callable[[Lines, Sequence[str]], Iterator[tuple[int, Parsed]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a first reading found: how many targets, the SHA-256 of the content, everything that is wrong."""
+
+    count: int
+    digest: str
+    faults: tuple[Fault, ...] = ()
+
+
+class Source(Protocol):
+    """A stream of targets that can be read more than once."""
+
+    name: str
+
+    def check(self) -> Checked:
+        """Read it all once."""
+
+    def targets(self) -> Iterator[Target]:
+        """Read it for real; rows that are no targets were refused by `check`."""
+
+
+class Inline:
+    """The `items:` of a plan; they are made at once, because their faults belong to the plan."""
+
+    def __init__(self, targets: Sequence[Target]) -> None:
+        self.name = "items"
+        self._targets = targets
+
+    def check(self) -> Checked:
+        """Return the count; the plan's own digest covers the content."""
+        return Checked(len(self._targets), "")
+
+    def targets(self) -> Iterator[Target]:
+        """Return the items."""
+        return iter(self._targets)
+
+
+class Rows:
+    """A file of rows, or standard input (`-`); `common` are the fields that every row shares."""
+
+    def __init__(self, name: str, path: Path | None, builder: TargetBuilder, keys: Sequence[str], common: Row) -> None:
+        self.name = name
+        self._path = path
+        self._builder = builder
+        self._keys = keys
+        self._common = common
+        self._spool: IO[bytes] | None = None
+
+    def check(self) -> Checked:
+        """Read it all once."""
+        digest = hashlib.sha256()
+        try:
+            count, faults = self._count(digest.update)
+        except OSError as error:
+            return Checked(0, "", (Fault(self.name, f"cannot be read: {error.strerror}"),))
+        except UnreadableError as error:
+            return Checked(0, "", (Fault(self.name, str(error), error.line),))
+        return Checked(count, digest.hexdigest(), tuple(faults))
+
+    def targets(self) -> Iterator[Target]:
+        """Read it for real."""
+        for line, row in self._rows(_ignore):
+            if isinstance(row, str):
+                raise UnreadableError(row, line)
+            yield self._builder.build({**self._common, **row}, literal)
+
+    def _count(self, tell: Callable[[bytes], object]) -> tuple[int, list[Fault]]:
+        count, wrong = 0, 0
+        faults: list[Fault] = []
+        for line, row in self._rows(tell):
+            problems = self._problems(row)
+            wrong += bool(problems)
+            count += not problems
+            if problems and wrong <= MAX_FAULTS:
+                faults += [Fault(self.name, message, line, name) for name, message in problems]
+        if wrong > MAX_FAULTS:
+            faults.append(Fault(self.name, f"has {wrong - MAX_FAULTS} more rows that are not valid"))
+        return count, faults
+
+    def _problems(self, row: Parsed) -> list[tuple[str, str]]:
+        if isinstance(row, str):
+            return [("", row)]
+        try:
+            self._builder.build({**self._common, **row}, literal)
+        except RowError as error:
+            return error.problems
+        return []
+
+    def _rows(self, tell: Callable[[bytes], object]) -> Iterator[tuple[int, Parsed]]:
+        with self._open() as file:
+            lines = _lines(file, tell)
+            first = next(((n, text) for n, text in lines if text.strip()), None)
+            if first is not None:
+                yield from self._reader(first[1])(_chain(first, lines), self._keys)
+
+    def _open(self) -> AbstractContextManager[IO[bytes]]:
+        if self._path is not None:
+            return self._path.open("rb")
+        if self._spool is None:
+            self._spool = _spooled(sys.stdin.buffer)
+        self._spool.seek(0)
+        return nullcontext(self._spool)
+
+    def _reader(self, first: str) -> Read:
+        suffix = self._path.suffix.lower() if self._path else ""
+        return FORMATS.get(suffix) or _guessed(first, self._builder.fields)
+
+
+class UnreadableError(ValueError):
+    """A source that cannot be read as what it is; `line` is where."""
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        self.line = line
+        super().__init__(message)
+
+
+def _csv(lines: Lines, keys: Sequence[str]) -> Iterator[tuple[int, Parsed]]:
+    """Read rows under a line of field names (RFC 4180)."""
+    numbered = _Numbered(lines)
+    reader = csv.reader(numbered, strict=True)
+    header: list[str] = []
+    while True:
+        start = numbered.line + 1
+        try:
+            values = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise UnreadableError(f"is not valid CSV: {error}", numbered.line) from None
+        if not header:
+            header = _header(values, numbered.line)
+        elif any(value.strip() for value in values):
+            yield start, _cells(header, values)
+
+
+def _header(values: Sequence[str], line: int) -> list[str]:
+    names = [value.strip() for value in values]
+    if len(set(names)) < len(names):
+        raise UnreadableError("has two columns of the same name", line)
+    return names
+
+
+def _cells(header: Sequence[str], values: Sequence[str]) -> Parsed:
+    if len(values) != len(header):
+        return f"has {len(values)} values; the first line names {len(header)} fields"
+    return dict(zip(header, (value.strip() for value in values), strict=True))
+
+
+def _ndjson(lines: Lines, keys: Sequence[str]) -> Iterator[tuple[int, Parsed]]:
+    """Read one JSON object a line."""
+    for number, text in lines:
+        if not text.strip():
+            continue
+        try:
+            row = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            row = None
+        yield number, row if isinstance(row, dict) else "should be one JSON object"
+
+
+def _text(lines: Lines, keys: Sequence[str]) -> Iterator[tuple[int, Parsed]]:
+    """Read one value a line, which is the target's first key field; `#` begins a comment."""
+    for number, text in lines:
+        value = text.strip()
+        if value and not value.startswith("#"):
+            yield number, {keys[0]: value}
+
+
+FORMATS = {".csv": _csv, ".ndjson": _ndjson, ".jsonl": _ndjson, ".txt": _text}
+
+
+def _guessed(first: str, fields: Sequence[str]) -> Read:
+    """Tell the format by the first line: an object, a line of field names, or a value."""
+    if first.lstrip().startswith("{"):
+        return _ndjson
+    return _csv if {part.strip().strip('"') for part in first.split(",")} <= set(fields) else _text
+
+
+def _lines(file: IO[bytes], tell: Callable[[bytes], object]) -> Lines:
+    for number, data in enumerate(iter(lambda: file.readline(MAX_LINE + 1), b""), 1):
+        if len(data) > MAX_LINE:
+            raise UnreadableError(f"has a line of more than {MAX_LINE} bytes", number)
+        tell(data)
+        try:
+            text = data.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            raise UnreadableError("is not UTF-8 text", number) from None
+        yield number, text
+
+
+def _chain(first: tuple[int, str], rest: Lines) -> Lines:
+    yield first
+    yield from rest
+
+
+def _ignore(data: bytes) -> None:
+    """Take no digest."""
+
+
+class _Numbered:
+    """Feeds lines to the csv module, which has no line numbers of its own across our leading blanks."""
+
+    def __init__(self, lines: Lines) -> None:
+        self.line = 0
+        self._lines = lines
+
+    def __iter__(self) -> Iterator[str]:
+        for self.line, text in self._lines:  # noqa: B020
+            yield text
+
+
+def _spooled(stream: IO[bytes]) -> IO[bytes]:
+    spool = tempfile.SpooledTemporaryFile(SPOOL_IN_MEMORY)  # noqa: SIM115  kept for the second reading
+    while block := stream.read(1 << 20):
+        spool.write(block)
+    return spool
+
+
+def resolved(common: Row, secrets: frozenset[str], resolve: Callable[[str], Secret]) -> dict[str, Any]:
+    """Return a group's common fields with its secret ones resolved, because rows hold theirs literally."""
+    return {name: resolve(str(value)) if name in secrets else value for name, value in common.items()}
