@@ -1,0 +1,102 @@
+"""One request on its way through the sandbox, and the table entry of the operation that it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import orjson
+from aiohttp import web
+
+from orchestrator.sandbox.answers import Refusal
+
+if TYPE_CHECKING:
+    from orchestrator.sandbox.iam import Token, User
+    from orchestrator.sandbox.state import World
+
+
+class _Mark:
+    """A value that no JSON document can be."""
+
+
+ABSENT: Final = _Mark()
+MALFORMED: Final = _Mark()
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of one service; `targets` names what a logout call is for, so that calls can be counted."""
+
+    service: str
+    name: str
+    method: str
+    path: str
+    handler: Callable[[Call], web.Response]
+    open: bool = False
+    targets: Callable[[Call], Iterable[str]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who was let in, how, and for which project if the credential names one."""
+
+    user: User
+    access_key: str = ""
+    token: Token | None = None
+    project_id: str | None = None
+
+
+@dataclass(slots=True)
+class Call:
+    """One request: `data` is its body read as JSON, or ABSENT, or MALFORMED."""
+
+    world: World
+    request: web.Request
+    operation: Operation
+    id: str
+    body: bytes = b""
+    data: object = ABSENT
+    admitted: Caller | None = None
+
+    @property
+    def caller(self) -> Caller:
+        """Return who calls; an operation that is open to everybody has no caller."""
+        assert self.admitted is not None, "an open operation asked who calls"
+        return self.admitted
+
+    def take_body(self, body: bytes) -> None:
+        """Keep the body as received, and read it as JSON."""
+        self.body = body
+        self.data = read_json(body)
+
+    def part(self, name: str) -> str:
+        """Return one decoded part of the path."""
+        return self.request.match_info[name]
+
+    def field(self, name: str) -> object:
+        """Return one field of a JSON object in the body, None where there is no object or no field."""
+        return self.data.get(name) if isinstance(self.data, dict) else None
+
+    def window(self, default: int, low: int, high: int, refuse: Callable[[str], web.Response]) -> slice:
+        """Return the page asked for with offset and limit, or refuse with the service's own error."""
+        offset = self._number("offset", 0, 0, 1 << 31, refuse)
+        return slice(offset, offset + self._number("limit", default, low, high, refuse))
+
+    def _number(self, name: str, default: int, low: int, high: int, refuse: Callable[[str], web.Response]) -> int:
+        text = self.request.query.get(name)
+        if text is None:
+            return default
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            raise Refusal(refuse(name))
+        return int(text)
+
+
+def read_json(body: bytes) -> object:
+    """Read a body as JSON; ABSENT for an empty one, MALFORMED for one that is not JSON."""
+    if not body:
+        return ABSENT
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return MALFORMED

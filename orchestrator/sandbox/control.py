@@ -1,0 +1,104 @@
+"""Control over HTTP under /_sandbox/: look, seed, break, set, and let users sign in again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from orchestrator.sandbox.answers import document
+from orchestrator.sandbox.configuration import config_text
+from orchestrator.sandbox.faults import Fault
+from orchestrator.sandbox.limits import Limit
+from orchestrator.sandbox.state import World
+from orchestrator.sandbox.workspace import CONNECTED
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_PLAIN: dict[str, tuple[type, ...]] = {
+    "ignored_share": (int, float),
+    "date_skew": (int, float),
+    "token_life": (int, float),
+    "token_bytes": (int,),
+    "expire_tokens_after": (list,),
+    "revocation": (bool,),
+    "cas_post": (bool,),
+    "cas_clears_cookie": (bool,),
+    "alternate_fields": (bool,),
+    "numeric_cbh_errors": (bool,),
+}
+
+
+def routes(world: World) -> list[web.RouteDef]:
+    """Return the control routes of a world."""
+
+    async def state(_request: web.Request) -> web.StreamResponse:
+        return document(world.snapshot())
+
+    async def config(request: web.Request) -> web.StreamResponse:
+        return web.Response(text=config_text(world, f"http://{request.host}"), content_type="application/yaml")
+
+    async def clear_faults(_request: web.Request) -> web.StreamResponse:
+        world.faults.clear()
+        return document({})
+
+    return [
+        web.get("/_sandbox/state", state),
+        web.get("/_sandbox/config", config),
+        web.post("/_sandbox/seed", _changing(lambda data: world.seed(data))),
+        web.post("/_sandbox/faults", _changing(lambda data: _add_faults(world, data))),
+        web.delete("/_sandbox/faults", clear_faults),
+        web.post("/_sandbox/settings", _changing(lambda data: apply_settings(world, data))),
+        web.post("/_sandbox/connect", _changing(lambda data: _connect(world, data))),
+    ]
+
+
+def _changing(change: Callable[[Any], object]) -> Handler:
+    """Return a handler that makes one change; what is wrong with it is answered as a 400."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            return document(change(orjson.loads(await request.read())))
+        except (ValueError, TypeError, KeyError, AttributeError) as wrong:
+            return document({"error": str(wrong)}, 400)
+
+    return handle
+
+
+def _add_faults(world: World, data: Any) -> object:
+    added = [Fault(**fault) for fault in (data if isinstance(data, list) else [data])]
+    world.faults.extend(added)
+    return [asdict(fault) for fault in added]
+
+
+def apply_settings(world: World, data: dict[str, Any]) -> dict[str, object]:
+    """Change settings by name; a limit of null is taken away. Raises ValueError for an unknown name."""
+    for name, value in data.items():
+        if name == "limits":
+            _set_limits(world, value)
+        elif name == "denied" and isinstance(value, list):
+            world.denied = set(value)
+        elif name == "lag":
+            world.lag = (float(value[0]), float(value[1])) if isinstance(value, list) else float(value)
+        elif name in _PLAIN and isinstance(value, _PLAIN[name]):
+            setattr(world, name, value)
+        else:
+            raise ValueError(f"{name}: no such setting, or not a value for it")
+    return {}
+
+
+def _set_limits(world: World, limits: dict[str, dict[str, Any] | None]) -> None:
+    for service, limit in limits.items():
+        if limit is None:
+            world.limits.pop(service, None)
+        else:
+            world.limits[service] = Limit(**limit)
+
+
+def _connect(world: World, data: dict[str, list[str]]) -> dict[str, object]:
+    """Let the users of desktops sign in again; a logoff that is still pending is void."""
+    for desktop_id in data["desktop_ids"]:
+        world.desktops.move(world.desktops.members[desktop_id], CONNECTED)
+    return {}

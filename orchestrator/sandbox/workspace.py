@@ -1,0 +1,165 @@
+"""Workspace: desktops, their connection state, and the batch logoff that only delivers a task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+
+from aiohttp import web
+
+from orchestrator.sandbox.answers import Refusal, document, error
+from orchestrator.sandbox.call import Call, Operation
+from orchestrator.sandbox.fleet import Endable, Fleet
+
+REGISTERED, CONNECTED, DISCONNECTED, UNREGISTERED = "REGISTERED", "CONNECTED", "DISCONNECTED", "UNREGISTERED"
+MAX_BATCH = 100
+MAX_TEXT = 255
+
+
+@dataclass(slots=True)
+class Desktop(Endable):
+    """A desktop: `status` is its connect_status; `message` the last one that a logoff brought."""
+
+    user: str = ""
+    pool_id: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+    message: str = ""
+
+
+def new_fleet() -> Fleet[Desktop]:
+    """Return an empty set of desktops; REGISTERED is ready with nobody on."""
+    return Fleet(REGISTERED, (CONNECTED, DISCONNECTED))
+
+
+def _invalid(name: str) -> web.Response:
+    """Refuse a parameter; no code for this is published, so this one is assumed."""
+    return error(400, "WKS.00010003", f"The parameter {name} is invalid.")
+
+
+def _wanted_ids(call: Call) -> list[str]:
+    ids = call.field("desktop_ids")
+    if ids is None or ids == []:  # the real effect is not documented: nothing, or everything
+        call.world.ledger.empty_logoffs += 1
+        raise Refusal(error(400, "WKS.0001", "The parameter desktop_ids cannot be empty."))
+    if not isinstance(ids, list) or len(ids) > MAX_BATCH:
+        raise Refusal(_invalid("desktop_ids"))
+    if not all(isinstance(id, str) and len(id) <= MAX_TEXT for id in ids):
+        raise Refusal(_invalid("desktop_ids"))
+    return ids
+
+
+def log_off(call: Call) -> web.Response:
+    """Accept a logoff for a whole batch; one unknown id refuses all of it (assumed)."""
+    ids, message = _wanted_ids(call), call.field("message")
+    if message is not None and not (isinstance(message, str) and len(message) <= MAX_TEXT):
+        raise Refusal(_invalid("message"))
+    world = call.world
+    desktops = [world.desktops.members.get(id) for id in ids]
+    if None in desktops:
+        return error(404, "WKS.00010109", "The desktop does not exist.")
+    for desktop in filter(None, desktops):
+        desktop.message = str(message or "")
+        if not world.is_ignored():
+            world.desktops.end(desktop, world.clock(), world.draw_lag())
+    return document(None)
+
+
+def _logoff_targets(call: Call) -> Iterable[str]:
+    ids = call.field("desktop_ids")
+    return map(str, ids) if isinstance(ids, list) else ()
+
+
+def _connection(desktop: Desktop, *, alternate: bool) -> dict[str, object]:
+    """Describe a connection; the published example spells two of the fields in another way than its table."""
+    status, users = ("login_status", "attach_infos") if alternate else ("connect_status", "attach_users")
+    return {
+        "desktop_id": desktop.id,
+        "desktop_name": desktop.id,
+        status: desktop.status,
+        users: [{"id": desktop.user, "name": desktop.user, "user_group": "sudo", "type": "USER"}],
+    }
+
+
+def list_connections(call: Call) -> web.Response:
+    """List desktops with their connection state; both filters may be repeated."""
+    window = call.window(100, 0, 1000, _invalid)
+    statuses, users = (call.request.query.getall(name, []) for name in ("connect_status", "user_names"))
+    fleet = call.world.desktops
+    fleet.settle(call.world.clock())
+    total = fleet.count(*statuses)
+    found: Iterable[Desktop] = fleet.listed(statuses)
+    if users:
+        found = [desktop for desktop in found if desktop.user in users]
+        total = len(found)
+    shown = map(partial(_connection, alternate=call.world.alternate_fields), islice(found, window.start, window.stop))
+    return document({"total_count": total, "desktops": list(shown)})
+
+
+def list_desktops(call: Call) -> web.Response:
+    """List desktops by id, user, computer name, pool, status or tag (`key=value`, assumed)."""
+    window = call.window(100, 0, 1000, _invalid)
+    ids = call.request.query.getall("desktop_id", [])
+    if len(ids) > MAX_BATCH:
+        raise Refusal(_invalid("desktop_id"))
+    fleet = call.world.desktops
+    fleet.settle(call.world.clock())
+    found: Iterable[Desktop] = fleet.members.values()
+    if ids:
+        found = [fleet.members[id] for id in ids if id in fleet.members]
+    filters = {name: call.request.query[name] for name in _FIELDS if name in call.request.query}
+    if filters or "tag" in call.request.query:
+        found = [desktop for desktop in found if _matches(desktop, filters, call.request.query.get("tag"))]
+    total = len(found) if isinstance(found, list) else fleet.count()
+    shown = [_described(desktop) for desktop in islice(found, window.start, window.stop)]
+    return document({"total_count": total, "desktops": shown})
+
+
+_FIELDS = ("user_name", "computer_name", "pool_id", "status")
+
+
+def _matches(desktop: Desktop, filters: dict[str, str], tag: str | None) -> bool:
+    described = _described(desktop)
+    if any(described[name] != wanted for name, wanted in filters.items()):
+        return False
+    key, _, value = (tag or "").partition("=")
+    return tag is None or (key in desktop.tags and value in ("", desktop.tags[key]))
+
+
+def _described(desktop: Desktop) -> dict[str, object]:
+    return {
+        "desktop_id": desktop.id,
+        "computer_name": desktop.id,
+        "user_name": desktop.user,
+        "pool_id": desktop.pool_id,
+        "connect_status": desktop.status,
+        "status": "ACTIVE",
+        "task_status": None,
+        "in_maintenance_mode": False,
+        "tags": [{"key": key, "value": value} for key, value in desktop.tags.items()],
+    }
+
+
+def login_state(call: Call) -> web.Response:
+    """Count desktops by connection state."""
+    fleet = call.world.desktops
+    fleet.settle(call.world.clock())
+    return document(
+        {
+            "in_use_num": fleet.count(CONNECTED),
+            "ready_num": fleet.count(REGISTERED),
+            "disconnected_num": fleet.count(DISCONNECTED),
+            "unregistered_num": fleet.count(UNREGISTERED),
+            "unable_to_connect_num": 0,
+        }
+    )
+
+
+_DESKTOPS = "/v2/{project_id}/desktops"
+OPERATIONS = (
+    Operation("workspace", "logoff", "POST", f"{_DESKTOPS}/logoff", log_off, targets=_logoff_targets),
+    Operation("workspace", "connect_desktops", "GET", "/v2/{project_id}/connect-desktops", list_connections),
+    Operation("workspace", "list_desktops", "GET", _DESKTOPS, list_desktops),
+    Operation("workspace", "login_state", "GET", f"{_DESKTOPS}/statistics/login-state", login_state),
+)
