@@ -116,8 +116,8 @@ class Request:
     base_url: str
     path: str
     query: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # these two hold secrets
+    body: bytes = field(default=b"", repr=False)
 
     @property
     def url(self) -> str:

@@ -73,11 +73,10 @@ class Inline:
 class Rows:
     """A file of rows, or standard input (`-`); `common` are the fields that every row shares."""
 
-    def __init__(self, name: str, path: Path | None, builder: TargetBuilder, keys: Sequence[str], common: Row) -> None:
+    def __init__(self, name: str, path: Path | None, builder: TargetBuilder, common: Row) -> None:
         self.name = name
         self._path = path
         self._builder = builder
-        self._keys = keys
         self._common = common
         self._spool: IO[bytes] | None = None
 
@@ -126,7 +125,7 @@ class Rows:
             lines = _lines(file, tell)
             first = next(((n, text) for n, text in lines if text.strip()), None)
             if first is not None:
-                yield from self._reader(first[1])(_chain(first, lines), self._keys)
+                yield from self._reader(first[1])(_chain(first, lines), self._builder.key)
 
     def _open(self) -> AbstractContextManager[IO[bytes]]:
         if self._path is not None:

@@ -38,6 +38,7 @@ class TargetBuilder:
         self._defaults = {n: spec.default for n, spec in service.fields.items() if spec.default is not None}
         self.secret = frozenset(name for name, spec in service.fields.items() if spec.secret)
         self.fields = tuple(service.fields)
+        self.key = service.key
 
     def build(self, row: Mapping[str, Any], resolve: Resolve) -> Target:
         """Return the target of a row; `resolve` makes a secret of what is written in a secret field.

@@ -1,0 +1,84 @@
+"""What the connector may ask of a credential, and the two ways in which a credential can fail it."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Protocol
+from urllib.parse import quote, quote_plus
+
+from orchestrator.errors import InvalidInput
+from orchestrator.model import Request
+
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
+_SCRUBBED = "[secret]"
+
+
+class Credential(Protocol):
+    """One way of proving who is calling; shared by every lane that calls as the same user.
+
+    Call `headers` first and read `generation` right after it: the two belong together until the next await.
+    """
+
+    @property
+    def identity(self) -> Hashable:
+        """Tell credentials apart: those with an equal one share one `Standing`."""
+
+    @property
+    def generation(self) -> int:
+        """Number the credential that the next call carries; 0 where there is nothing to prove."""
+
+    async def headers(self, request: Request) -> Mapping[str, str]:
+        """Return what this attempt at the finished request adds to its headers; called anew at every attempt.
+
+        Raises CredentialRefused for good, CredentialUnavailable for now.
+        """
+
+    async def renew(self, generation: int) -> bool:
+        """Replace the credential numbered `generation` unless that was done already; False if it cannot be."""
+
+    def secrets(self) -> Iterable[str]:
+        """Return every value in use that must be scrubbed from what a server says."""
+
+    async def close(self) -> None:
+        """Take back what was issued, where the cloud supports that; never raises for what a server answers."""
+
+
+class CredentialRefused(Exception):  # noqa: N818  the word users see
+    """The credential was refused for good; the message is scrubbed and `code` is the server's own, if any."""
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        self.message = message
+        self.code = code
+        super().__init__(message)
+
+
+class CredentialUnavailable(Exception):  # noqa: N818
+    """The credential cannot be had at the moment: whoever issues it did not answer in time."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+        super().__init__(message)
+
+
+def scrub(text: str, secrets: Iterable[str]) -> str:
+    """Replace every secret in a server's text, also where JSON, a URL or HTML has escaped it."""
+    spellings = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
+    for spelling in sorted(spellings, key=len, reverse=True):
+        text = text.replace(spelling, _SCRUBBED)
+    return text
+
+
+def _spellings(secret: str) -> tuple[str, ...]:
+    escaped = json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]
+    return (secret, *escaped, quote(secret, safe=""), quote_plus(secret), html.escape(secret))
+
+
+def visible(value: str, what: str) -> str:
+    """Return the value if it may stand in a header as it is; the error names what it is, never the value."""
+    if _VISIBLE.fullmatch(value):
+        return value
+    fault = "is empty" if not value else "holds a space, a line break or another character no header may carry"
+    raise InvalidInput.one("credentials", f"the {what} {fault}")

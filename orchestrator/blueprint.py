@@ -1,0 +1,236 @@
+"""Plan, config and catalogue held against each other: every fault of all three at once, before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.catalogue import Catalogue
+from orchestrator.errors import Fault, InvalidInput
+from orchestrator.model import Secret, Target
+from orchestrator.plan import Group, PlanFile, Stage
+from orchestrator.service import CLOUDS, Service
+from orchestrator.settings import ConfigFile, Connection
+from orchestrator.sources import Inline, Rows, Source, resolved
+from orchestrator.targets import RowError, TargetBuilder
+from orchestrator.validation import Place, suggestion
+
+Resolve = Callable[[str], Secret]
+Problems = list[tuple[Place, str]]
+
+# The language has these already; what they mean is not built yet, and ignoring a guard would be worse than refusing it.
+NOT_YET_OF_PLANS = ("guard", "subject", "older_than", "reattempt", "resume_within", "second_pass")
+NOT_YET_OF_STAGES = ("needs", "continue_on")
+NOT_YET_OF_GROUPS = ("discover", "where", "older_than", "partial")
+NOT_YET = "is not available in this version yet; take it out, or wait for the version that has it"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One group of a plan, ready to be read: its stage, its service, its connection, its source."""
+
+    stage: str
+    service: Service
+    connection: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """A plan that holds together with the config and the catalogue."""
+
+    plan_file: PlanFile
+    config_file: ConfigFile
+    catalogue: Catalogue
+    sections: Sequence[Section]
+
+    def connections(self) -> dict[str, Connection]:
+        """Return the connections that the plan uses."""
+        known = self.config_file.config.connections
+        return {section.connection: known[section.connection] for section in self.sections}
+
+
+def draw(plan_file: PlanFile, config_file: ConfigFile, catalogue: Catalogue, resolve: Resolve) -> Blueprint:
+    """Return the blueprint of a run; `resolve` turns the plan's secret references into values.
+
+    Raises InvalidInput with every fault that the three have with each other.
+    """
+    problems: Problems = list(_not_yet(plan_file))
+    sections = []
+    for place, stage, group in plan_file.plan.groups():
+        section = _section(place, stage, group, plan_file.path, config_file, catalogue, resolve, problems)
+        if section is not None:
+            sections.append(section)
+    faults = [*plan_file.faults(problems), *config_file.faults(_config_problems(config_file, catalogue))]
+    if faults:
+        raise InvalidInput(faults)
+    return Blueprint(plan_file, config_file, catalogue, sections)
+
+
+def base_url(service: Service, connection: Connection) -> str:
+    """Return the URL that a service's paths are put behind; raise ValueError when the connection gives none."""
+    endpoint = service.endpoint
+    host, region, cloud = endpoint.cloud_host, connection.region, connection.cloud
+    if host is not None and host in connection.endpoints:
+        return connection.endpoints[host]
+    if connection.endpoint is not None:
+        return connection.endpoint
+    if host is None:
+        raise ValueError(f"has to give the endpoint of {service.service}, such as {endpoint.own}")
+    if cloud is None or region is None:
+        raise ValueError(f"has neither an endpoint nor a cloud and a region for {service.service}")
+    if not endpoint.regions.get(cloud, ("",)):
+        raise ValueError(f"{service.service} is not offered on {cloud}; give an endpoint to use it all the same")
+    if region in endpoint.url_by_region:
+        return endpoint.url_by_region[region]
+    return f"https://{endpoint.host_by_region.get(region, host)}.{region}.{CLOUDS[cloud]}"
+
+
+def warnings(blueprint: Blueprint) -> Iterator[str]:
+    """Return what is unusual, and may be right all the same."""
+    for name, service in {(section.connection, section.service) for section in blueprint.sections}:
+        connection = blueprint.config_file.config.connections[name]
+        known = service.endpoint.regions.get(connection.cloud, ()) if connection.cloud else ()
+        if known and connection.region not in known:
+            yield f"connection {name}: {service.service} is not known to be offered in {connection.region}"
+
+
+def _not_yet(plan_file: PlanFile) -> Iterator[tuple[Place, str]]:
+    plan = plan_file.plan
+    if plan.require == "verified":
+        yield ("require",), f"`verified` {NOT_YET}"
+    yield from (((name,), NOT_YET) for name in NOT_YET_OF_PLANS if name in plan.model_fields_set)
+    for i, stage in enumerate(plan.stages or ()):
+        yield from ((("stages", i, name), NOT_YET) for name in NOT_YET_OF_STAGES if name in stage.model_fields_set)
+    for place, _, group in plan.groups():
+        yield from (((*place, name), NOT_YET) for name in NOT_YET_OF_GROUPS if name in group.model_fields_set)
+
+
+def _section(
+    place: Place,
+    stage: Stage,
+    group: Group,
+    plan_path: Path,
+    config_file: ConfigFile,
+    catalogue: Catalogue,
+    resolve: Resolve,
+    problems: Problems,
+) -> Section | None:
+    service = catalogue.services.get(group.service)
+    connection = config_file.config.connections.get(group.connection)
+    if service is None:
+        hint = suggestion(group.service, catalogue.services)
+        problems.append(((*place, "service"), f"{group.service!r} is not in the catalogue{hint}"))
+    if connection is None:
+        known = config_file.config.connections
+        hint = suggestion(group.connection, known) or _listing(known)
+        problems.append(((*place, "connection"), f"{config_file.source} has no connection {group.connection!r}{hint}"))
+    if service is None or connection is None:
+        return None
+    problems += _fit(place, group, service, connection)
+    builder = TargetBuilder(service, group.connection, stage=stage.name, expect=group.expect or "")
+    common = _common(place, group, builder, resolve, problems)
+    return Section(
+        stage.name, service, group.connection, _source(place, group, builder, common, plan_path, resolve, problems)
+    )
+
+
+def _listing(known: Mapping[str, object]) -> str:
+    return f"; there are {', '.join(known)}" if known else "; there are none"
+
+
+def _fit(place: Place, group: Group, service: Service, connection: Connection) -> Problems:
+    """Return what is wrong between a group, its service and its connection."""
+    found: Problems = []
+    if connection.auth.type not in service.auth:
+        takes = ", ".join(service.auth)
+        said = f"{group.connection!r} has auth {connection.auth.type}; {service.service} takes {takes}"
+        found.append(((*place, "connection"), said))
+    try:
+        url = base_url(service, connection)
+    except ValueError as error:
+        found.append(((*place, "connection"), f"{group.connection!r} {error}"))
+    else:
+        if "{project_id}" in service.end.path and connection.project_id is None:
+            found.append(((*place, "connection"), f"{group.connection!r} has no project_id, which {url} needs"))
+    found += _expectation(place, group, service)
+    return found
+
+
+def _expectation(place: Place, group: Group, service: Service) -> Problems:
+    choice = " or ".join(service.expect)
+    if service.expect and group.expect is None:
+        return [(place, f"{service.service} needs `expect:`, which is {choice}")]
+    if group.expect is not None and group.expect not in service.expect:
+        said = f"can be {choice}" if service.expect else f"does not go with {service.service}"
+        return [((*place, "expect"), said)]
+    return []
+
+
+def _common(place: Place, group: Group, builder: TargetBuilder, resolve: Resolve, problems: Problems) -> dict[str, Any]:
+    common: dict[str, Any] = {}
+    for name, value in group.common.items():
+        if name not in builder.fields:
+            hint = suggestion(name, builder.fields)
+            problems.append(((*place, "with", name), f"{group.service} has no such field{hint}"))
+            continue
+        try:
+            common |= resolved({name: value}, builder.secret, resolve)
+        except ValueError as error:
+            problems.append(((*place, "with", name), str(error)))
+    return common
+
+
+def _source(
+    place: Place,
+    group: Group,
+    builder: TargetBuilder,
+    common: dict[str, Any],
+    plan_path: Path,
+    resolve: Resolve,
+    problems: Problems,
+) -> Source:
+    if group.source is not None:
+        path = None if group.source == "-" else plan_path.resolve().parent / group.source
+        return Rows("standard input" if path is None else str(path), path, builder, common)
+    targets: list[Target] = []
+    for i, row in enumerate(group.items or ()):
+        try:
+            targets.append(builder.build({**common, **row}, resolve))
+        except RowError as error:
+            problems += [((*place, "items", i, *([name] if name else [])), text) for name, text in error.problems]
+    return Inline(targets)
+
+
+def _config_problems(config_file: ConfigFile, catalogue: Catalogue) -> Problems:
+    """Return what the config says about services and connections that do not exist."""
+    config = config_file.config
+    found: Problems = []
+    for name in config.services:
+        if name not in catalogue.services:
+            found.append((("services", name), f"is not in the catalogue{suggestion(name, catalogue.services)}"))
+    for name in config.limits:
+        connection, _, service = name.rpartition("/")
+        if service not in catalogue.services:
+            hint = suggestion(service, catalogue.services)
+            found.append((("limits", name), f"{service!r} is not in the catalogue{hint}"))
+        if connection and connection not in config.connections:
+            hint = suggestion(connection, config.connections)
+            found.append((("limits", name), f"there is no connection {connection!r}{hint}"))
+    return found
+
+
+def input_faults(sections: Sequence[Section]) -> tuple[int, dict[str, str], list[Fault]]:
+    """Read every source once: return the number of targets, the digest of every input, and every fault."""
+    total = 0
+    faults: list[Fault] = []
+    digests: dict[str, str] = {}
+    for section in sections:
+        checked = section.source.check()
+        total += checked.count
+        faults += checked.faults
+        if checked.digest:
+            digests[section.source.name] = checked.digest
+    return total, digests, faults
