@@ -220,17 +220,3 @@ def _config_problems(config_file: ConfigFile, catalogue: Catalogue) -> Problems:
             hint = suggestion(connection, config.connections)
             found.append((("limits", name), f"there is no connection {connection!r}{hint}"))
     return found
-
-
-def input_faults(sections: Sequence[Section]) -> tuple[int, dict[str, str], list[Fault]]:
-    """Read every source once: return the number of targets, the digest of every input, and every fault."""
-    total = 0
-    faults: list[Fault] = []
-    digests: dict[str, str] = {}
-    for section in sections:
-        checked = section.source.check()
-        total += checked.count
-        faults += checked.faults
-        if checked.digest:
-            digests[section.source.name] = checked.digest
-    return total, digests, faults

@@ -186,3 +186,36 @@ class Settled:
     first_sent: float | None = None
     settled: float = 0.0
     verification: Verification = Verification.NOT_REQUESTED
+
+
+DONE = frozenset({"ended", "already_ended", "accepted", "denied", "issued"})
+GOOD = {"accepted": DONE, "ended": DONE - {"accepted"}}
+PROTECTED = "protected"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What is known of a run as a whole; times are seconds since the epoch, None while it is not over.
+
+    `inputs` has the SHA-256 of every source by its name, `planned` the number of targets that the sources held when it
+    began, `selector` what of the plan it was limited to, `folder` where its report lies, `notes` what went wrong
+    beside single targets.
+    """
+
+    run: str
+    plan: str
+    plan_path: str
+    config_path: str | None
+    digest: str
+    require: str
+    started: float
+    lock_name: str = ""
+    folder: str = ""
+    selector: str = ""
+    planned: int = 0
+    variables: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    ended: float | None = None
+    exit_code: int | None = None
+    reason: str = ""
+    notes: Sequence[str] = ()

@@ -17,14 +17,9 @@ import structlog
 
 from orchestrator.errors import InvalidInput
 from orchestrator.lane import Lane
-from orchestrator.model import Batch, Secret, Settled, Target
+from orchestrator.model import GOOD, Batch, Secret, Settled, Target
 from orchestrator.pacing import Stop
 from orchestrator.sources import Source, UnreadableError
-
-GOOD = {
-    "accepted": frozenset({"ended", "already_ended", "accepted", "denied", "issued"}),
-    "ended": frozenset({"ended", "already_ended", "denied", "issued"}),
-}
 
 _log = structlog.get_logger(__name__)
 
@@ -98,10 +93,13 @@ class StageWork:
     lanes: list[LaneWork]
 
 
+Takes = Callable[[Target], bool]
+
+
 async def execute(
-    stages: Sequence[StageWork], seen: Seen, stop: Stop, *, clock: Callable[[], float] = time.time
+    stages: Sequence[StageWork], seen: Seen, takes: Takes, stop: Stop, *, clock: Callable[[], float] = time.time
 ) -> list[str]:
-    """Give every target of every source its outcome; return what went wrong with sources."""
+    """Give every target that is taken of every source its outcome; return what went wrong with sources."""
     failed: list[str] = []
     async with anyio.create_task_group() as watch:
         watch.start_soon(_keep_deadline, stop, clock)
@@ -109,7 +107,7 @@ async def execute(
             _log.info("stage_started", stage=stage.name, lanes=len(stage.lanes))
             async with anyio.create_task_group() as group:
                 for work in stage.lanes:
-                    group.start_soon(work.lane.run, _fresh(work.sources, seen, failed))
+                    group.start_soon(work.lane.run, _fresh(work.sources, takes, seen, failed))
         watch.cancel_scope.cancel()
     return failed
 
@@ -120,15 +118,16 @@ async def _keep_deadline(stop: Stop, clock: Callable[[], float]) -> None:
         stop.set("the deadline has passed", 5)
 
 
-def _fresh(sources: Sequence[Source], seen: Seen, failed: list[str]) -> Iterator[Target]:
+def _fresh(sources: Sequence[Source], takes: Takes, seen: Seen, failed: list[str]) -> Iterator[Target]:
     """Yield the targets that nobody has taken up yet; a source that breaks ends, and is told of."""
     for source in sources:
         try:
             for target in source.targets():
-                if seen.add(target.service, target.connection, target.id):
-                    yield target
-                else:
-                    seen.twice += 1
+                if takes(target):
+                    if seen.add(target.service, target.connection, target.id):
+                        yield target
+                    else:
+                        seen.twice += 1
         except (OSError, UnreadableError, InvalidInput, ValueError) as error:
             failed.append(f"{source.name} changed while it was read: {error}")
             _log.error("source_failed", source=source.name, reason=str(error))

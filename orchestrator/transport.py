@@ -17,13 +17,15 @@ MAX_HEADER = 128 * 1024  # an IAM token alone is tens of kilobytes
 CONNECT_SECONDS = 10.0
 USER_AGENT = f"orchestrator/{__version__}"
 
+Trust = ssl.SSLContext | aiohttp.Fingerprint | bool  # what aiohttp takes for `ssl`
+
 _NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
 
 class HttpTransport:
     """Keeps one aiohttp session; follows no redirects, keeps no cookies, and decodes nothing."""
 
-    def __init__(self, tls: ssl.SSLContext | aiohttp.Fingerprint | bool = True, proxy: str | None = None) -> None:
+    def __init__(self, tls: Trust = True, proxy: str | None = None) -> None:
         self._tls = tls
         self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
@@ -101,9 +103,7 @@ def _why(error: Exception) -> str:
     return type(cause).__name__
 
 
-def tls_context(
-    ca_file: str | None, fingerprint: str | None, *, insecure: bool
-) -> ssl.SSLContext | aiohttp.Fingerprint | bool:
+def tls_context(ca_file: str | None, fingerprint: str | None, *, insecure: bool) -> Trust:
     """Return what aiohttp takes for `ssl`; raise ValueError or OSError when the CA file is no good."""
     if fingerprint:
         return aiohttp.Fingerprint(bytes.fromhex(fingerprint.replace(":", "")))

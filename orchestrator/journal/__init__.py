@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.journal.record import RunRecord
 from orchestrator.journal.sqlite import SqliteJournal
 
 BACKENDS = {"sqlite": SqliteJournal}
 
-__all__ = ["BACKENDS", "RunRecord", "SqliteJournal"]
+__all__ = ["BACKENDS", "SqliteJournal"]

@@ -1,39 +1,12 @@
-"""What the journal keeps: a run's own line, and one line per target, encoded once and reported as it stands."""
+"""One line per target: encoded once, kept by the journal, reported as it stands."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import orjson
 
 from orchestrator.model import Settled
-
-DONE = frozenset({"ended", "already_ended", "accepted", "denied", "issued"})
-PROTECTED = "protected"
-
-
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """One run; times are seconds since the epoch, `ended` and `exit_code` are None while it is not over.
-
-    `inputs` has the SHA-256 of every source by its name, `lanes` is filled in when the run is over.
-    """
-
-    run: str
-    plan: str
-    plan_path: str
-    config_path: str | None
-    digest: str
-    lock_name: str
-    require: str
-    started: float
-    variables: Mapping[str, str] = field(default_factory=dict)
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    ended: float | None = None
-    exit_code: int | None = None
-    reason: str = ""
 
 
 def timestamp(seconds: float | None) -> str | None:

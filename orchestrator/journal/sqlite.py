@@ -12,8 +12,8 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,13 @@ import orjson
 
 from orchestrator.errors import JournalError
 from orchestrator.journal import statements as sql
-from orchestrator.journal.record import RunRecord, encode
-from orchestrator.model import Batch, Settled, Target
+from orchestrator.journal.record import encode
+from orchestrator.model import Batch, Outcome, RunRecord, Settled, Target
 
 GROUP_ROWS = 250
 GROUP_SECONDS = 0.05
 
-Lane = tuple[str, str]
+CUT_OFF = "sent, or about to be, and no answer is on record: the program ended before it came"
 
 
 @dataclass(slots=True)
@@ -71,34 +71,24 @@ class SqliteJournal:
 
     def add(self, record: RunRecord) -> None:
         """Note a run that begins."""
-        row = (
-            record.run,
-            record.plan,
-            record.plan_path,
-            record.config_path,
-            record.digest,
-            record.lock_name,
-            record.require,
-            record.started,
-            orjson.dumps(dict(record.variables)).decode(),
-            orjson.dumps(dict(record.inputs)).decode(),
-            record.ended,
-            record.exit_code,
-            record.reason,
-        )
+        row = [_packed(getattr(record, field.name)) for field in fields(RunRecord)]
         self._execute(sql.ADD_RUN, row)
 
     def reopen(self, run: str) -> None:
         """Note that a run goes on."""
         self._execute(sql.REOPEN_RUN, (run,))
 
-    def finish(self, run: str, ended: float, exit_code: int, reason: str) -> None:
+    def finish(self, run: str, ended: float, exit_code: int, reason: str, notes: Sequence[str]) -> None:
         """Note how a run ended."""
-        self._execute(sql.FINISH_RUN, (ended, exit_code, reason, run))
+        self._execute(sql.FINISH_RUN, (ended, exit_code, reason, _packed(notes), run))
 
     def runs(self) -> list[RunRecord]:
         """Return every run, the oldest first."""
         return [_run_record(row) for row in self._execute(sql.RUNS)]
+
+    def find(self, run: str) -> RunRecord | None:
+        """Return the run of this id."""
+        return next((_run_record(row) for row in self._execute(sql.RUN, (run,))), None)
 
     def latest(self, lock_name: str) -> RunRecord | None:
         """Return the latest run of a plan."""
@@ -139,20 +129,24 @@ class SqliteJournal:
 
     # Reading
 
-    def outcomes(self, run: str) -> Iterator[tuple[str, str, str, str, Mapping[str, Any]]]:
-        """Return (service, connection, target, outcome, record) of every target that has an outcome."""
-        for service, connection, target, outcome, record in self._execute(sql.OUTCOMES, (run,)):
-            yield service, connection, target, outcome, orjson.loads(record)
+    def outcomes(self, run: str) -> Iterator[tuple[str, str, str, str]]:
+        """Return (service, connection, target, outcome) of every target that has an outcome."""
+        yield from self._execute(sql.OUTCOMES, (run,))
 
-    def in_flight(self, run: str) -> Iterator[tuple[Target, int | None, float]]:
-        """Return (target, batch, when it was sent) of every target that was sent and has no outcome."""
+    def in_flight(self, run: str) -> Iterator[Settled]:
+        """Return as unknown every target that was sent and has no outcome: the call may have taken effect."""
         for service, connection, target, stage, batch, sent in self._execute(sql.IN_FLIGHT, (run,)):
-            yield Target(service, connection, target, {}, stage), batch, sent
+            cut_off = Target(service, connection, target, {}, stage)
+            yield Settled(cut_off, Outcome.UNKNOWN, CUT_OFF, batch=batch, first_sent=sent, settled=time.time())
 
     def records(self, run: str) -> Iterator[str]:
         """Return the lines of outcomes.jsonl in the order in which the targets were taken up."""
         for (record,) in self._execute(sql.RECORDS, (run,)):
             yield record
+
+    def last_batch(self, run: str) -> int:
+        """Return the highest number of a batch so far."""
+        return int(next(iter(self._execute(sql.LAST_BATCH, (run,))))[0] or 0)
 
     def tally(self, run: str) -> list[tuple[str, str, str, int]]:
         """Return (service, connection, outcome, number of targets)."""
@@ -262,7 +256,13 @@ def _resolve(done: asyncio.Future[None], failure: BaseException | None) -> None:
         done.set_exception(JournalError(f"the journal cannot be written: {failure}"))
 
 
+def _packed(value: object) -> Any:
+    """Return what a column holds: texts and numbers as they are, the rest as JSON."""
+    return value if value is None or isinstance(value, str | int | float) else orjson.dumps(value).decode()
+
+
 def _run_record(row: Sequence[Any]) -> RunRecord:
-    run, plan, plan_path, config_path, digest, lock_name, require, started, variables, inputs, *rest = row
-    known = orjson.loads(variables), orjson.loads(inputs)
-    return RunRecord(run, plan, plan_path, config_path, digest, lock_name, require, started, *known, *rest)
+    values = dict(zip((field.name for field in fields(RunRecord)), row, strict=True))
+    for name in ("variables", "inputs", "notes"):
+        values[name] = orjson.loads(values[name])
+    return RunRecord(**values)

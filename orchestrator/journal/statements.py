@@ -6,8 +6,9 @@ SCHEMA = (
     """
     CREATE TABLE IF NOT EXISTS runs (
         run TEXT PRIMARY KEY, plan TEXT NOT NULL, plan_path TEXT NOT NULL, config_path TEXT, digest TEXT NOT NULL,
-        lock_name TEXT NOT NULL, require TEXT NOT NULL, started REAL NOT NULL, variables TEXT NOT NULL,
-        inputs TEXT NOT NULL, ended REAL, exit_code INTEGER, reason TEXT NOT NULL)
+        lock_name TEXT NOT NULL, require TEXT NOT NULL, started REAL NOT NULL, folder TEXT NOT NULL,
+        selector TEXT NOT NULL, planned INTEGER NOT NULL, variables TEXT NOT NULL, inputs TEXT NOT NULL,
+        ended REAL, exit_code INTEGER, reason TEXT NOT NULL, notes TEXT NOT NULL)
     """,
     # outcome and record are NULL from the moment before the call until there is an outcome
     """
@@ -19,15 +20,16 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS runs_by_lock ON runs (lock_name, started)",
 )
 
-ADD_RUN = """
-    INSERT INTO runs (run, plan, plan_path, config_path, digest, lock_name, require, started, variables, inputs,
-                      ended, exit_code, reason)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-REOPEN_RUN = "UPDATE runs SET ended = NULL, exit_code = NULL, reason = '' WHERE run = ?"
-FINISH_RUN = "UPDATE runs SET ended = ?, exit_code = ?, reason = ? WHERE run = ?"
-RUNS = "SELECT * FROM runs ORDER BY started, run"
-LATEST_RUN = "SELECT * FROM runs WHERE lock_name = ? ORDER BY started DESC, run DESC LIMIT 1"
+RUN_COLUMNS = (
+    "run, plan, plan_path, config_path, digest, require, started, lock_name, folder, selector, planned, variables, "
+    "inputs, ended, exit_code, reason, notes"
+)
+ADD_RUN = f"INSERT INTO runs ({RUN_COLUMNS}) VALUES ({', '.join('?' * 17)})"  # noqa: S608  constants only
+REOPEN_RUN = "UPDATE runs SET ended = NULL, exit_code = NULL, reason = '', notes = '[]' WHERE run = ?"
+FINISH_RUN = "UPDATE runs SET ended = ?, exit_code = ?, reason = ?, notes = ? WHERE run = ?"
+RUNS = f"SELECT {RUN_COLUMNS} FROM runs ORDER BY started, run"  # noqa: S608
+RUN = f"SELECT {RUN_COLUMNS} FROM runs WHERE run = ?"  # noqa: S608
+LATEST_RUN = f"SELECT {RUN_COLUMNS} FROM runs WHERE lock_name = ? ORDER BY started DESC, run DESC LIMIT 1"  # noqa: S608
 
 SENT = """
     INSERT INTO targets (run, service, connection, target, stage, batch, sent, outcome, record)
@@ -42,12 +44,13 @@ SETTLED = """
     DO UPDATE SET batch = excluded.batch, outcome = excluded.outcome, record = excluded.record
 """
 
-OUTCOMES = "SELECT service, connection, target, outcome, record FROM targets WHERE run = ? AND outcome IS NOT NULL"
+OUTCOMES = "SELECT service, connection, target, outcome FROM targets WHERE run = ? AND outcome IS NOT NULL"
 IN_FLIGHT = """
     SELECT service, connection, target, stage, batch, sent FROM targets
     WHERE run = ? AND outcome IS NULL ORDER BY position
 """
 RECORDS = "SELECT record FROM targets WHERE run = ? AND record IS NOT NULL ORDER BY position"
+LAST_BATCH = "SELECT MAX(batch) FROM targets WHERE run = ?"
 COUNTS = """
     SELECT service, connection, outcome, COUNT(*) FROM targets
     WHERE run = ? AND outcome IS NOT NULL GROUP BY service, connection, outcome ORDER BY service, connection, outcome

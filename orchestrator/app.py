@@ -1,0 +1,152 @@
+"""Puts the program together: the only place that builds its live objects."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from orchestrator import blueprint as blueprints
+from orchestrator import catalogue, plan, settings
+from orchestrator.backoff import Backoff
+from orchestrator.batches import Packing
+from orchestrator.blueprint import Blueprint, Section, base_url
+from orchestrator.catalogue import Catalogue
+from orchestrator.classify import Classify, compile_reading
+from orchestrator.connector import HttpConnector
+from orchestrator.credentials import Credentials
+from orchestrator.errors import InvalidInput
+from orchestrator.lane import Lane
+from orchestrator.model import Secret, Verdict
+from orchestrator.pacing import Pacer, Stop
+from orchestrator.references import References
+from orchestrator.render import Place, compile_operation
+from orchestrator.run import LaneWork, RunMemory, StageWork
+from orchestrator.service import Condition, Limits, Reading, Rule, Service
+from orchestrator.settings import ConfigFile, Connection
+from orchestrator.transport import HttpTransport, Trust, tls_context
+from orchestrator.units import Rate
+
+DEFAULTS = Limits(rate=(Rate(1.0, 1.0),), concurrency=2, timeout=30.0, attempts=5, backoff=0.5, backoff_cap=60.0)
+LaneName = tuple[str, str]
+
+
+def prepare(plan_path: Path, variables: dict[str, str], config_file: ConfigFile, *, offline: bool = False) -> Blueprint:
+    """Read a plan and hold it against config and catalogue; raise InvalidInput with every fault.
+
+    Offline, references to secrets are taken as they are written instead of being read.
+    """
+    known = load_catalogue(config_file)
+    plan_file = plan.read(plan_path, variables)
+    resolve = Secret if offline else References(plan_path.resolve().parent).resolve
+    return blueprints.draw(plan_file, config_file, known, resolve)
+
+
+def load_catalogue(config_file: ConfigFile) -> Catalogue:
+    """Return the package's catalogue with the folders that a config adds."""
+    return catalogue.load([config_file.folder / folder for folder in config_file.config.catalogue])
+
+
+def limits_of(config: settings.Config, service: Service, connection: str) -> Limits:
+    """Return a lane's limits: the config's for the lane, then for the service, the catalogue's, the defaults."""
+    nothing = Limits()
+    for_lane = config.limits.get(f"{connection}/{service.service}", nothing)
+    for_service = config.limits.get(service.service, nothing)
+    return for_lane.over(for_service.over(service.limits.over(DEFAULTS)))
+
+
+class Workshop:
+    """Builds the lanes of one run; connections are opened on `stack`, and closed with it."""
+
+    def __init__(
+        self, blueprint: Blueprint, credentials: Credentials, memory: RunMemory, stop: Stop, numbers: Iterator[int]
+    ) -> None:
+        self.lanes: dict[LaneName, Lane] = {}
+        self._blueprint = blueprint
+        self._credentials = credentials
+        self._memory = memory
+        self._stop = stop
+        self._numbers = numbers
+        self._transports: dict[str, HttpTransport] = {}
+
+    async def build(self, stack: AsyncExitStack) -> list[StageWork]:
+        """Return the stages with their lanes; raise InvalidInput when a connection cannot be used as it is."""
+        for name, connection in self._blueprint.connections().items():
+            transport = HttpTransport(_tls(self._blueprint.config_file, name, connection), connection.proxy)
+            self._transports[name] = await stack.enter_async_context(transport)
+        stages = []
+        for stage, sections in itertools.groupby(self._blueprint.sections, key=lambda section: section.stage):
+            stages.append(StageWork(stage, self._works(list(sections))))
+        return stages
+
+    def _works(self, sections: Sequence[Section]) -> list[LaneWork]:
+        works: dict[LaneName, LaneWork] = {}
+        for section in sections:
+            name = (section.service.service, section.connection)
+            if name not in self.lanes:
+                self.lanes[name] = self._lane(section.service, section.connection)
+            works.setdefault(name, LaneWork(self.lanes[name])).sources.append(section.source)
+        return list(works.values())
+
+    def _lane(self, service: Service, connection: str) -> Lane:
+        config = self._blueprint.config_file.config
+        limits = limits_of(config, service, connection)
+        batch = service.end.batch
+        return Lane(
+            service.service,
+            connection,
+            self._connector(service, connection, limits),
+            Pacer(limits.rate or (), self._stop),
+            self._memory,
+            self._stop,
+            packing=Packing(batch.size, batch.group_by) if batch else Packing(),
+            numbers=self._numbers,
+            attempts=limits.attempts or 1,
+            concurrency=limits.concurrency or 1,
+            backoff=Backoff(limits.backoff or 0.0, limits.backoff_cap or 0.0),
+        )
+
+    def _connector(self, service: Service, name: str, limits: Limits) -> HttpConnector:
+        connection = self._blueprint.config_file.config.connections[name]
+        transport = self._transports[name]
+        credential, standing = self._credentials.make(name, connection, transport)
+        place = Place(base_url(service, connection), connection.project_id or "", connection.region or "")
+        other = service.end.on_405 and service.end.model_copy(update={"method": service.end.on_405})
+        return HttpConnector(
+            compile_operation(service.end, place),
+            readings(service, self._blueprint.catalogue, self._blueprint.config_file.config),
+            credential,
+            standing,
+            transport,
+            idempotent=service.end.idempotent,
+            seconds=limits.timeout or 30.0,
+            fallback=compile_operation(other, place) if other else None,
+        )
+
+
+def readings(service: Service, known: Catalogue, config: settings.Config) -> dict[str, Classify]:
+    """Return a service's classifiers by what a group expects ('' where there is nothing to choose)."""
+    said = config.services.get(service.service)
+    first = [_declared(condition) for condition in said.already_ended] if said else []
+    named: dict[str, Reading] = dict(service.expect) or {"": service}
+    return {
+        name: compile_reading(reading, [*first, *known.rules(reading)], service.service)
+        for name, reading in named.items()
+    }
+
+
+def _declared(condition: Condition) -> Rule:
+    said = condition.model_dump(exclude_unset=True)
+    return Rule.model_validate({**said, "then": Verdict.ABSENT, "note": "already ended, says the config"})
+
+
+def _tls(config_file: ConfigFile, name: str, connection: Connection) -> Trust:
+    tls = connection.tls
+    ca_file = str(config_file.folder / tls.ca_file) if tls.ca_file else None
+    try:
+        return tls_context(ca_file, tls.fingerprint, insecure=tls.insecure)
+    except OSError as error:
+        place = ("connections", name, "tls", "ca_file")
+        said = f"{ca_file} cannot be used: {error.strerror or error}"
+        raise InvalidInput(config_file.faults([(place, said)])) from None

@@ -1,0 +1,260 @@
+"""The life of one run, from the lock to the report: begin or go on, execute, conclude."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+
+from orchestrator import credentials, history, run
+from orchestrator.app import LaneName, Workshop
+from orchestrator.blueprint import Blueprint, Section
+from orchestrator.errors import InvalidInput, NothingMatched, OrchestratorError, Refused
+from orchestrator.journal import BACKENDS, SqliteJournal, lock
+from orchestrator.lane import Lane
+from orchestrator.model import RunRecord, Secret, Target
+from orchestrator.pacing import Stop
+from orchestrator.report import Summary, Written, write_folder, write_secret
+from orchestrator.run import RunMemory, Seen, StageWork
+from orchestrator.selection import Selector
+from orchestrator.settings import ConfigFile
+
+SIGNALS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says about a run. `ask` puts a yes-or-no question to a person, where there is one."""
+
+    report_dir: Path | None = None
+    deadline: float | None = None
+    only: Sequence[str] = ()
+    yes: bool = False
+    ask: Callable[[str], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What whoever shows progress may look at while a run is under way; `planned` has the targets of every lane."""
+
+    record: RunRecord
+    lanes: Sequence[Lane]
+    planned: dict[LaneName, int]
+    journal: SqliteJournal
+    stop: Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that is over: its summary, its report."""
+
+    summary: Summary
+    written: Written
+
+
+Watch = Callable[[View], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What the sources of a plan hold: how many targets, in all and per lane, and the SHA-256 of each source."""
+
+    total: int
+    per_lane: dict[LaneName, int]
+    digests: dict[str, str]
+
+
+def open_journal(config_file: ConfigFile) -> SqliteJournal:
+    """Open the journal of a config's state folder."""
+    return BACKENDS["sqlite"](config_file.state_dir / "journal.sqlite")
+
+
+def count(sections: Sequence[Section]) -> Count:
+    """Read every source once; raise InvalidInput with every fault of every source."""
+    total = Count(0, {}, {})
+    faults = []
+    for section in sections:
+        checked = section.source.check()
+        faults += checked.faults
+        lane = (section.service.service, section.connection)
+        per_lane = {**total.per_lane, lane: total.per_lane.get(lane, 0) + checked.count}
+        digests = {**total.digests, section.source.name: checked.digest} if checked.digest else total.digests
+        total = Count(total.total + checked.count, per_lane, digests)
+    if faults:
+        raise InvalidInput(faults)
+    return total
+
+
+async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finished:
+    """Start a new run of a plan."""
+    counted = _something(blueprint, count(blueprint.sections))
+    with _ready(blueprint) as (journal, secrets_found):
+        _look_back(journal, blueprint, options)
+        record = _new_record(blueprint, options, counted)
+        journal.add(record)
+        return await _carry_out(blueprint, record, journal, secrets_found, options, watch, counted)
+
+
+async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watch: Watch) -> Finished:
+    """Go on with a run that stopped: what failed and what was never started, never what is done."""
+    counted = count(blueprint.sections)
+    history.agree(record, blueprint.plan_file.digest, counted.digests)
+    with _ready(blueprint) as (journal, secrets_found):
+        journal.reopen(record.run)
+        record = replace(record, ended=None, exit_code=None, reason="", notes=())
+        return await _carry_out(blueprint, record, journal, secrets_found, options, watch, counted)
+
+
+def _something(blueprint: Blueprint, counted: Count) -> Count:
+    if counted.total == 0 and not blueprint.plan_file.plan.allow_empty:
+        raise NothingMatched("the plan's sources hold no target; say `allow_empty: true` if that is all right")
+    return counted
+
+
+@contextmanager
+def _ready(blueprint: Blueprint) -> Iterator[tuple[SqliteJournal, credentials.Secrets]]:
+    """Hold the plan's lock and have the journal open, once the credentials are there."""
+    found = credentials.resolve(blueprint.config_file, blueprint.connections())
+    state_dir = blueprint.config_file.state_dir
+    with lock.held(state_dir / "locks", blueprint.plan_file.lock_name):
+        journal = open_journal(blueprint.config_file)
+        try:
+            yield journal, found
+        finally:
+            journal.close()
+
+
+def _look_back(journal: SqliteJournal, blueprint: Blueprint, options: Options) -> None:
+    """Say so when the latest run of the plan did not finish: most often that one is what should go on."""
+    earlier = history.unfinished(journal, blueprint.plan_file.lock_name)
+    if earlier is None or options.yes:
+        return
+    said = f"the run {earlier.run} of this plan did not finish; to go on with it: orchestrator resume {earlier.run}"
+    if options.ask is None:
+        raise Refused(f"{said}; to start a new one, which calls every target again: add --yes")
+    if not options.ask(f"{said}\nStart a new one, which calls every target again?"):
+        raise Refused("nothing was sent")
+
+
+def _new_record(blueprint: Blueprint, options: Options, counted: Count) -> RunRecord:
+    plan_file, config_file = blueprint.plan_file, blueprint.config_file
+    started = time.time()
+    name = f"{datetime.fromtimestamp(started, UTC):%Y%m%dT%H%M%SZ}-{plan_file.plan.name}-{secrets.token_hex(2)}"
+    report_dir = options.report_dir or config_file.report_dir
+    return RunRecord(
+        run=name,
+        plan=plan_file.plan.name,
+        plan_path=str(plan_file.path.resolve()),
+        config_path=str(config_file.path.resolve()) if config_file.path else None,
+        digest=plan_file.digest,
+        require=plan_file.plan.require,
+        started=started,
+        lock_name=plan_file.lock_name,
+        folder=str(report_dir.resolve() / name),
+        selector=Selector(options.only).text,
+        planned=counted.total,
+        variables=plan_file.variables,
+        inputs=counted.digests,
+    )
+
+
+async def _carry_out(
+    blueprint: Blueprint,
+    record: RunRecord,
+    journal: SqliteJournal,
+    found: credentials.Secrets,
+    options: Options,
+    watch: Watch,
+    counted: Count,
+) -> Finished:
+    limit = options.deadline or blueprint.plan_file.plan.deadline
+    stop = Stop(None if limit is None else time.time() + limit)
+    seen = Seen()
+    journal.start()
+    history.recall(journal, record.run, blueprint.catalogue.services, seen)
+    made = credentials.Credentials(found)
+    memory = RunMemory(journal, record.run, lambda target, secret: _keep(record, target, secret))
+    numbers = itertools.count(journal.last_batch(record.run) + 1)
+    workshop = Workshop(blueprint, made, memory, stop, numbers)
+    selector = Selector(options.only)
+    async with AsyncExitStack() as stack:
+        stages = await workshop.build(stack)
+        view = View(record, list(workshop.lanes.values()), counted.per_lane, journal, stop)
+        failed = await _execute(stages, seen, selector, view, watch)
+        with anyio.CancelScope(shield=True):
+            await made.close()
+            return await _conclude(record, journal, stop, view.lanes, [*failed, *_twice(seen)], bool(failed))
+
+
+async def _execute(stages: Sequence[StageWork], seen: Seen, selector: Selector, view: View, watch: Watch) -> list[str]:
+    """Run the stages beside the progress display and the ear for signals; a second signal cancels them."""
+    failed: list[str] = []
+    try:
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(watch, view)
+            beside.start_soon(_listen, view.stop, beside.cancel_scope)
+            failed = await run.execute(stages, seen, selector.takes, view.stop)
+            beside.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise _leaf(group) from None
+    return failed
+
+
+def _leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the one error of a group that a person can act on, else the group."""
+    known = group.subgroup(OrchestratorError)
+    while known is not None and isinstance(known, BaseExceptionGroup):
+        first = known.exceptions[0]
+        if not isinstance(first, BaseExceptionGroup):
+            return first
+        known = first
+    return group
+
+
+async def _listen(stop: Stop, scope: anyio.CancelScope) -> None:
+    """Take the first signal as the wish to stop well, and a second as the wish to stop now."""
+    with anyio.open_signal_receiver(*SIGNALS) as received:
+        async for number in received:
+            code, word = SIGNALS[signal.Signals(number)]
+            if stop.is_set():
+                scope.cancel()
+            stop.set(f"{word} by {signal.Signals(number).name}", code)
+
+
+async def _conclude(
+    record: RunRecord,
+    journal: SqliteJournal,
+    stop: Stop,
+    lanes: Sequence[Lane],
+    notes: Sequence[str],
+    source_failed: bool,
+) -> Finished:
+    """Settle what nobody will answer any more, note the end, write the report."""
+    await journal.flush()
+    journal.settle(record.run, list(journal.in_flight(record.run)))
+    await journal.flush()
+    halted = [f"{lane.service}@{lane.connection} stopped: {lane.halted}" for lane in lanes if lane.halted]
+    tally = journal.tally(record.run)
+    code = run.exit_code(tally, record.require, 0, source_failed, stop)
+    record = replace(record, ended=time.time(), exit_code=code, reason=stop.reason, notes=[*halted, *notes])
+    journal.finish(record.run, record.ended or 0.0, code, record.reason, record.notes)
+    summary = history.summary(journal, record)
+    written = write_folder(Path(record.folder), summary, lambda: history.lines(journal, record.run))
+    return Finished(summary, written)
+
+
+def _twice(seen: Seen) -> list[str]:
+    return [f"{seen.twice} rows were listed twice, or done before; each target was called once"] if seen.twice else []
+
+
+def _keep(record: RunRecord, target: Target, secret: Secret) -> str:
+    name = f"{target.service}-{target.id}"
+    return str(write_secret(Path(record.folder) / "links", name, secret.reveal()))

@@ -1,0 +1,78 @@
+"""What the journal says about earlier runs: which did not finish, what of one is done, what its report reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from orchestrator.errors import InvalidInput, Refused
+from orchestrator.journal import SqliteJournal
+from orchestrator.journal.record import encode
+from orchestrator.model import DONE, Outcome, RunRecord
+from orchestrator.report import Summary, summarize
+from orchestrator.run import Seen
+from orchestrator.service import Service
+from orchestrator.validation import suggestion
+
+UNFINISHED = frozenset({None, 5, 130, 143})
+
+
+def find(journal: SqliteJournal, name: str) -> RunRecord:
+    """Return the run of an id, of the beginning of one, or the `latest`; raise InvalidInput when there is none."""
+    records = journal.runs()
+    if name == "latest" and records:
+        return records[-1]
+    matching = [record for record in records if record.run == name] or [r for r in records if r.run.startswith(name)]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        raise InvalidInput.one("run", f"{name!r} is the beginning of {len(matching)} runs; write more of it")
+    hint = suggestion(name, [record.run for record in records])
+    raise InvalidInput.one("run", f"there is no run {name!r} in the journal{hint}; `orchestrator runs` lists them")
+
+
+def unfinished(journal: SqliteJournal, lock_name: str) -> RunRecord | None:
+    """Return the latest run of a plan if it stopped before its end."""
+    latest = journal.latest(lock_name)
+    return latest if latest is not None and latest.exit_code in UNFINISHED else None
+
+
+def agree(record: RunRecord, digest: str, inputs: Mapping[str, str]) -> None:
+    """Raise Refused when the plan or one of its sources is not what it was when the run began."""
+    changed = [record.plan_path] if digest != record.digest else []
+    changed += sorted(name for name in {*inputs, *record.inputs} if inputs.get(name) != record.inputs.get(name))
+    if changed:
+        said = f"{', '.join(changed)} changed since the run {record.run} began"
+        raise Refused(f"{said}: what is left of it cannot be told any more; start a new run instead")
+
+
+def recall(journal: SqliteJournal, run: str, services: Mapping[str, Service], seen: Seen) -> None:
+    """Note what needs no call any more: what is done, and what must not be sent twice and may have been.
+
+    A target that was in flight when the program ended, of a service whose call must not be repeated, becomes unknown.
+    """
+    repeatable = {name: service.end.idempotent for name, service in services.items()}
+    for service, connection, target, outcome in journal.outcomes(run):
+        if outcome in DONE or (outcome == Outcome.UNKNOWN and not repeatable.get(service, False)):
+            seen.add(service, connection, target)
+    cut_off = [item for item in journal.in_flight(run) if not repeatable.get(item.target.service, False)]
+    for item in cut_off:
+        seen.add(item.target.service, item.target.connection, item.target.id)
+    journal.settle(run, cut_off)
+
+
+def lines(journal: SqliteJournal, run: str) -> Iterator[str]:
+    """Return the lines of outcomes.jsonl; targets in flight come last, as unknown."""
+    yield from journal.records(run)
+    for settled in journal.in_flight(run):
+        yield encode(run, settled).decode()
+
+
+def summary(journal: SqliteJournal, record: RunRecord) -> Summary:
+    """Return a run's summary as its journal has it now."""
+    in_flight = sum(1 for _ in journal.in_flight(record.run))
+    tally = journal.tally(record.run)
+    taken_up = in_flight + sum(count for *_, count in tally)
+    notes = list(record.notes)
+    if record.exit_code in UNFINISHED and record.planned > taken_up:
+        notes.append(f"{record.planned - taken_up} of {record.planned} rows of the sources were never taken up")
+    return summarize(record, tally, folder=record.folder, in_flight=in_flight, notes=notes)

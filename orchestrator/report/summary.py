@@ -1,0 +1,237 @@
+"""The summary of one run: what happened, in numbers and in a sentence, and how to go on."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from orchestrator.model import DONE, GOOD, PROTECTED, Outcome, RunRecord
+from orchestrator.report import wording
+from orchestrator.report.wording import Record, plural
+
+NOT_OVER = (None, 1, 5, 130, 143)
+STATUS = {
+    None: ("not over", "The run is still under way, or it was cut off before it could finish."),
+    0: ("all good", "Every target meets what the plan requires."),
+    1: ("the program failed", "The program failed because of a bug; what is on record up to then is reported."),
+    2: ("not valid", "The plan, the config, a service description or the command is not valid; nothing was sent."),
+    3: ("not all good", "The run finished, and some targets do not meet what the plan requires."),
+    4: ("refused", "A guard of the plan refused before anything was sent."),
+    5: ("stopped midway", "The run stopped at its failure threshold or its deadline; the rest was not attempted."),
+    6: ("nothing matched", "No target matched, and the plan does not say that this is all right."),
+    75: ("locked", "Another run of the same plan holds the lock; try again later."),
+    130: ("interrupted", "The run was interrupted; no new calls were made and those in flight finished."),
+    143: ("terminated", "The run was told to stop; no new calls were made and those in flight finished."),
+}
+SOURCE_FAILED = "The run finished, but not everything that it was to read could be read; targets may be missing."
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One run in numbers; `counts` has every outcome, `lanes` the same by `service@connection`.
+
+    `in_flight` targets were sent and have no outcome; `protected` are those among `not_attempted` that the plan
+    protects, and are good.
+    """
+
+    facts: RunRecord
+    counts: Mapping[str, int]
+    lanes: Mapping[str, Mapping[str, int]]
+    in_flight: int
+    protected: int
+    notes: Sequence[str]
+    folder: str
+
+    @property
+    def settled(self) -> int:
+        """Return how many targets have an outcome."""
+        return sum(self.counts.values())
+
+    @property
+    def total(self) -> int:
+        """Return how many targets there are, those in flight included."""
+        return self.settled + self.in_flight
+
+    @property
+    def good(self) -> int:
+        """Return how many targets meet what the plan requires."""
+        return self.protected + sum(count for outcome, count in self.counts.items() if self.is_good(outcome))
+
+    @property
+    def not_good(self) -> int:
+        """Return how many targets do not."""
+        return self.total - self.good
+
+    @property
+    def green(self) -> bool:
+        """Return whether the run ended well, and every target with it."""
+        return self.facts.exit_code == 0 and not self.not_good
+
+    @property
+    def duration(self) -> float | None:
+        """Return the seconds from start to end, None while the run is not over."""
+        return None if self.facts.ended is None else self.facts.ended - self.facts.started
+
+    def is_good(self, outcome: str) -> bool:
+        """Return whether the plan is content with an outcome (that of a protected target aside)."""
+        return outcome in GOOD.get(self.facts.require, ())
+
+    def meets(self, record: Record) -> bool:
+        """Return whether the target of one record is good."""
+        outcome = record.get("outcome")
+        protected = outcome == "not_attempted" and record.get("reason") == PROTECTED
+        return protected or self.is_good(str(outcome))
+
+    def open_counts(self) -> list[tuple[str, int]]:
+        """Return (outcome, count) of the targets that are not good, the worst first, those in flight last."""
+        found = [
+            (outcome, count - (self.protected if outcome == "not_attempted" else 0))
+            for outcome, count in sorted(self.counts.items(), key=lambda item: wording.rank(item[0]))
+            if not self.is_good(outcome)
+        ]
+        return [(outcome, count) for outcome, count in (*found, (wording.IN_FLIGHT, self.in_flight)) if count]
+
+    def good_counts(self) -> list[tuple[str, int]]:
+        """Return (outcome, count) of the targets that are good, the least sure first, the protected last."""
+        found = [
+            (outcome, count)
+            for outcome, count in sorted(self.counts.items(), key=lambda item: wording.rank(item[0]))
+            if self.is_good(outcome)
+        ]
+        return [(outcome, count) for outcome, count in (*found, (PROTECTED, self.protected)) if count]
+
+    @property
+    def status(self) -> str:
+        """Return how the run ended in two or three words."""
+        return self._words[0]
+
+    @property
+    def meaning(self) -> str:
+        """Return in a sentence what the exit code means."""
+        if self.facts.exit_code == 3 and not self.not_good:
+            return SOURCE_FAILED
+        return self._words[1]
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Return what the bare numbers would hide: what accepted does not say, and what was left alone."""
+        numbers = (("accepted", self.counts.get("accepted", 0)), (PROTECTED, self.protected))
+        return tuple(f"{count:,} {outcome}: {wording.meaning(outcome)}." for outcome, count in numbers if count)
+
+    @property
+    def sentence(self) -> str:
+        """Return in a sentence how many targets are in which state; what is not good comes first."""
+        if not self.total:
+            return "There was no target."
+        number, counts = (self.not_good, self.open_counts()) if self.not_good else (self.good, self.good_counts())
+        words = "not good" if self.not_good else "good"
+        return f"{number:,} of {plural(self.total, 'target')} {words}: {listed(counts)}."
+
+    @property
+    def headline(self) -> str:
+        """Return the whole run in one line."""
+        return f"{self.facts.plan}: {self.status}. {self.sentence}"
+
+    @property
+    def left(self) -> int:
+        """Return how many targets a resume would send again."""
+        undone = sum(count for outcome, count in self.counts.items() if outcome not in DONE)
+        return undone - self.protected + self.in_flight
+
+    @property
+    def resume(self) -> str | None:
+        """Return the command to go on with, None where nothing is left."""
+        code = self.facts.exit_code
+        unread = code == 3 and not self.not_good
+        left = self.left or code in NOT_OVER or unread
+        return f"orchestrator resume {shlex.quote(self.facts.run)}" if left else None
+
+    @property
+    def _words(self) -> tuple[str, str]:
+        code = self.facts.exit_code
+        if code == 0 and self.not_good:  # never a false green, whoever made the mistake
+            code = 3
+        unknown = ("failed", f"Exit code {code} is not one that the program knows: it counts as a failure.")
+        return STATUS.get(code, unknown)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return report.json: plain values under stable keys, times in UTC."""
+        facts = self.facts
+        return {
+            "version": 1,
+            "run": facts.run,
+            "plan": facts.plan,
+            "headline": self.headline,
+            "exit_code": facts.exit_code,
+            "meaning": self.meaning,
+            "reason": facts.reason,
+            "require": facts.require,
+            "started": wording.timestamp(facts.started),
+            "ended": wording.timestamp(facts.ended),
+            "duration_ms": None if self.duration is None else round(self.duration * 1000),
+            "total": self.total,
+            "good": self.good,
+            "not_good": self.not_good,
+            "protected": self.protected,
+            "in_flight": self.in_flight,
+            "counts": dict(self.counts),
+            "lanes": {lane: dict(counts) for lane, counts in self.lanes.items()},
+            "notes": list(self.notes),
+            "resume": self.resume,
+            "folder": self.folder,
+            "plan_path": facts.plan_path,
+            "config_path": facts.config_path,
+            "plan_digest": facts.digest,
+            "inputs": dict(facts.inputs),
+            "variables": dict(facts.variables),
+        }
+
+
+def listed(counts: Iterable[tuple[str, int]]) -> str:
+    """Return `3 still active, 12 failed`."""
+    return ", ".join(f"{count:,} {wording.name(outcome)}" for outcome, count in counts)
+
+
+def summarize(
+    facts: RunRecord,
+    tally: Iterable[tuple[str, str, str, int]],
+    *,
+    folder: object,
+    in_flight: int = 0,
+    protected: int = 0,
+    notes: Iterable[str] = (),
+) -> Summary:
+    """Build the summary; `tally` has (service, connection, outcome, number of targets), `folder` is the report's."""
+    totals = _empty()
+    lanes: dict[str, dict[str, int]] = {}
+    for service, connection, outcome, count in tally:
+        lane = lanes.setdefault(_encodable(f"{service}@{connection}"), _empty())
+        for counts in (totals, lane):
+            counts[outcome] = counts.get(outcome, 0) + count
+    ordered = dict(sorted(lanes.items()))
+    texts = tuple(map(_encodable, notes))
+    return Summary(_clean(facts), totals, ordered, in_flight, protected, texts, _encodable(str(folder)))
+
+
+def _empty() -> dict[str, int]:
+    return {str(outcome): 0 for outcome in Outcome}
+
+
+def _clean(facts: RunRecord) -> RunRecord:
+    return replace(
+        facts,
+        run=_encodable(facts.run),
+        plan=_encodable(facts.plan),
+        plan_path=_encodable(facts.plan_path),
+        config_path=None if facts.config_path is None else _encodable(facts.config_path),
+        variables={_encodable(key): _encodable(value) for key, value in facts.variables.items()},
+        inputs={_encodable(key): value for key, value in facts.inputs.items()},
+        reason=_encodable(facts.reason),
+    )
+
+
+def _encodable(text: str) -> str:
+    """Return text that UTF-8 can carry: a file name that is none may have come in as surrogates."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from orchestrator.journal.record import timestamp
+from orchestrator.model import DONE, GOOD, Outcome
+from orchestrator.report import summarize, wording
+
+from .samples import FACTS, RUN, START, counted, lines_of, mixed, summary_of
+
+
+def test_the_numbers_of_a_mixed_run() -> None:
+    found = summary_of(lines_of(mixed()))
+    assert found.counts == {str(outcome): 2 for outcome in Outcome}
+    assert found.lanes == {"workspace.desktops@prod": found.counts}
+    assert (found.total, found.good, found.not_good, found.protected) == (18, 11, 7, 1)
+    assert found.headline == (
+        "nightly: not all good. 7 of 18 targets not good: 2 still active, 2 failed, 2 unknown, 1 not attempted."
+    )
+
+
+def test_the_document_has_stable_keys_and_plain_values() -> None:
+    document = summary_of(lines_of(mixed()), notes=["lane x halted"]).to_json()
+    assert orjson.loads(orjson.dumps(document)) == document
+    assert list(document)[:8] == [
+        "version", "run", "plan", "headline", "exit_code", "meaning", "reason", "require",
+    ]  # fmt: skip
+    assert (document["started"], document["ended"]) == ("2026-11-22T19:30:00.123Z", "2026-11-22T19:31:02.623Z")
+    assert (document["duration_ms"], document["notes"]) == (62500, ["lane x halted"])
+    assert (document["plan_digest"], document["inputs"]) == (FACTS.digest, FACTS.inputs)
+    assert (document["variables"], document["resume"]) == (FACTS.variables, f"orchestrator resume {RUN}")
+
+
+@pytest.mark.parametrize("seconds", [0.0, START, 1795375800.9999])
+def test_times_read_as_in_the_journal(seconds: float) -> None:
+    assert wording.timestamp(seconds) == timestamp(seconds)
+
+
+def test_done_is_what_the_journal_takes_for_done() -> None:
+    assert GOOD["accepted"] == DONE
+
+
+@pytest.mark.parametrize(
+    ("require", "counts", "good"),
+    [
+        pytest.param(
+            "accepted", {"ended": 1, "already_ended": 1, "accepted": 1, "denied": 1, "issued": 1}, 5, id="all"
+        ),
+        pytest.param("ended", {"ended": 1, "already_ended": 1, "accepted": 1, "denied": 1, "issued": 1}, 4, id="ended"),
+        pytest.param("accepted", {"still_active": 1, "failed": 1, "unknown": 1, "not_attempted": 1}, 0, id="none"),
+        pytest.param("accepted", {"not_attempted": 3, "protected": 2}, 2, id="protected"),
+        pytest.param("accepted", {"ended": 1, "in_flight": 2}, 1, id="in-flight"),
+        pytest.param("verified", {"ended": 1}, 0, id="what-nobody-can-tell-yet"),
+        pytest.param("accepted", {"melted": 1}, 0, id="a-word-nobody-knows"),
+    ],
+)
+def test_what_is_good(require: str, counts: dict[str, int], good: int) -> None:
+    found = counted({"require": require}, **counts)
+    assert (found.good, found.good + found.not_good) == (good, found.total)
+
+
+@pytest.mark.parametrize(
+    ("code", "counts", "headline"),
+    [
+        (0, {"ended": 1}, "nightly: all good. 1 of 1 target good: 1 ended."),
+        (0, {"ended": 1200, "accepted": 3, "not_attempted": 1, "protected": 1},
+         "nightly: all good. 1,204 of 1,204 targets good: 3 accepted, 1,200 ended, 1 protected."),
+        (0, {}, "nightly: all good. There was no target."),
+        (0, {"failed": 1}, "nightly: not all good. 1 of 1 target not good: 1 failed."),
+        (5, {"failed": 1, "not_attempted": 9},
+         "nightly: stopped midway. 10 of 10 targets not good: 1 failed, 9 not attempted."),
+        (None, {"ended": 1, "in_flight": 2}, "nightly: not over. 2 of 3 targets not good: 2 in flight."),
+        (99, {}, "nightly: failed. There was no target."),
+    ],
+)  # fmt: skip
+def test_the_headline(code: int | None, counts: dict[str, int], headline: str) -> None:
+    found = counted({"exit_code": code}, **counts)
+    assert found.headline == headline
+    assert found.green == ("all good." in headline and "not all" not in headline)
+
+
+@pytest.mark.parametrize("code", [None, 0, 1, 2, 3, 4, 5, 6, 75, 130, 143, 42])
+def test_every_exit_code_has_a_meaning(code: int | None) -> None:
+    found = counted({"exit_code": code}, failed=0 if code == 0 else 1)
+    assert found.meaning.endswith(".")
+    assert (code in (None, *summary.STATUS)) != ("not one that the program knows" in found.meaning)
+
+
+def test_a_source_that_could_not_be_read_is_told_although_every_target_is_good() -> None:
+    found = counted({"exit_code": 3}, ended=2)
+    assert found.meaning == summary.SOURCE_FAILED
+    assert not found.green
+
+
+@pytest.mark.parametrize(
+    ("code", "counts", "goes_on"),
+    [
+        (0, {"ended": 1, "accepted": 1}, False),
+        (0, {"not_attempted": 1, "protected": 1}, False),
+        (3, {"failed": 1}, True),
+        (3, {"ended": 1}, True),
+        (3, {"ended": 1, "unknown": 1}, True),
+        (5, {"not_attempted": 1}, True),
+        (143, {}, True),
+        (None, {"in_flight": 1}, True),
+        (4, {}, False),
+        (6, {}, False),
+    ],
+)
+def test_the_command_to_go_on_with_stands_where_something_is_left(
+    code: int | None, counts: dict[str, int], goes_on: bool
+) -> None:
+    assert counted({"exit_code": code}, **counts).resume == (f"orchestrator resume {RUN}" if goes_on else None)
+
+
+def test_what_was_only_accepted_is_not_gone_on_with() -> None:
+    found = counted({"require": "ended", "exit_code": 3}, accepted=2)
+    assert (found.not_good, found.resume) == (2, None)
+    assert found.remarks == ("2 accepted: the service took the order; it did not say that the session is over.",)
+
+
+def test_a_file_name_that_is_no_text_does_not_break_the_document() -> None:
+    facts = summarize(FACTS, [], folder="reports/\udcff", notes=["list\udc80.csv changed"])
+    assert "list\\udc80.csv" in orjson.dumps(facts.to_json()).decode().replace("\\\\", "\\")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(None, "-"), (-1.0, "-"), (0.04, "0.0 s"), (4.25, "4.2 s"), (62.5, "1 min 2 s"), (3725.0, "1 h 2 min")],
+)
+def test_durations(value: Any, said: str) -> None:
+    assert wording.duration(value) == said
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ({"outcome": "failed", "reason": "refused", "error_message": "no such id"}, "refused: no such id"),
+        ({"outcome": "failed", "reason": "refused: no such id", "error_message": "no such id"}, "refused: no such id"),
+        ({"outcome": "accepted", "reason": ""}, wording.MEANINGS[Outcome.ACCEPTED]),
+        ({"outcome": "melted"}, ""),
+    ],
+)
+def test_why_a_target_has_its_outcome(record: dict[str, Any], said: str) -> None:
+    assert wording.why(record) == said
