@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.catalogue import Catalogue
-from orchestrator.errors import Fault, InvalidInput
+from orchestrator.errors import InvalidInput
 from orchestrator.model import Secret, Target
 from orchestrator.plan import Group, PlanFile, Stage
 from orchestrator.service import CLOUDS, Service
 from orchestrator.settings import ConfigFile, Connection
-from orchestrator.sources import Inline, Rows, Source, resolved
+from orchestrator.sources import STANDARD_INPUT, Inline, Rows, Source, resolved
 from orchestrator.targets import RowError, TargetBuilder
 from orchestrator.validation import Place, suggestion
 
@@ -35,6 +35,7 @@ class Section:
     service: Service
     connection: str
     source: Source
+    builder: TargetBuilder
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +90,17 @@ def base_url(service: Service, connection: Connection) -> str:
 
 
 def warnings(blueprint: Blueprint) -> Iterator[str]:
-    """Return what is unusual, and may be right all the same."""
-    for name, service in {(section.connection, section.service) for section in blueprint.sections}:
-        connection = blueprint.config_file.config.connections[name]
-        known = service.endpoint.regions.get(connection.cloud, ()) if connection.cloud else ()
+    """Return what is unusual, and may be right all the same; ask once the sources have been read."""
+    said = set()
+    for section in blueprint.sections:
+        connection = blueprint.config_file.config.connections[section.connection]
+        service, endpoint = section.service.service, section.service.endpoint
+        known = endpoint.regions.get(connection.cloud, ()) if connection.cloud else ()
         if known and connection.region not in known:
-            yield f"connection {name}: {service.service} is not known to be offered in {connection.region}"
+            said.add(f"connection {section.connection}: {service} is not known to be offered in {connection.region}")
+        for name, number in section.builder.unusual.items():
+            said.add(f"{section.source.name}: {number} of {service} have a {name} of an unusual form")
+    yield from sorted(said)
 
 
 def _not_yet(plan_file: PlanFile) -> Iterator[tuple[Place, str]]:
@@ -133,7 +139,11 @@ def _section(
     builder = TargetBuilder(service, group.connection, stage=stage.name, expect=group.expect or "")
     common = _common(place, group, builder, resolve, problems)
     return Section(
-        stage.name, service, group.connection, _source(place, group, builder, common, plan_path, resolve, problems)
+        stage.name,
+        service,
+        group.connection,
+        _source(place, group, builder, common, plan_path, resolve, problems),
+        builder,
     )
 
 
@@ -194,7 +204,7 @@ def _source(
 ) -> Source:
     if group.source is not None:
         path = None if group.source == "-" else plan_path.resolve().parent / group.source
-        return Rows("standard input" if path is None else str(path), path, builder, common)
+        return Rows(STANDARD_INPUT if path is None else str(path), path, builder, common)
     targets: list[Target] = []
     for i, row in enumerate(group.items or ()):
         try:

@@ -6,18 +6,20 @@ import itertools
 import secrets
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import anyio
+import structlog
 
 from orchestrator import credentials, history, run
 from orchestrator.app import LaneName, Workshop
-from orchestrator.blueprint import Blueprint, Section
-from orchestrator.errors import InvalidInput, NothingMatched, OrchestratorError, Refused
+from orchestrator.blueprint import Blueprint, Section, warnings
+from orchestrator.errors import Fault, InvalidInput, NothingMatched, OrchestratorError, Refused
 from orchestrator.journal import BACKENDS, SqliteJournal, lock
 from orchestrator.lane import Lane
 from orchestrator.model import RunRecord, Secret, Target
@@ -26,6 +28,9 @@ from orchestrator.report import Summary, Written, write_folder, write_secret
 from orchestrator.run import RunMemory, Seen, StageWork
 from orchestrator.selection import Selector
 from orchestrator.settings import ConfigFile
+from orchestrator.sources import STANDARD_INPUT
+
+_log = structlog.get_logger(__name__)
 
 SIGNALS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}
 
@@ -60,7 +65,7 @@ class Finished:
     written: Written
 
 
-Watch = Callable[[View], Awaitable[None]]
+Watch = Callable[[View], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +82,13 @@ def open_journal(config_file: ConfigFile) -> SqliteJournal:
     return BACKENDS["sqlite"](config_file.state_dir / "journal.sqlite")
 
 
-def count(sections: Sequence[Section]) -> Count:
+def count(sections: Sequence[Section], *, standard_input: bool = True) -> Count:
     """Read every source once; raise InvalidInput with every fault of every source."""
     total = Count(0, {}, {})
-    faults = []
+    faults: list[Fault] = []
     for section in sections:
+        if section.source.name == STANDARD_INPUT and not standard_input:
+            continue
         checked = section.source.check()
         faults += checked.faults
         lane = (section.service.service, section.connection)
@@ -96,6 +103,8 @@ def count(sections: Sequence[Section]) -> Count:
 async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finished:
     """Start a new run of a plan."""
     counted = _something(blueprint, count(blueprint.sections))
+    for warning in warnings(blueprint):
+        _log.warning("unusual", what=warning)
     with _ready(blueprint) as (journal, secrets_found):
         _look_back(journal, blueprint, options)
         record = _new_record(blueprint, options, counted)
@@ -179,7 +188,8 @@ async def _carry_out(
     stop = Stop(None if limit is None else time.time() + limit)
     seen = Seen()
     journal.start()
-    history.recall(journal, record.run, blueprint.catalogue.services, seen)
+    before = history.recall(journal, record.run, blueprint.catalogue.services, seen)
+    planned = {lane: number - before[lane] for lane, number in counted.per_lane.items()}
     made = credentials.Credentials(found)
     memory = RunMemory(journal, record.run, lambda target, secret: _keep(record, target, secret))
     numbers = itertools.count(journal.last_batch(record.run) + 1)
@@ -187,11 +197,10 @@ async def _carry_out(
     selector = Selector(options.only)
     async with AsyncExitStack() as stack:
         stages = await workshop.build(stack)
-        view = View(record, list(workshop.lanes.values()), counted.per_lane, journal, stop)
+        view = View(record, list(workshop.lanes.values()), planned, journal, stop)
         failed = await _execute(stages, seen, selector, view, watch)
-        with anyio.CancelScope(shield=True):
-            await made.close()
-            return await _conclude(record, journal, stop, view.lanes, [*failed, *_twice(seen)], bool(failed))
+        await made.close()
+    return await _conclude(record, journal, stop, view.lanes, [*failed, *_twice(seen)], bool(failed))
 
 
 async def _execute(stages: Sequence[StageWork], seen: Seen, selector: Selector, view: View, watch: Watch) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from orchestrator.errors import InvalidInput, Refused
@@ -45,19 +46,25 @@ def agree(record: RunRecord, digest: str, inputs: Mapping[str, str]) -> None:
         raise Refused(f"{said}: what is left of it cannot be told any more; start a new run instead")
 
 
-def recall(journal: SqliteJournal, run: str, services: Mapping[str, Service], seen: Seen) -> None:
+def recall(journal: SqliteJournal, run: str, services: Mapping[str, Service], seen: Seen) -> Counter[tuple[str, str]]:
     """Note what needs no call any more: what is done, and what must not be sent twice and may have been.
+
+    Returns how many targets that are, by lane.
 
     A target that was in flight when the program ended, of a service whose call must not be repeated, becomes unknown.
     """
+    settled: Counter[tuple[str, str]] = Counter()
     repeatable = {name: service.end.idempotent for name, service in services.items()}
     for service, connection, target, outcome in journal.outcomes(run):
         if outcome in DONE or (outcome == Outcome.UNKNOWN and not repeatable.get(service, False)):
             seen.add(service, connection, target)
+            settled[service, connection] += 1
     cut_off = [item for item in journal.in_flight(run) if not repeatable.get(item.target.service, False)]
     for item in cut_off:
         seen.add(item.target.service, item.target.connection, item.target.id)
+        settled[item.target.service, item.target.connection] += 1
     journal.settle(run, cut_off)
+    return settled
 
 
 def lines(journal: SqliteJournal, run: str) -> Iterator[str]:

@@ -81,6 +81,7 @@ class Lane:
         self.pacer = pacer
         self.halted: str | None = None
         self.throttles = 0
+        self.resting_until = 0.0
         self._connector = connector
         self._memory = memory
         self._stop = stop
@@ -199,6 +200,7 @@ class Lane:
         delay = self._backoff.delay(attempt, ruling.wait)
         if self._stop.deadline is not None and self._clock() + delay > self._stop.deadline:
             return False
+        self.resting_until = max(self.resting_until, self._clock() + delay)
         return await self._stop.rest(delay)
 
     def halt(self, reason: str) -> None:

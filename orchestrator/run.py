@@ -107,7 +107,7 @@ async def execute(
             _log.info("stage_started", stage=stage.name, lanes=len(stage.lanes))
             async with anyio.create_task_group() as group:
                 for work in stage.lanes:
-                    group.start_soon(work.lane.run, _fresh(work.sources, takes, seen, failed))
+                    group.start_soon(work.lane.run, fresh(work.sources, takes, seen, failed))
         watch.cancel_scope.cancel()
     return failed
 
@@ -118,7 +118,7 @@ async def _keep_deadline(stop: Stop, clock: Callable[[], float]) -> None:
         stop.set("the deadline has passed", 5)
 
 
-def _fresh(sources: Sequence[Source], takes: Takes, seen: Seen, failed: list[str]) -> Iterator[Target]:
+def fresh(sources: Sequence[Source], takes: Takes, seen: Seen, failed: list[str]) -> Iterator[Target]:
     """Yield the targets that nobody has taken up yet; a source that breaks ends, and is told of."""
     for source in sources:
         try:

@@ -23,6 +23,7 @@ from orchestrator.model import Secret, Target
 from orchestrator.references import literal
 from orchestrator.targets import RowError, TargetBuilder
 
+STANDARD_INPUT = "standard input"
 MAX_FAULTS = 20
 MAX_LINE = 1_000_000
 SPOOL_IN_MEMORY = 8 * 1024 * 1024

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -28,7 +29,10 @@ class RowError(ValueError):
 
 
 class TargetBuilder:
-    """Makes the targets of one service on one connection out of rows of named values."""
+    """Makes the targets of one service on one connection out of rows of named values.
+
+    `unusual` counts, by field, the targets whose value is allowed and does not look as it usually does.
+    """
 
     def __init__(self, service: Service, connection: str, *, stage: str = "", expect: str = "") -> None:
         self._service = service
@@ -39,6 +43,8 @@ class TargetBuilder:
         self.secret = frozenset(name for name, spec in service.fields.items() if spec.secret)
         self.fields = tuple(service.fields)
         self.key = service.key
+        self.unusual: Counter[str] = Counter()
+        self._usual = {name: re.compile(spec.usual) for name, spec in service.fields.items() if spec.usual}
 
     def build(self, row: Mapping[str, Any], resolve: Resolve) -> Target:
         """Return the target of a row; `resolve` makes a secret of what is written in a secret field.
@@ -61,6 +67,9 @@ class TargetBuilder:
         problems += [(n, "is missing, and is required") for n in self._required if n not in fields and n not in wrong]
         if problems:
             raise RowError(problems)
+        for name, usual in self._usual.items():
+            if not usual.fullmatch(str(fields.get(name, ""))):
+                self.unusual[name] += 1
         service, connection, stage, expect = self._names
         return Target(service, connection, self.identity(fields), fields, stage, expect)
 

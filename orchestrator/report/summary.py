@@ -146,7 +146,8 @@ class Summary:
         code = self.facts.exit_code
         unread = code == 3 and not self.not_good
         left = self.left or code in NOT_OVER or unread
-        return f"orchestrator resume {shlex.quote(self.facts.run)}" if left else None
+        config = f" --config {shlex.quote(self.facts.config_path)}" if self.facts.config_path else ""
+        return f"orchestrator resume {shlex.quote(self.facts.run)}{config}" if left else None
 
     @property
     def _words(self) -> tuple[str, str]:

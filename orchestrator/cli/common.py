@@ -1,0 +1,56 @@
+"""What the commands share: reading the config, the variables, and putting text on standard output."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from orchestrator import logs, settings
+from orchestrator.errors import InvalidInput
+from orchestrator.settings import ConfigFile
+from orchestrator.units import parse_duration
+
+
+def read_config(options: argparse.Namespace) -> ConfigFile:
+    """Read the config and set up logging as it and the options say; raise InvalidInput with every fault."""
+    config_file = settings.load(settings.find(options.config, os.environ), os.environ)
+    log = config_file.config.log
+    logs.configure(options.log_level or log.level, options.log_format or log.format)
+    return config_file
+
+
+def variables(options: argparse.Namespace) -> dict[str, str]:
+    """Return the `--var NAME=VALUE` options."""
+    pairs = [text.partition("=") for text in options.var]
+    wrong = [name for name, equals, _ in pairs if not equals or not name]
+    if wrong:
+        raise InvalidInput.one("--var", f"{wrong[0]!r} should be NAME=VALUE")
+    return {name: value for name, _, value in pairs}
+
+
+def duration(text: str | None) -> float | None:
+    """Return the seconds of a `--deadline`."""
+    if text is None:
+        return None
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise InvalidInput.one("--deadline", str(error)) from None
+    if seconds <= 0:
+        raise InvalidInput.one("--deadline", "should be longer than zero")
+    return seconds
+
+
+def say(text: str) -> None:
+    """Print to standard output, whatever its encoding can carry."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    if not text.endswith("\n"):
+        sys.stdout.write("\n")
+    sys.stdout.flush()
+
+
+def warn(text: str) -> None:
+    """Print a warning to standard error."""
+    print(f"warning: {text}", file=sys.stderr)  # noqa: T201

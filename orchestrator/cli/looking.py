@@ -1,0 +1,105 @@
+"""The commands that look: validate and preview a plan, list and show runs, write a report again."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+
+from orchestrator import app, blueprint, conduct, forecast, history
+from orchestrator.blueprint import Blueprint
+from orchestrator.cli import common
+from orchestrator.errors import Fault, InvalidInput
+from orchestrator.journal import SqliteJournal
+from orchestrator.model import RunRecord
+from orchestrator.report import FORMATS, text_summary
+from orchestrator.selection import Selector
+
+
+def validate(options: argparse.Namespace) -> int:
+    """Check plans, config and catalogue together, offline; every fault of every plan at once."""
+    config_file = common.read_config(options)
+    variables = common.variables(options)
+    faults: list[Fault] = []
+    for name in options.plans:
+        try:
+            plan = app.prepare(Path(name), variables, config_file, offline=True)
+            targets = conduct.count(plan.sections, standard_input=False).total
+        except InvalidInput as error:
+            faults += error.faults
+            continue
+        for warning in blueprint.warnings(plan):
+            common.warn(warning)
+        common.say(f"{name}: valid, {targets} targets")
+    if faults:
+        raise InvalidInput(list(dict.fromkeys(faults)))
+    return 0
+
+
+def preview(options: argparse.Namespace) -> int:
+    """Show what a run would do, and send nothing."""
+    config_file = common.read_config(options)
+    plan: Blueprint = app.prepare(Path(options.plan), common.variables(options), config_file)
+    seen = forecast.predict(plan, Selector(options.only))
+    if options.output == "json":
+        common.say(orjson.dumps(seen.to_json(), option=orjson.OPT_INDENT_2).decode())
+    elif options.output == "text":
+        common.say(seen.text())
+    return 0
+
+
+def runs(options: argparse.Namespace) -> int:
+    """List the runs in the journal, the latest last."""
+    with _journal(options) as journal:
+        records = journal.runs()
+        for record in records:
+            summary = history.summary(journal, record)
+            common.say(
+                f"{record.run}  exit {_code(record):>4}  {summary.good} of {summary.total} good  {summary.status}"
+            )
+    if not records:
+        print("no runs yet", file=sys.stderr)  # noqa: T201
+    return 0
+
+
+def show(options: argparse.Namespace) -> int:
+    """Show one run in full: its summary and every target that is not good."""
+    with _journal(options) as journal:
+        record = history.find(journal, options.run)
+        summary = history.summary(journal, record)
+        worst = (line for line in history.lines(journal, record.run) if not summary.meets(orjson.loads(line)))
+        common.say(text_summary(summary, worst))
+    return 0
+
+
+def report(options: argparse.Namespace) -> int:
+    """Write one run's report to standard output."""
+    with _journal(options) as journal:
+        record = history.find(journal, options.run)
+        summary = history.summary(journal, record)
+        sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
+        FORMATS[options.format](sys.stdout, summary, history.lines(journal, record.run))
+        sys.stdout.flush()
+    return 0
+
+
+def not_yet(options: argparse.Namespace) -> int:
+    """Refuse a command that is announced and not built."""
+    raise InvalidInput.one("orchestrator", "this command is not available in this version yet")
+
+
+@contextmanager
+def _journal(options: argparse.Namespace) -> Iterator[SqliteJournal]:
+    journal = conduct.open_journal(common.read_config(options))
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+def _code(record: RunRecord) -> str:
+    return "-" if record.exit_code is None else str(record.exit_code)
