@@ -261,7 +261,9 @@ async def _conclude(
 
 
 def _twice(seen: Seen) -> list[str]:
-    return [f"{seen.twice} rows were listed twice, or done before; each target was called once"] if seen.twice else []
+    return (
+        [f"{seen.twice} rows named a target that was listed before; each target is called once"] if seen.twice else []
+    )
 
 
 def _keep(record: RunRecord, target: Target, secret: Secret) -> str:

@@ -57,11 +57,11 @@ def recall(journal: SqliteJournal, run: str, services: Mapping[str, Service], se
     repeatable = {name: service.end.idempotent for name, service in services.items()}
     for service, connection, target, outcome in journal.outcomes(run):
         if outcome in DONE or (outcome == Outcome.UNKNOWN and not repeatable.get(service, False)):
-            seen.add(service, connection, target)
+            seen.note_done(service, connection, target)
             settled[service, connection] += 1
     cut_off = [item for item in journal.in_flight(run) if not repeatable.get(item.target.service, False)]
     for item in cut_off:
-        seen.add(item.target.service, item.target.connection, item.target.id)
+        seen.note_done(item.target.service, item.target.connection, item.target.id)
         settled[item.target.service, item.target.connection] += 1
     journal.settle(run, cut_off)
     return settled

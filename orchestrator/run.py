@@ -63,18 +63,34 @@ class RunMemory:
 
 
 class Seen:
-    """The identities that need no call any more: done in an earlier part of the run, or taken up in this one."""
+    """The identities that need no call any more: done in an earlier part of the run, or taken up in this one.
+
+    `twice` counts the targets that were offered again after they had been taken up.
+    """
 
     def __init__(self) -> None:
         self.twice = 0
-        self._known: set[bytes] = set()
+        self._done: set[bytes] = set()
+        self._taken: set[bytes] = set()
 
-    def add(self, service: str, connection: str, target: str) -> bool:
-        """Note an identity; return whether it is new."""
-        before = len(self._known)
-        text = f"{service}\0{connection}\0{target}"
-        self._known.add(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
-        return len(self._known) > before
+    def note_done(self, service: str, connection: str, target: str) -> None:
+        """Note a target that an earlier part of the run is done with."""
+        self._done.add(_digest(service, connection, target))
+
+    def take(self, target: Target) -> bool:
+        """Take a target up; False when that was done before."""
+        digest = _digest(target.service, target.connection, target.id)
+        if digest in self._done:
+            return False
+        if digest in self._taken:
+            self.twice += 1
+            return False
+        self._taken.add(digest)
+        return True
+
+
+def _digest(*parts: str) -> bytes:
+    return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 @dataclass(slots=True)
@@ -123,11 +139,8 @@ def fresh(sources: Sequence[Source], takes: Takes, seen: Seen, failed: list[str]
     for source in sources:
         try:
             for target in source.targets():
-                if takes(target):
-                    if seen.add(target.service, target.connection, target.id):
-                        yield target
-                    else:
-                        seen.twice += 1
+                if takes(target) and seen.take(target):
+                    yield target
         except (OSError, UnreadableError, InvalidInput, ValueError) as error:
             failed.append(f"{source.name} changed while it was read: {error}")
             _log.error("source_failed", source=source.name, reason=str(error))
