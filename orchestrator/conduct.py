@@ -211,6 +211,7 @@ async def _execute(stages: Sequence[StageWork], seen: Seen, selector: Selector, 
             beside.start_soon(watch, view)
             beside.start_soon(_listen, view.stop, beside.cancel_scope)
             failed = await run.execute(stages, seen, selector.takes, view.stop)
+            await view.journal.flush()  # so that the last look at the progress sees everything
             beside.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         raise _leaf(group) from None
@@ -261,9 +262,7 @@ async def _conclude(
 
 
 def _twice(seen: Seen) -> list[str]:
-    return (
-        [f"{seen.twice} rows named a target that was listed before; each target is called once"] if seen.twice else []
-    )
+    return [f"{seen.twice} rows named a target that was listed before; it is called once"] if seen.twice else []
 
 
 def _keep(record: RunRecord, target: Target, secret: Secret) -> str:

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import anyio
@@ -18,7 +19,8 @@ from orchestrator.model import DONE
 if TYPE_CHECKING:
     from rich.table import Table
 
-PLAIN_SECONDS = 10.0
+PLAIN_SECONDS = (1.0, 1.0, 3.0, 5.0)  # a short run says little, a long one every ten seconds
+LAST_PLAIN_SECONDS = 10.0
 LIVE_SECONDS = 0.25
 WINDOW = 40
 
@@ -34,6 +36,11 @@ class Row:
     not_good: int
     waits: str
     left: float | None
+
+    @property
+    def moves(self) -> bool:
+        """Return whether there is anything to tell: a lane that has not begun, or is done, is not worth a line."""
+        return bool(self.waits) or self.rate > 0 or 0 < self.done < self.planned
 
 
 class Pulse:
@@ -76,10 +83,11 @@ async def _nothing(view: View) -> None:
 async def _plain(view: View) -> None:
     pulse = Pulse(view)
     pulse.rows(time.time())
-    while True:
-        await anyio.sleep(PLAIN_SECONDS)
+    for seconds in chain(PLAIN_SECONDS, repeat(LAST_PLAIN_SECONDS)):
+        await anyio.sleep(seconds)
         for row in pulse.rows(time.time()):
-            print(_line(row), file=sys.stderr, flush=True)  # noqa: T201
+            if row.moves:
+                print(_line(row), file=sys.stderr, flush=True)  # noqa: T201
 
 
 async def _live(view: View) -> None:
