@@ -1,0 +1,107 @@
+"""Durations, rates and amounts as people write them."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from orchestrator.units import Amount, Duration, Rate, Rates, parse_amount, parse_duration, parse_rate
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("500ms", 0.5),
+        ("90s", 90.0),
+        ("45m", 2700.0),
+        ("1h30m", 5400.0),
+        ("1d", 86400.0),
+        ("1.5h", 5400.0),
+        (" 30s ", 30.0),
+        (0, 0.0),
+        (2.5, 2.5),
+    ],
+    ids=str,
+)
+def test_durations(text: object, seconds: float) -> None:
+    assert parse_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "30", "s", "-5s", "1h 30m", "1w", "forever", "1e3s", "5S", None, True], ids=str)
+def test_what_is_no_duration(text: object) -> None:
+    with pytest.raises(ValueError, match="30s, 45m or 1h30m"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize("text", ["0s", "0ms", 0, -1], ids=str)
+def test_a_duration_in_a_file_is_longer_than_zero(text: object) -> None:
+    with pytest.raises(ValidationError, match="longer than zero"):
+        TypeAdapter(Duration).validate_python(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "rate", "per_second", "shown"),
+    [
+        pytest.param("5/s", Rate(5, 1), 5.0, "5/s", id="second"),
+        pytest.param("60/m", Rate(60, 60), 1.0, "60/m", id="minute"),
+        pytest.param("350/10s", Rate(350, 10), 35.0, "350/10s", id="window"),
+        pytest.param("0.5/s", Rate(0.5, 1), 0.5, "0.5/s", id="fraction"),
+        pytest.param("100 / 5m", Rate(100, 300), 1 / 3, "100/300s", id="spaces"),
+        pytest.param("1000/d", Rate(1000, 86400), 1000 / 86400, "1000/d", id="day"),
+        pytest.param(Rate(5, 1), Rate(5, 1), 5.0, "5/s", id="a-rate"),
+    ],
+)
+def test_rates(text: object, rate: Rate, per_second: float, shown: str) -> None:
+    found = parse_rate(text)
+    assert found == rate
+    assert found.per_second == pytest.approx(per_second)
+    assert str(found) == shown
+    assert parse_rate(shown) == rate
+
+
+@pytest.mark.parametrize("text", ["", "5", "5/", "/s", "0/s", "0.0/s", "-5/s", "5/0s", "5/w", "5 per s", "x/s"])
+def test_what_is_no_rate(text: str) -> None:
+    with pytest.raises(ValueError, match="5/s, 60/m or 350/10s"):
+        parse_rate(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "rates"),
+    [
+        pytest.param("5/s", (Rate(5, 1),), id="one"),
+        pytest.param(["5/s", "100/m"], (Rate(5, 1), Rate(100, 60)), id="several"),
+    ],
+)
+def test_a_limit_is_one_rate_or_several(value: object, rates: tuple[Rate, ...]) -> None:
+    assert TypeAdapter(Rates).validate_python(value) == rates
+
+
+def test_no_rate_at_all_is_refused() -> None:
+    with pytest.raises(ValidationError, match="at least one rate"):
+        TypeAdapter(Rates).validate_python([])
+
+
+@pytest.mark.parametrize(
+    ("text", "total", "number"),
+    [
+        pytest.param("500", 10, 500, id="count"),
+        pytest.param(5, 10, 5, id="number"),
+        pytest.param("0", 10, 0, id="none"),
+        pytest.param("10%", 100, 10, id="share"),
+        pytest.param("10%", 9, 0, id="rounded-down"),
+        pytest.param("10%", 19, 1, id="rounded-down-again"),
+        pytest.param("29%", 100, 29, id="no-rounding-error"),
+        pytest.param("0.5%", 1000, 5, id="fraction"),
+        pytest.param("100%", 7, 7, id="all"),
+        pytest.param("0%", 7, 0, id="no-share"),
+        pytest.param(Amount(share=0.5), 4, 2, id="an-amount"),
+    ],
+)
+def test_amounts(text: object, total: int, number: int) -> None:
+    assert parse_amount(text).of(total) == number
+
+
+@pytest.mark.parametrize("text", ["", "%", "-1", "-5%", "101%", "1.5", "ten", "1000%", "5 %"])
+def test_what_is_no_amount(text: str) -> None:
+    with pytest.raises(ValueError, match="500 or a share such as 10%"):
+        parse_amount(text)
