@@ -78,7 +78,7 @@ def compile_reading(reading: Reading, rules: Iterable[Rule], name: str) -> Class
         if success and all(holds(facts) for holds in succeeds):
             return _ruling(facts, success.then, "", now, _handover(success, facts))
         usual = USUAL.get(response.status, Verdict.FAIL)
-        return _ruling(facts, usual, "" if response.status in USUAL else _unmatched(facts, name), now)
+        return _ruling(facts, usual, "" if response.status in USUAL else _unmatched(facts, name, success), now)
 
     return classify
 
@@ -231,9 +231,11 @@ def _handover(success: Success, facts: Facts) -> Secret | None:
     return Secret(value) if isinstance(value, str) and value else None
 
 
-def _unmatched(facts: Facts, name: str) -> str:
+def _unmatched(facts: Facts, name: str, success: Success | None) -> str:
     form = "" if facts.shape in ("object", "empty") else f" with a body of the form {facts.shape!r}"
-    return f"HTTP {facts.response.status}{form} is not in the description of {name}"
+    said = f"HTTP {facts.response.status}{form} is not in the description of {name}"
+    fits = success is not None and success.lacking and _status(success.status)(facts)
+    return f"{said}: {success.lacking}" if success is not None and fits else said
 
 
 def _ruling(facts: Facts, verdict: Verdict, note: str, now: float, handover: Secret | None = None) -> Ruling:

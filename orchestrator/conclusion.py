@@ -49,6 +49,13 @@ def conclusion(ruling: Ruling, trail: Trail, *, repeatable: bool) -> tuple[Outco
     return Outcome.FAILED, ruling.reason or summary(ruling)
 
 
+def splits(ruling: Ruling) -> bool:
+    """Return whether a batch should be halved: it was refused, or one of it may be what keeps the service busy."""
+    if ruling.verdict is Verdict.SPLIT:
+        return True
+    return ruling.verdict is Verdict.RETRY and ruling.status in (400, 403, 404, 409)
+
+
 def summary(ruling: Ruling) -> str:
     """Return a ruling in a few words: the reason, the status, the code."""
     status = f"HTTP {ruling.status}" if ruling.status is not None else None

@@ -19,7 +19,7 @@ import structlog
 from orchestrator import credentials, history, run
 from orchestrator.app import LaneName, Workshop
 from orchestrator.blueprint import Blueprint, Section, warnings
-from orchestrator.errors import Fault, InvalidInput, NothingMatched, OrchestratorError, Refused
+from orchestrator.errors import Fault, InvalidInput, NothingMatched, OrchestratorError, Refused, ReportError
 from orchestrator.journal import BACKENDS, SqliteJournal, lock
 from orchestrator.lane import Lane
 from orchestrator.model import RunRecord, Secret, Target
@@ -200,7 +200,7 @@ async def _carry_out(
         view = View(record, list(workshop.lanes.values()), planned, journal, stop)
         failed = await _execute(stages, seen, selector, view, watch)
         await made.close()
-    return await _conclude(record, journal, stop, view.lanes, [*failed, *_twice(seen)], bool(failed))
+    return await _conclude(view, [*failed, *_twice(seen)], bool(failed), blueprint.plan_file.plan.allow_empty)
 
 
 async def _execute(stages: Sequence[StageWork], seen: Seen, selector: Selector, view: View, watch: Watch) -> list[str]:
@@ -239,25 +239,23 @@ async def _listen(stop: Stop, scope: anyio.CancelScope) -> None:
             stop.set(f"{word} by {signal.Signals(number).name}", code)
 
 
-async def _conclude(
-    record: RunRecord,
-    journal: SqliteJournal,
-    stop: Stop,
-    lanes: Sequence[Lane],
-    notes: Sequence[str],
-    source_failed: bool,
-) -> Finished:
+async def _conclude(view: View, notes: Sequence[str], source_failed: bool, allow_empty: bool) -> Finished:
     """Settle what nobody will answer any more, note the end, write the report."""
+    record, journal, stop = view.record, view.journal, view.stop
     await journal.flush()
     journal.settle(record.run, list(journal.in_flight(record.run)))
     await journal.flush()
-    halted = [f"{lane.service}@{lane.connection} stopped: {lane.halted}" for lane in lanes if lane.halted]
+    halted = [f"{lane.service}@{lane.connection} stopped: {lane.halted}" for lane in view.lanes if lane.halted]
     tally = journal.tally(record.run)
-    code = run.exit_code(tally, record.require, 0, source_failed, stop)
+    code = run.exit_code(tally, record.require, stop, failed=source_failed, allow_empty=allow_empty)
     record = replace(record, ended=time.time(), exit_code=code, reason=stop.reason, notes=[*halted, *notes])
     journal.finish(record.run, record.ended or 0.0, code, record.reason, record.notes)
     summary = history.summary(journal, record)
-    written = write_folder(Path(record.folder), summary, lambda: history.lines(journal, record.run))
+    try:
+        written = write_folder(Path(record.folder), summary, lambda: history.lines(journal, record.run))
+    except OSError as error:
+        said = f"the run {record.run} ended with exit code {code}, and its report cannot be written to {record.folder}"
+        raise ReportError(f"{said}: {error.strerror}; to see it: orchestrator show {record.run}") from None
     return Finished(summary, written)
 
 

@@ -5,7 +5,8 @@
     ├── Refused             a guard said no before anything was sent
     ├── NothingMatched      no target, and the plan does not allow that
     ├── Locked              another run of the same plan holds the lock
-    └── JournalError        the journal cannot be read or written
+    ├── JournalError        the journal cannot be read or written
+    └── ReportError         the report cannot be written
 
 What a service answers is never an exception: it is a `model.Ruling`.
 """
@@ -75,3 +76,7 @@ class Locked(OrchestratorError):  # noqa: N818
 
 class JournalError(OrchestratorError):
     """The journal cannot be opened, read or written."""
+
+
+class ReportError(OrchestratorError):
+    """The run is over and in the journal, and its report cannot be written."""

@@ -15,11 +15,12 @@ import structlog
 
 from orchestrator.backoff import Backoff
 from orchestrator.batches import Packing, pack
-from orchestrator.conclusion import AGAIN, Trail, conclusion, summary
+from orchestrator.conclusion import AGAIN, Trail, conclusion, splits, summary
 from orchestrator.model import Batch, Outcome, Ruling, Secret, Settled, Target, Verdict
 from orchestrator.pacing import Pacer, Stop
 
 LANE_PAUSE = 2.0  # a shorter wait that a service asks for holds back its target only, never the whole lane
+LEFT_TOGETHER = 500  # batches that are settled as not attempted before the journal is waited for
 BUFFER_SECONDS = 0.25  # how far ahead of the calls the journal's intents may be
 
 _log = structlog.get_logger(__name__)
@@ -135,15 +136,14 @@ class Lane:
     async def _announced(self, batches: Iterator[Batch]) -> AsyncIterator[Batch]:
         """Yield batches whose intent is on disk, a moment's worth at a time; settle the rest when the lane closes."""
         ahead = max(self._ahead, int(self.pacer.per_second * BUFFER_SECONDS)) if self._connector.idempotent else 1
-        while chunk := list(itertools.islice(batches, ahead)):
-            if self.closed is not None:
-                for batch in chunk:
-                    self._leave(batch, Trail())
-                await self._memory.flush()
-                continue
+        while self.closed is None and (chunk := list(itertools.islice(batches, ahead))):
             await self._memory.sent(chunk)
             for batch in chunk:
                 yield batch
+        while chunk := list(itertools.islice(batches, LEFT_TOGETHER)):
+            for batch in chunk:
+                self._leave(batch, Trail())
+            await self._memory.flush()
 
     async def _attempt(self, batch: Batch, trail: Trail) -> Ruling | None:
         """Make one call when it is its turn; None when no new call may begin."""
@@ -210,7 +210,7 @@ class Lane:
             _log.error("lane_halted", service=self.service, connection=self.connection, reason=reason)
 
     async def _conclude(self, batch: Batch, trail: Trail, ruling: Ruling) -> None:
-        if ruling.verdict is Verdict.SPLIT and len(batch.targets) > 1:
+        if splits(ruling) and len(batch.targets) > 1:
             middle = len(batch.targets) // 2
             for half in (batch.targets[:middle], batch.targets[middle:]):
                 await self.deliver(Batch(half, next(self._numbers)), replace(trail))

@@ -23,7 +23,7 @@ class Secret:
     @property
     def fingerprint(self) -> str:
         """Return the first 16 hex digits of the value's SHA-256, enough to tell millions of secrets apart."""
-        return "sha256:" + hashlib.sha256(self._value.encode()).hexdigest()[:16]
+        return "sha256:" + hashlib.sha256(self._value.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     def __str__(self) -> str:
         return self.fingerprint

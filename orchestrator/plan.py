@@ -126,12 +126,12 @@ class PlanFile:
     @property
     def digest(self) -> str:
         """Return the SHA-256 of the text and the variables: what a resume has to agree with."""
-        return hashlib.sha256(f"{self._text}\0{self._known()}".encode()).hexdigest()
+        return _sha256(f"{self._text}\0{self._known()}")
 
     @property
     def lock_name(self) -> str:
         """Return what two runs of the same plan share: its name and its variables."""
-        return f"{self.plan.name}-{hashlib.sha256(self._known().encode()).hexdigest()[:8]}"
+        return f"{self.plan.name}-{_sha256(self._known())[:8]}"
 
     def faults(self, found: Iterable[tuple[Place, str]]) -> list[Fault]:
         """Return faults with the lines of the file for (path, message) pairs."""
@@ -139,6 +139,10 @@ class PlanFile:
 
     def _known(self) -> str:
         return "\n".join(f"{name}={value}" for name, value in sorted(self.variables.items()))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def read(path: Path, overrides: Mapping[str, str]) -> PlanFile:

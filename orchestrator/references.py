@@ -30,6 +30,8 @@ class References:
         value = os.environ.get(name, "")
         if not value:
             raise ValueError(f"refers to the environment variable {name}, which is not set")
+        if not value.isprintable():
+            raise ValueError(f"refers to the environment variable {name}, which is not printable text")
         return Secret(value)
 
     @staticmethod

@@ -72,9 +72,14 @@ def plain(value: FieldValue) -> str | int | bool:
     return value.reveal() if isinstance(value, Secret) else value
 
 
+def _written(value: FieldValue) -> str:
+    """Return a value as text; booleans are written as JSON writes them."""
+    bare = plain(value)
+    return str(bare).lower() if isinstance(bare, bool) else str(bare)
+
+
 def _query_text(value: Any) -> str:
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return quote(text, safe=_UNRESERVED)
+    return quote(_written(value), safe=_UNRESERVED)
 
 
 def _cookie_line(cookies: Mapping[str, Callable[[Sequence[Target]], Any]], targets: Sequence[Target]) -> str:
@@ -90,7 +95,7 @@ def _text(template: str, names: Values, encode: Callable[[str], str]) -> Callabl
         if position % 3 == 0:
             parts.append(piece)
         elif position % 3 == 2 and piece in names:
-            parts.append(encode(str(names[piece])))
+            parts.append(encode(_written(names[piece])))
         elif position % 3 == 2:
             parts.append(None)
             wanted.append(piece)
@@ -102,7 +107,7 @@ def _text(template: str, names: Values, encode: Callable[[str], str]) -> Callabl
 
 def _fill(parts: Sequence[str | None], wanted: Sequence[str], fields: Values, encode: Callable[[str], str]) -> str:
     values = iter(wanted)
-    return "".join([part if part is not None else encode(str(plain(fields[next(values)]))) for part in parts])
+    return "".join([part if part is not None else encode(_written(fields[next(values)])) for part in parts])
 
 
 def _node(template: Any, names: Values) -> Callable[[Sequence[Target]], Any]:

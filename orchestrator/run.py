@@ -19,7 +19,8 @@ from orchestrator.errors import InvalidInput
 from orchestrator.lane import Lane
 from orchestrator.model import GOOD, Batch, Secret, Settled, Target
 from orchestrator.pacing import Stop
-from orchestrator.sources import Source, UnreadableError
+from orchestrator.rows import UnreadableError
+from orchestrator.sources import Source
 
 _log = structlog.get_logger(__name__)
 
@@ -146,12 +147,16 @@ def fresh(sources: Sequence[Source], takes: Takes, seen: Seen, failed: list[str]
             _log.error("source_failed", source=source.name, reason=str(error))
 
 
-def exit_code(
-    tally: Sequence[tuple[str, str, str, int]], require: str, protected: int, failed: bool, stop: Stop
-) -> int:
-    """Return the exit code of a finished run from its outcomes (service, connection, outcome, how many)."""
+Tally = Sequence[tuple[str, str, str, int]]
+
+
+def exit_code(tally: Tally, require: str, stop: Stop, *, failed: bool, allow_empty: bool) -> int:
+    """Return the exit code of a finished run from its outcomes (service, connection, outcome, how many).
+
+    `failed` says that a source could not be read to its end.
+    """
     if stop.exit_code is not None:
         return stop.exit_code
-    good = GOOD[require]
-    bad = sum(count for _, _, outcome, count in tally if outcome not in good) - protected
-    return 3 if bad > 0 or failed else 0
+    if failed or any(outcome not in GOOD[require] for _, _, outcome, _ in tally):
+        return 3
+    return 0 if tally or allow_empty else 6

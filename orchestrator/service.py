@@ -176,6 +176,7 @@ class Success(Condition):
 
     status: Statuses
     then: Literal[Verdict.ENDED, Verdict.ACCEPTED, Verdict.ISSUED, Verdict.DENIED, Verdict.ACTIVE]
+    lacking: str = Field("", description="what to say when the status is right and the rest is not")
     handover: str | None = Field(None, description="the body's field whose value goes to a file, and nowhere else")
 
 
@@ -248,9 +249,19 @@ class Service(Reading):
             f"key names {name!r}, which is not among the fields" for name in self.key if name not in self.fields
         ]
         known = {*self.fields, "project_id", "region"}
-        used = {name for _, name in holes(self.end.model_dump(exclude={"batch"}))}
+        asked = [self.end.model_dump(exclude={"batch"})]
+        others = [part for part in (self.discover, self.verify) if part]
+        asked += [part.model_dump(include={"path", "query"}) for part in others]
+        used = {name for _, name in holes(asked)}
         choice = ", ".join(sorted(known))
-        problems += [f"end uses {{{name}}}, which is not a field; there are {choice}" for name in sorted(used - known)]
+        problems += [
+            f"a template uses {{{name}}}, which is not a field; there are {choice}" for name in sorted(used - known)
+        ]
+        problems += [
+            f"end puts {{{name}}} into a text, and it may be missing: give it a default, or a value of its own"
+            for name in sorted(_inside_texts(self.end.model_dump(exclude={"batch"})))
+            if name in self.fields and self.fields[name].optional and self.fields[name].default is None
+        ]
         grouped = self.end.batch.group_by if self.end.batch else ()
         problems += [f"group_by names {name!r}, which is not a field" for name in grouped if name not in self.fields]
         return problems
@@ -279,3 +290,11 @@ def holes(template: Any) -> list[tuple[bool, str]]:
     if isinstance(template, dict):
         return [hole for item in template.values() for hole in holes(item)]
     return [hole for item in template for hole in holes(item)] if isinstance(template, list | tuple) else []
+
+
+def _inside_texts(template: Any) -> set[str]:
+    """Return the names whose hole is only a part of a text, where an absent value could not be left out."""
+    if isinstance(template, str):
+        return set() if HOLE.fullmatch(template) else {name for _, name in holes(template)}
+    parts = template.values() if isinstance(template, dict) else template if isinstance(template, list | tuple) else ()
+    return set().union(*map(_inside_texts, parts))

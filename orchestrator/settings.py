@@ -5,7 +5,7 @@ Read from one YAML file and from the environment (`ORCHESTRATOR_` and `__` for n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -227,7 +227,7 @@ def load(path: Path | None, environment: Mapping[str, str]) -> ConfigFile:
     try:
         config = Config(**document)
     except ValidationError as error:
-        faults += _sorted_out(validation.faults_of(error, Config, document, text, source), environment)
+        faults += validation.faults_of(error, Config, document, text, source, _variable(environment))
     except SettingsError as error:
         faults.append(Fault("the environment", str(error)))
     if faults:
@@ -239,12 +239,12 @@ def _key(name: str) -> str:
     return name.removeprefix(ENVIRONMENT).split("__")[0].lower()
 
 
-def _sorted_out(faults: list[Fault], environment: Mapping[str, str]) -> list[Fault]:
-    """Name the environment variable for a fault whose value came from there."""
+def _variable(environment: Mapping[str, str]) -> Callable[[Place], str | None]:
+    """Return the function that names the environment variable from which the value at a place came, if any."""
     names = {name.upper(): name for name in environment}
-    return [
-        Fault(f"environment variable {names[wanted]}", fault.message)
-        if (wanted := ENVIRONMENT + fault.path.replace(".", "__").upper()) in names
-        else fault
-        for fault in faults
-    ]
+
+    def name(place: Place) -> str | None:
+        found = names.get(ENVIRONMENT + "__".join(map(str, place)).upper())
+        return f"environment variable {found}" if found else None
+
+    return name

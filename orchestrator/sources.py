@@ -6,32 +6,25 @@ digest, and once for real. Standard input is kept in an unnamed temporary file f
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-import orjson
-
 from orchestrator.errors import Fault
 from orchestrator.model import Secret, Target
 from orchestrator.references import literal
+from orchestrator.rows import FORMATS, Lines, Parsed, Read, Row, UnreadableError, guessed
 from orchestrator.targets import RowError, TargetBuilder
 
 STANDARD_INPUT = "standard input"
 MAX_FAULTS = 20
 MAX_LINE = 1_000_000
 SPOOL_IN_MEMORY = 8 * 1024 * 1024
-
-Row = Mapping[str, Any]
-Parsed = Row | str  # a row, or what is wrong with the line that should be one
-Lines = Iterator[tuple[int, str]]
-Read = Callable[[Lines, Sequence[str]], Iterator[tuple[int, Parsed]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +90,7 @@ class Rows:
         for line, row in self._rows(_ignore):
             if isinstance(row, str):
                 raise UnreadableError(row, line)
-            yield self._builder.build({**self._common, **row}, literal)
+            yield self._builder.build(self._filled(row), literal)
 
     def _count(self, tell: Callable[[bytes], object]) -> tuple[int, list[Fault]]:
         count, wrong = 0, 0
@@ -116,7 +109,7 @@ class Rows:
         if isinstance(row, str):
             return [("", row)]
         try:
-            self._builder.build({**self._common, **row}, literal)
+            self._builder.build(self._filled(row), literal)
         except RowError as error:
             return error.problems
         return []
@@ -126,7 +119,7 @@ class Rows:
             lines = _lines(file, tell)
             first = next(((n, text) for n, text in lines if text.strip()), None)
             if first is not None:
-                yield from self._reader(first[1])(_chain(first, lines), self._builder.key)
+                yield from self._reader(first[1])(_chain(first, lines), self._builder.fields, self._builder.key)
 
     def _open(self) -> AbstractContextManager[IO[bytes]]:
         if self._path is not None:
@@ -138,77 +131,11 @@ class Rows:
 
     def _reader(self, first: str) -> Read:
         suffix = self._path.suffix.lower() if self._path else ""
-        return FORMATS.get(suffix) or _guessed(first, self._builder.fields)
+        return FORMATS.get(suffix) or guessed(first, self._builder.fields)
 
-
-class UnreadableError(ValueError):
-    """A source that cannot be read as what it is; `line` is where."""
-
-    def __init__(self, message: str, line: int | None = None) -> None:
-        self.line = line
-        super().__init__(message)
-
-
-def _csv(lines: Lines, keys: Sequence[str]) -> Iterator[tuple[int, Parsed]]:
-    """Read rows under a line of field names (RFC 4180)."""
-    numbered = _Numbered(lines)
-    reader = csv.reader(numbered, strict=True)
-    header: list[str] = []
-    while True:
-        start = numbered.line + 1
-        try:
-            values = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise UnreadableError(f"is not valid CSV: {error}", numbered.line) from None
-        if not header:
-            header = _header(values, numbered.line)
-        elif any(value.strip() for value in values):
-            yield start, _cells(header, values)
-
-
-def _header(values: Sequence[str], line: int) -> list[str]:
-    names = [value.strip() for value in values]
-    if len(set(names)) < len(names):
-        raise UnreadableError("has two columns of the same name", line)
-    return names
-
-
-def _cells(header: Sequence[str], values: Sequence[str]) -> Parsed:
-    if len(values) != len(header):
-        return f"has {len(values)} values; the first line names {len(header)} fields"
-    return dict(zip(header, (value.strip() for value in values), strict=True))
-
-
-def _ndjson(lines: Lines, keys: Sequence[str]) -> Iterator[tuple[int, Parsed]]:
-    """Read one JSON object a line."""
-    for number, text in lines:
-        if not text.strip():
-            continue
-        try:
-            row = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            row = None
-        yield number, row if isinstance(row, dict) else "should be one JSON object"
-
-
-def _text(lines: Lines, keys: Sequence[str]) -> Iterator[tuple[int, Parsed]]:
-    """Read one value a line, which is the target's first key field; `#` begins a comment."""
-    for number, text in lines:
-        value = text.strip()
-        if value and not value.startswith("#"):
-            yield number, {keys[0]: value}
-
-
-FORMATS = {".csv": _csv, ".ndjson": _ndjson, ".jsonl": _ndjson, ".txt": _text}
-
-
-def _guessed(first: str, fields: Sequence[str]) -> Read:
-    """Tell the format by the first line: an object, a line of field names, or a value."""
-    if first.lstrip().startswith("{"):
-        return _ndjson
-    return _csv if {part.strip().strip('"') for part in first.split(",")} <= set(fields) else _text
+    def _filled(self, row: Row) -> Row:
+        """Put the group's common fields under a row; an empty cell is one that is not there."""
+        return {**self._common, **{name: value for name, value in row.items() if value not in (None, "")}}
 
 
 def _lines(file: IO[bytes], tell: Callable[[bytes], object]) -> Lines:
@@ -230,18 +157,6 @@ def _chain(first: tuple[int, str], rest: Lines) -> Lines:
 
 def _ignore(data: bytes) -> None:
     """Take no digest."""
-
-
-class _Numbered:
-    """Feeds lines to the csv module, which has no line numbers of its own across our leading blanks."""
-
-    def __init__(self, lines: Lines) -> None:
-        self.line = 0
-        self._lines = lines
-
-    def __iter__(self) -> Iterator[str]:
-        for self.line, text in self._lines:  # noqa: B020
-            yield text
 
 
 def _spooled(stream: IO[bytes]) -> IO[bytes]:

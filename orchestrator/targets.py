@@ -68,7 +68,7 @@ class TargetBuilder:
         if problems:
             raise RowError(problems)
         for name, usual in self._usual.items():
-            if not usual.fullmatch(str(fields.get(name, ""))):
+            if name in fields and not usual.fullmatch(str(fields[name])):
                 self.unusual[name] += 1
         service, connection, stage, expect = self._names
         return Target(service, connection, self.identity(fields), fields, stage, expect)
@@ -84,7 +84,7 @@ class TargetBuilder:
     def _field(self, name: str, value: Any, resolve: Resolve) -> FieldValue:
         if name not in self.secret:
             return self._convert[name](value)
-        secret = value if isinstance(value, Secret) else resolve(str(value))
+        secret = value if isinstance(value, Secret) else resolve(_string(value))
         self._convert[name](secret.reveal())
         return secret
 

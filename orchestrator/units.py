@@ -59,7 +59,7 @@ def parse_rate(value: object) -> Rate:
     if isinstance(value, Rate):
         return value
     match = _RATE.fullmatch(str(value).strip().replace(" ", ""))
-    if not match or float(match[1]) <= 0 or match[2] == "0":
+    if not match or float(match[1]) <= 0 or (match[2] and int(match[2]) == 0):
         raise ValueError("should be a rate such as 5/s, 60/m or 350/10s")
     return Rate(float(match[1]), float(match[2] or 1) * _SECONDS[match[3]])
 

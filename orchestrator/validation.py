@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,12 +48,26 @@ def read_text(path: Path) -> str:
         raise InvalidInput.one(str(path), f"cannot be read: {error.strerror}") from None
 
 
-def faults_of(error: ValidationError, model: type[BaseModel], document: Any, text: str, source: str) -> list[Fault]:
-    """Return the faults of a pydantic error in the order of the file's lines."""
-    details = _causes(error.errors(include_url=False, include_input=False))
+def faults_of(
+    error: ValidationError,
+    model: type[BaseModel],
+    document: Any,
+    text: str,
+    source: str,
+    elsewhere: Callable[[Place], str | None] = lambda place: None,
+) -> list[Fault]:
+    """Return the faults of a pydantic error in the order of the file's lines.
+
+    `elsewhere` names the source of a value that does not come from the file.
+    """
+    causes = _causes(error.errors(include_url=False, include_input=False))
+    strangers = [
+        Fault(name, _message(model, detail["type"], detail)) for detail in causes if (name := elsewhere(detail["loc"]))
+    ]
+    details = [detail for detail in causes if not elsewhere(detail["loc"])]
     paths = [_real_path(document, detail["loc"]) for detail in details]
     messages = [_message(model, detail["type"], detail) for detail in details]
-    return at_lines(zip(paths, messages, strict=True), text, source)
+    return [*strangers, *at_lines(zip(paths, messages, strict=True), text, source)]
 
 
 def at_lines(found: Iterable[tuple[Place, str]], text: str, source: str) -> list[Fault]:

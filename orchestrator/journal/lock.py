@@ -8,15 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from orchestrator.errors import Locked
+from orchestrator.errors import JournalError, Locked
 
 
 @contextmanager
 def held(folder: Path, name: str) -> Iterator[None]:
     """Hold the lock of a plan; raise Locked when another process holds it."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{name}.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise JournalError(f"the lock {path} cannot be made: {error.strerror}") from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -229,6 +229,6 @@ Notes:
   lane dcs.webcli@prod halted: credentials refused
 
 Started:     2026-11-22 19:30:00 UTC, took 1 min 2 s
-Go on with:  orchestrator resume 20261122T193000Z-nightly-1a2b
+Go on with:  orchestrator resume 20261122T193000Z-nightly-1a2b --config config.yaml
 Report:      reports/20261122T193000Z-nightly-1a2b
 """

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.journal.record import timestamp
 from orchestrator.model import DONE, GOOD, Outcome
-from orchestrator.report import summarize, wording
+from orchestrator.report import summarize, summary, wording
 
 from .samples import FACTS, RUN, START, counted, lines_of, mixed, summary_of
 
@@ -31,7 +31,10 @@ def test_the_document_has_stable_keys_and_plain_values() -> None:
     assert (document["started"], document["ended"]) == ("2026-11-22T19:30:00.123Z", "2026-11-22T19:31:02.623Z")
     assert (document["duration_ms"], document["notes"]) == (62500, ["lane x halted"])
     assert (document["plan_digest"], document["inputs"]) == (FACTS.digest, FACTS.inputs)
-    assert (document["variables"], document["resume"]) == (FACTS.variables, f"orchestrator resume {RUN}")
+    assert (document["variables"], document["resume"]) == (
+        FACTS.variables,
+        f"orchestrator resume {RUN} --config config.yaml",
+    )
 
 
 @pytest.mark.parametrize("seconds", [0.0, START, 1795375800.9999])
@@ -113,7 +116,9 @@ def test_a_source_that_could_not_be_read_is_told_although_every_target_is_good()
 def test_the_command_to_go_on_with_stands_where_something_is_left(
     code: int | None, counts: dict[str, int], goes_on: bool
 ) -> None:
-    assert counted({"exit_code": code}, **counts).resume == (f"orchestrator resume {RUN}" if goes_on else None)
+    assert counted({"exit_code": code}, **counts).resume == (
+        f"orchestrator resume {RUN} --config config.yaml" if goes_on else None
+    )
 
 
 def test_what_was_only_accepted_is_not_gone_on_with() -> None:

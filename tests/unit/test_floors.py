@@ -17,7 +17,7 @@ HERE = "FLOORS in tests/unit/test_floors.py"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("orchestrator", "model", "errors"),
     ("units", "yamltext", "validation", "service", "plan"),
-    ("backoff", "render", "classify", "targets", "batches", "conclusion"),
+    ("backoff", "render", "classify", "targets", "rows", "batches", "conclusion"),
     ("catalogue", "references", "auth", "transport", "journal", "report"),
     ("connector",),
     ("pacing", "lane"),

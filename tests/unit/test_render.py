@@ -104,3 +104,8 @@ def test_a_value_in_a_body_is_read_back_as_it_was(value: str) -> None:
         "a": value,
         "b": f"-{value}-",
     }
+
+
+def test_a_boolean_in_a_text_is_written_as_json_writes_it() -> None:
+    request = render({"method": "GET", "path": "/x/{flag}", "idempotent": True}, {"flag": True})
+    assert request.path == "/x/true"

@@ -173,3 +173,10 @@ def test_a_config_is_looked_for_in_order(tmp_path: Path) -> None:
     named = {**environment, "ORCHESTRATOR_CONFIG": "named.yaml"}
     assert settings.find(None, named) == Path("named.yaml")
     assert settings.find("given.yaml", named) == Path("given.yaml")
+
+
+def test_a_wrong_value_in_the_environment_names_its_variable_also_where_the_file_is_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ORCHESTRATOR_LOG__LEVEL", "loud")
+    assert faults("state_dir: here\n")[0].startswith("environment variable ORCHESTRATOR_LOG__LEVEL: ")

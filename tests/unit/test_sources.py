@@ -80,7 +80,7 @@ def test_a_file_is_read(tmp_path: Path, name: str, data: str | bytes, expected: 
         pytest.param(
             "a.csv",
             "desktop,message\nd1,\n",
-            "a.csv:2: desktop: workspace.desktops has no such field; did you mean",
+            "a.csv:1: has a column 'desktop' that is no field; did you mean 'desktop_id'?",
             id="column",
         ),
         pytest.param(
@@ -100,6 +100,8 @@ def test_a_file_is_read(tmp_path: Path, name: str, data: str | bytes, expected: 
         pytest.param("a.ndjson", "\n{'desktop_id': 'd1'}\n", "a.ndjson:2: should be one JSON object", id="no-json"),
         pytest.param("a.ndjson", '{"desktop_id":["d1"]}\n', "desktop_id: should be a single value", id="nested"),
         pytest.param("a.ndjson", "{}\n", "a.ndjson:1: desktop_id: is missing", id="nothing-in-it"),
+        pytest.param("a.csv", "d-1\n", "a.csv:1: should begin with a line that names its fields", id="no-header"),
+        pytest.param("a.list", "desktop_id,owner\nd1,bob\n", "a.list:1: has a column 'owner'", id="guessed-column"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_with_its_line(
@@ -185,3 +187,13 @@ def test_only_secret_fields_of_the_common_ones_are_resolved() -> None:
         {"client_id": "env:X", "message": "env:X"}, frozenset({"client_id"}), lambda text: Secret(text[4:])
     )
     assert found == {"client_id": Secret("X"), "message": "env:X"}
+
+
+def test_an_empty_cell_does_not_take_away_what_the_group_has(tmp_path: Path) -> None:
+    source = rows(written(tmp_path, "a.csv", "desktop_id,message\nd1,\n"), message="bye")
+    assert [target.fields["message"] for target in source.targets()] == ["bye"]
+
+
+def test_a_nested_value_is_no_secret(tmp_path: Path) -> None:
+    source = rows(written(tmp_path, "a.ndjson", '{"instance_id":"i","client_id":["x"]}\n'), SESSIONS)
+    assert [str(fault) for fault in source.check().faults] == ["a.ndjson:1: client_id: should be a single value"]

@@ -1,0 +1,104 @@
+"""Lines in, rows of named values out: CSV, NDJSON and text. A bad line is told of, and does not end the reading."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from orchestrator.validation import suggestion
+
+Row = Mapping[str, Any]
+Parsed = Row | str  # a row, or what is wrong with the line that should be one
+Lines = Iterator[tuple[int, str]]
+Read = Callable[[Lines, Sequence[str], Sequence[str]], Iterator[tuple[int, Parsed]]]
+
+
+class UnreadableError(ValueError):
+    """A source that cannot be read as what it is; `line` is where."""
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        self.line = line
+        super().__init__(message)
+
+
+def csv_rows(lines: Lines, fields: Sequence[str], key: Sequence[str]) -> Iterator[tuple[int, Parsed]]:
+    """Read rows under a line of field names (RFC 4180); yields (line, row)."""
+    numbered = _Numbered(lines)
+    reader = csv.reader(numbered, strict=True)
+    header: list[str] = []
+    while True:
+        start = numbered.line + 1
+        try:
+            values = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise UnreadableError(f"is not valid CSV: {error}", numbered.line) from None
+        if not header:
+            header = _header(values, fields, numbered.line)
+        elif any(value.strip() for value in values):
+            yield start, _cells(header, values)
+
+
+def ndjson_rows(lines: Lines, fields: Sequence[str], key: Sequence[str]) -> Iterator[tuple[int, Parsed]]:
+    """Read one JSON object a line; yields (line, row)."""
+    for number, text in lines:
+        if not text.strip():
+            continue
+        try:
+            row = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            row = None
+        yield number, row if isinstance(row, dict) else "should be one JSON object"
+
+
+def text_rows(lines: Lines, fields: Sequence[str], key: Sequence[str]) -> Iterator[tuple[int, Parsed]]:
+    """Read one value a line, which is the target's first key field; `#` begins a comment. Yields (line, row)."""
+    for number, text in lines:
+        value = text.strip()
+        if value and not value.startswith("#"):
+            yield number, {key[0]: value}
+
+
+FORMATS: Mapping[str, Read] = {".csv": csv_rows, ".ndjson": ndjson_rows, ".jsonl": ndjson_rows, ".txt": text_rows}
+
+
+def guessed(first: str, fields: Sequence[str]) -> Read:
+    """Tell the format by the first line: an object, a line with a field's name in it, or a value."""
+    if first.lstrip().startswith("{"):
+        return ndjson_rows
+    return csv_rows if {part.strip().strip('"') for part in first.split(",")} & set(fields) else text_rows
+
+
+def _header(values: Sequence[str], fields: Sequence[str], line: int) -> list[str]:
+    names = [value.strip() for value in values]
+    unknown = [name for name in names if name not in fields]
+    if len(unknown) == len(names):
+        raise UnreadableError(f"should begin with a line that names its fields, out of {', '.join(fields)}", line)
+    if unknown:
+        raise UnreadableError(f"has a column {unknown[0]!r} that is no field{suggestion(unknown[0], fields)}", line)
+    if len(set(names)) < len(names):
+        raise UnreadableError("has two columns of the same name", line)
+    return names
+
+
+def _cells(header: Sequence[str], values: Sequence[str]) -> Parsed:
+    if len(values) != len(header):
+        return f"has {len(values)} values; the first line names {len(header)} fields"
+    return dict(zip(header, (value.strip() for value in values), strict=True))
+
+
+class _Numbered:
+    """Feeds lines to the csv module and remembers which line it is at."""
+
+    def __init__(self, lines: Lines) -> None:
+        self.line = 0
+        self._lines = lines
+
+    def __iter__(self) -> Iterator[str]:
+        for number, text in self._lines:
+            self.line = number
+            yield text
