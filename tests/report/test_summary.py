@@ -11,6 +11,8 @@ from orchestrator.report import summarize, summary, wording
 
 from .samples import FACTS, RUN, START, counted, lines_of, mixed, summary_of
 
+RESUME = f"orchestrator resume {RUN} --config config.yaml"
+
 
 def test_the_numbers_of_a_mixed_run() -> None:
     found = summary_of(lines_of(mixed()))
@@ -33,7 +35,7 @@ def test_the_document_has_stable_keys_and_plain_values() -> None:
     assert (document["plan_digest"], document["inputs"]) == (FACTS.digest, FACTS.inputs)
     assert (document["variables"], document["resume"]) == (
         FACTS.variables,
-        f"orchestrator resume {RUN} --config config.yaml",
+        RESUME,
     )
 
 
@@ -116,9 +118,7 @@ def test_a_source_that_could_not_be_read_is_told_although_every_target_is_good()
 def test_the_command_to_go_on_with_stands_where_something_is_left(
     code: int | None, counts: dict[str, int], goes_on: bool
 ) -> None:
-    assert counted({"exit_code": code}, **counts).resume == (
-        f"orchestrator resume {RUN} --config config.yaml" if goes_on else None
-    )
+    assert counted({"exit_code": code}, **counts).resume == (RESUME if goes_on else None)
 
 
 def test_what_was_only_accepted_is_not_gone_on_with() -> None:

@@ -59,9 +59,7 @@ def test_rates(text: object, rate: Rate, per_second: float, shown: str) -> None:
     assert parse_rate(shown) == rate
 
 
-@pytest.mark.parametrize(
-    "text", ["", "5", "5/", "/s", "0/s", "0.0/s", "-5/s", "5/0s", "5/00s", "5/w", "5 per s", "x/s"]
-)
+@pytest.mark.parametrize("text", ["", "5", "5/", "/s", "0/s", "0.0/s", "-5/s", "5/0s", "5/00s", "5/w", "x/s"])
 def test_what_is_no_rate(text: str) -> None:
     with pytest.raises(ValueError, match="5/s, 60/m or 350/10s"):
         parse_rate(text)
