@@ -7,9 +7,9 @@ the first rule whose conditions all hold decides, then `success`, then the usual
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from orchestrator import yamltext
 from orchestrator.model import Verdict
@@ -47,8 +47,20 @@ def _status(value: object) -> str:
 
 
 Pattern = Annotated[str, BeforeValidator(_pattern)]
-Statuses = Annotated[tuple[Annotated[str, BeforeValidator(_status)], ...], BeforeValidator(_listed)]
-Shapes = Annotated[tuple[Shape, ...], BeforeValidator(_listed)]
+_ONE_STATUS = {
+    "anyOf": [{"type": "integer", "minimum": 100, "maximum": 599}, {"type": "string", "pattern": "^[1-5]xx$"}]
+}
+_ONE_SHAPE = {"enum": list(get_args(Shape))}
+
+
+def _one_or_more(one: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]})
+
+
+Statuses = Annotated[
+    tuple[Annotated[str, BeforeValidator(_status)], ...], BeforeValidator(_listed), _one_or_more(_ONE_STATUS)
+]
+Shapes = Annotated[tuple[Shape, ...], BeforeValidator(_listed), _one_or_more(_ONE_SHAPE)]
 
 
 class Endpoint(Strict):

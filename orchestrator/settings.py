@@ -187,7 +187,7 @@ class ConfigFile:
     @property
     def source(self) -> str:
         """Return the name of the config for messages."""
-        return str(self.path) if self.path else "the config (no file was found)"
+        return str(self.path) if self.path else "the config (no file was found; --config names one)"
 
     @property
     def state_dir(self) -> Path:

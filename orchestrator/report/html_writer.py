@@ -11,9 +11,9 @@ import html
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
+from orchestrator.model import PROTECTED
 from orchestrator.report import wording
 from orchestrator.report.html_style import STYLE
-from orchestrator.model import PROTECTED
 from orchestrator.report.summary import Summary
 from orchestrator.report.wording import Record, lane_of, one_line, plural, text_of
 from orchestrator.report.writer import Chosen, feed
