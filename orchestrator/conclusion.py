@@ -25,9 +25,11 @@ class Trail:
     first_sent: float | None = None
     lost: bool = False
     in_doubt: bool = False
+    last: Ruling | None = None
 
     def note(self, ruling: Ruling) -> None:
-        """Remember that an answer was lost, or that one left open whether the call took effect."""
+        """Remember the ruling, and whether an answer was lost or left open whether the call took effect."""
+        self.last = ruling
         self.lost = self.lost or ruling.lost
         self.in_doubt = self.in_doubt or ruling.lost or (ruling.status or 0) >= 500
 

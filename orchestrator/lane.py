@@ -119,15 +119,12 @@ class Lane:
         """Call until there is a final word on the batch: the one loop in which retries happen."""
         for attempt in itertools.count(1):
             ruling = await self._attempt(batch, trail)
-            if ruling is None:
-                self._leave(batch, trail)
-                break
-            if not self._again(ruling) or attempt >= self._attempts:
+            if ruling is not None and not (self._again(ruling) and attempt < self._attempts):
                 await self._conclude(batch, trail, ruling)
-                break
-            if not await self._rest(attempt, ruling):
-                self._leave(batch, trail, ruling)
-                break
+                return
+            if ruling is None or not await self._rest(attempt, ruling):
+                self._leave(batch, trail)
+                return
 
     async def _work(self, queue: asyncio.Queue[Batch | None]) -> None:
         while (batch := await queue.get()) is not None:
@@ -228,15 +225,14 @@ class Lane:
         except OSError as error:
             return Outcome.FAILED, f"was issued, and could not be written to its file: {error.strerror}"
 
-    def _leave(self, batch: Batch, trail: Trail, ruling: Ruling | None = None) -> None:
+    def _leave(self, batch: Batch, trail: Trail) -> None:
         """Settle a batch for which there will be no further call."""
         why = self.closed or "the next attempt would be past the deadline"
-        if not trail.attempts:
+        if trail.last is None:
             self._settle(batch, trail, Ruling(Verdict.FAIL), Outcome.NOT_ATTEMPTED, why)
             return
-        said = f" (last: {summary(ruling)})" if ruling else ""
         outcome = Outcome.UNKNOWN if trail.lost else Outcome.FAILED
-        self._settle(batch, trail, ruling or Ruling(Verdict.FAIL), outcome, f"not tried again: {why}{said}")
+        self._settle(batch, trail, trail.last, outcome, f"not tried again: {why} (last: {summary(trail.last)})")
 
     def _settle(self, batch: Batch, trail: Trail, ruling: Ruling, outcome: Outcome, reason: str) -> None:
         now = self._clock()

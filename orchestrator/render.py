@@ -10,7 +10,8 @@ from urllib.parse import quote
 import orjson
 
 from orchestrator.model import FieldValue, Request, Secret, Target
-from orchestrator.service import HOLE, Operation
+from orchestrator.service import Operation
+from orchestrator.templates import HOLE
 
 Values = Mapping[str, FieldValue]
 _ABSENT = object()

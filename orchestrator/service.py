@@ -13,12 +13,12 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, mo
 
 from orchestrator import yamltext
 from orchestrator.model import Verdict
+from orchestrator.templates import holes, inside_texts
 from orchestrator.units import Duration, Rates
 from orchestrator.validation import Strict
 
 CLOUDS = {"huaweicloud": "myhuaweicloud.com", "huaweicloud-eu": "myhuaweicloud.eu", "otc": "otc.t-systems.com"}
 NAME = r"^[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*$"
-HOLE = re.compile(r"\{(\*?)([a-z][a-z0-9_]*)\}")
 
 Cloud = Literal["huaweicloud", "huaweicloud-eu", "otc"]
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -271,7 +271,7 @@ class Service(Reading):
         ]
         problems += [
             f"end puts {{{name}}} into a text, and it may be missing: give it a default, or a value of its own"
-            for name in sorted(_inside_texts(self.end.model_dump(exclude={"batch"})))
+            for name in sorted(inside_texts(self.end.model_dump(exclude={"batch"})))
             if name in self.fields and self.fields[name].optional and self.fields[name].default is None
         ]
         grouped = self.end.batch.group_by if self.end.batch else ()
@@ -293,20 +293,3 @@ class SharedRules(Strict):
     about: str = ""
     source: str = ""
     otherwise: tuple[Rule, ...]
-
-
-def holes(template: Any) -> list[tuple[bool, str]]:
-    """Return (is a whole batch's list, name) for every hole in a template, however deep."""
-    if isinstance(template, str):
-        return [(star == "*", name) for star, name in HOLE.findall(template)]
-    if isinstance(template, dict):
-        return [hole for item in template.values() for hole in holes(item)]
-    return [hole for item in template for hole in holes(item)] if isinstance(template, list | tuple) else []
-
-
-def _inside_texts(template: Any) -> set[str]:
-    """Return the names whose hole is only a part of a text, where an absent value could not be left out."""
-    if isinstance(template, str):
-        return set() if HOLE.fullmatch(template) else {name for _, name in holes(template)}
-    parts = template.values() if isinstance(template, dict) else template if isinstance(template, list | tuple) else ()
-    return set().union(*map(_inside_texts, parts))

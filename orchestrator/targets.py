@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchestrator.model import FieldValue, Secret, Target
-from orchestrator.service import FieldSpec, Service, holes
+from orchestrator.service import FieldSpec, Service
+from orchestrator.templates import holes
 from orchestrator.validation import suggestion
 
 _TRUE = frozenset({"true", "yes", "on", "1"})

@@ -16,7 +16,7 @@ HERE = "FLOORS in tests/unit/test_floors.py"
 # A module imports from the floors above it in this table, and from those that stand to its left on its own.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("orchestrator", "model", "errors"),
-    ("units", "yamltext", "validation", "service", "plan"),
+    ("units", "yamltext", "validation", "templates", "service", "plan"),
     ("backoff", "render", "classify", "targets", "rows", "batches", "conclusion"),
     ("catalogue", "references", "auth", "transport", "journal", "report"),
     ("connector",),
