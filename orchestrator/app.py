@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 from orchestrator import blueprint as blueprints
@@ -14,9 +13,8 @@ from orchestrator.batches import Packing
 from orchestrator.blueprint import Blueprint, Section, base_url
 from orchestrator.catalogue import Catalogue
 from orchestrator.classify import Classify, compile_reading
+from orchestrator.connections import Connections
 from orchestrator.connector import HttpConnector
-from orchestrator.credentials import Credentials
-from orchestrator.errors import InvalidInput
 from orchestrator.lane import Lane
 from orchestrator.model import Secret, Verdict
 from orchestrator.pacing import Pacer, Stop
@@ -24,8 +22,7 @@ from orchestrator.references import References
 from orchestrator.render import Place, compile_operation
 from orchestrator.run import LaneWork, RunMemory, StageWork
 from orchestrator.service import Condition, Limits, Reading, Rule, Service
-from orchestrator.settings import ConfigFile, Connection
-from orchestrator.transport import HttpTransport, Trust, tls_context
+from orchestrator.settings import ConfigFile
 from orchestrator.units import Rate
 
 DEFAULTS = Limits(rate=(Rate(1.0, 1.0),), concurrency=2, timeout=30.0, attempts=5, backoff=0.5, backoff_cap=60.0)
@@ -57,24 +54,20 @@ def limits_of(config: settings.Config, service: Service, connection: str) -> Lim
 
 
 class Workshop:
-    """Builds the lanes of one run; connections are opened on `stack`, and closed with it."""
+    """Builds the lanes of one run."""
 
     def __init__(
-        self, blueprint: Blueprint, credentials: Credentials, memory: RunMemory, stop: Stop, numbers: Iterator[int]
+        self, blueprint: Blueprint, connections: Connections, memory: RunMemory, stop: Stop, numbers: Iterator[int]
     ) -> None:
         self.lanes: dict[LaneName, Lane] = {}
         self._blueprint = blueprint
-        self._credentials = credentials
+        self._connections = connections
         self._memory = memory
         self._stop = stop
         self._numbers = numbers
-        self._transports: dict[str, HttpTransport] = {}
 
-    async def build(self, stack: AsyncExitStack) -> list[StageWork]:
-        """Return the stages with their lanes; raise InvalidInput when a connection cannot be used as it is."""
-        for name, connection in self._blueprint.connections().items():
-            transport = HttpTransport(_tls(self._blueprint.config_file, name, connection), connection.proxy)
-            self._transports[name] = await stack.enter_async_context(transport)
+    def build(self) -> list[StageWork]:
+        """Return the stages with their lanes."""
         stages = []
         for stage, sections in itertools.groupby(self._blueprint.sections, key=lambda section: section.stage):
             stages.append(StageWork(stage, self._works(list(sections))))
@@ -109,16 +102,15 @@ class Workshop:
 
     def _connector(self, service: Service, name: str, limits: Limits) -> HttpConnector:
         connection = self._blueprint.config_file.config.connections[name]
-        transport = self._transports[name]
-        credential, standing = self._credentials.make(name, connection, transport)
+        linked = self._connections.linked[name]
         place = Place(base_url(service, connection), connection.project_id or "", connection.region or "")
         other = service.end.on_405 and service.end.model_copy(update={"method": service.end.on_405})
         return HttpConnector(
             compile_operation(service.end, place),
             readings(service, self._blueprint.catalogue, self._blueprint.config_file.config),
-            credential,
-            standing,
-            transport,
+            linked.credential,
+            linked.standing,
+            linked.transport,
             idempotent=service.end.idempotent,
             seconds=limits.timeout or 30.0,
             fallback=compile_operation(other, place) if other else None,
@@ -139,14 +131,3 @@ def readings(service: Service, known: Catalogue, config: settings.Config) -> dic
 def _declared(condition: Condition) -> Rule:
     said = condition.model_dump(exclude_unset=True)
     return Rule.model_validate({**said, "then": Verdict.ABSENT, "note": "already ended, says the config"})
-
-
-def _tls(config_file: ConfigFile, name: str, connection: Connection) -> Trust:
-    tls = connection.tls
-    ca_file = str(config_file.folder / tls.ca_file) if tls.ca_file else None
-    try:
-        return tls_context(ca_file, tls.fingerprint, insecure=tls.insecure)
-    except OSError as error:
-        place = ("connections", name, "tls", "ca_file")
-        said = f"{ca_file} cannot be used: {error.strerror or error}"
-        raise InvalidInput(config_file.faults([(place, said)])) from None

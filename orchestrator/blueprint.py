@@ -24,7 +24,7 @@ Problems = list[tuple[Place, str]]
 NOT_YET_OF_PLANS = ("guard", "subject", "older_than", "reattempt", "resume_within", "second_pass")
 NOT_YET_OF_STAGES = ("needs", "continue_on")
 NOT_YET_OF_GROUPS = ("discover", "where", "older_than", "partial")
-NOT_YET = "is not available in this version yet; take it out, or wait for the version that has it"
+NOT_YET = "is not available in this version yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def base_url(service: Service, connection: Connection) -> str:
     if cloud is None or region is None:
         raise ValueError(f"has neither an endpoint nor a cloud and a region for {service.service}")
     if not endpoint.regions.get(cloud, ("",)):
-        raise ValueError(f"{service.service} is not offered on {cloud}; give an endpoint to use it all the same")
+        raise ValueError(f"is on {cloud}, where {service.service} is not offered; an endpoint would overrule that")
     if region in endpoint.url_by_region:
         return endpoint.url_by_region[region]
     return f"https://{endpoint.host_by_region.get(region, host)}.{region}.{CLOUDS[cloud]}"
@@ -158,13 +158,13 @@ def _fit(place: Place, group: Group, service: Service, connection: Connection) -
         takes = ", ".join(service.auth)
         said = f"{group.connection!r} has auth {connection.auth.type}; {service.service} takes {takes}"
         found.append(((*place, "connection"), said))
+    elif "{project_id}" in service.end.path and connection.project_id is None:
+        said = f"{group.connection!r} has no project_id, which {service.service} needs"
+        found.append(((*place, "connection"), said))
     try:
-        url = base_url(service, connection)
+        base_url(service, connection)
     except ValueError as error:
         found.append(((*place, "connection"), f"{group.connection!r} {error}"))
-    else:
-        if "{project_id}" in service.end.path and connection.project_id is None:
-            found.append(((*place, "connection"), f"{group.connection!r} has no project_id, which {url} needs"))
     found += _expectation(place, group, service)
     return found
 

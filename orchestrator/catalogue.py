@@ -43,7 +43,7 @@ def load(folders: Sequence[Path] = ()) -> Catalogue:
                 _add(services, "service", validation.read(Service, text, source), source)
         except InvalidInput as error:
             faults += error.faults
-    faults += _dangling(services.values(), shared)
+    faults += _unusable(services.values(), shared)
     if faults:
         raise InvalidInput(sorted(faults, key=Fault.order))
     return Catalogue(
@@ -75,13 +75,15 @@ def _added(folders: Sequence[Path], faults: list[Fault]) -> list[tuple[str, str,
 def _add(known: dict[str, tuple[str, Entry]], key: str, entry: Entry, source: str) -> None:
     name = str(getattr(entry, key))
     if name in known:
-        raise InvalidInput.one(source, f"{key} {name!r} is described already, in {known[name][0]}", 1, key)
+        raise InvalidInput.one(source, f"{name!r} is described already, in {known[name][0]}", 1, key)
     known[name] = (source, entry)
 
 
-def _dangling(services: Iterable[tuple[str, Service]], shared: Mapping[str, object]) -> list[Fault]:
+def _unusable(services: Iterable[tuple[str, Service]], shared: Mapping[str, object]) -> list[Fault]:
     faults = []
     for source, service in services:
+        not_yet = [name for name in ("discover", "verify") if getattr(service, name) is not None]
+        faults += [Fault(source, "is not available in this version yet", path=name) for name in not_yet]
         for reading in [service, *service.expect.values()]:
             names = [entry.include for entry in reading.otherwise if isinstance(entry, Include)]
             faults += [

@@ -7,7 +7,7 @@ import secrets
 import signal
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +16,10 @@ from typing import Any
 import anyio
 import structlog
 
-from orchestrator import credentials, history, run
+from orchestrator import history, run
 from orchestrator.app import LaneName, Workshop
 from orchestrator.blueprint import Blueprint, Section, warnings
+from orchestrator.connections import Connections
 from orchestrator.errors import Fault, InvalidInput, NothingMatched, OrchestratorError, Refused, ReportError
 from orchestrator.journal import BACKENDS, SqliteJournal, lock
 from orchestrator.lane import Lane
@@ -41,7 +42,7 @@ class Options:
 
     report_dir: Path | None = None
     deadline: float | None = None
-    only: Sequence[str] = ()
+    selector: Selector = Selector(())
     yes: bool = False
     ask: Callable[[str], bool] | None = None
 
@@ -105,21 +106,23 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
     counted = _something(blueprint, count(blueprint.sections))
     for warning in warnings(blueprint):
         _log.warning("unusual", what=warning)
-    with _ready(blueprint) as (journal, secrets_found):
+    connections = Connections(blueprint.config_file, blueprint.connections())
+    with _ready(blueprint) as journal:
         _look_back(journal, blueprint, options)
         record = _new_record(blueprint, options, counted)
         journal.add(record)
-        return await _carry_out(blueprint, record, journal, secrets_found, options, watch, counted)
+        return await _carry_out(blueprint, record, journal, connections, options, watch, counted)
 
 
 async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watch: Watch) -> Finished:
     """Go on with a run that stopped: what failed and what was never started, never what is done."""
     counted = count(blueprint.sections)
     history.agree(record, blueprint.plan_file.digest, counted.digests)
-    with _ready(blueprint) as (journal, secrets_found):
+    connections = Connections(blueprint.config_file, blueprint.connections())
+    with _ready(blueprint) as journal:
         journal.reopen(record.run)
         record = replace(record, ended=None, exit_code=None, reason="", notes=())
-        return await _carry_out(blueprint, record, journal, secrets_found, options, watch, counted)
+        return await _carry_out(blueprint, record, journal, connections, options, watch, counted)
 
 
 def _something(blueprint: Blueprint, counted: Count) -> Count:
@@ -129,14 +132,13 @@ def _something(blueprint: Blueprint, counted: Count) -> Count:
 
 
 @contextmanager
-def _ready(blueprint: Blueprint) -> Iterator[tuple[SqliteJournal, credentials.Secrets]]:
-    """Hold the plan's lock and have the journal open, once the credentials are there."""
-    found = credentials.resolve(blueprint.config_file, blueprint.connections())
+def _ready(blueprint: Blueprint) -> Iterator[SqliteJournal]:
+    """Hold the plan's lock and have the journal open."""
     state_dir = blueprint.config_file.state_dir
     with lock.held(state_dir / "locks", blueprint.plan_file.lock_name):
         journal = open_journal(blueprint.config_file)
         try:
-            yield journal, found
+            yield journal
         finally:
             journal.close()
 
@@ -168,7 +170,7 @@ def _new_record(blueprint: Blueprint, options: Options, counted: Count) -> RunRe
         started=started,
         lock_name=plan_file.lock_name,
         folder=str(report_dir.resolve() / name),
-        selector=Selector(options.only).text,
+        selector=options.selector.text,
         planned=counted.total,
         variables=plan_file.variables,
         inputs=counted.digests,
@@ -179,7 +181,7 @@ async def _carry_out(
     blueprint: Blueprint,
     record: RunRecord,
     journal: SqliteJournal,
-    found: credentials.Secrets,
+    connections: Connections,
     options: Options,
     watch: Watch,
     counted: Count,
@@ -190,16 +192,13 @@ async def _carry_out(
     journal.start()
     before = history.recall(journal, record.run, blueprint.catalogue.services, seen)
     planned = {lane: number - before[lane] for lane, number in counted.per_lane.items()}
-    made = credentials.Credentials(found)
     memory = RunMemory(journal, record.run, lambda target, secret: _keep(record, target, secret))
     numbers = itertools.count(journal.last_batch(record.run) + 1)
-    workshop = Workshop(blueprint, made, memory, stop, numbers)
-    selector = Selector(options.only)
-    async with AsyncExitStack() as stack:
-        stages = await workshop.build(stack)
-        view = View(record, list(workshop.lanes.values()), planned, journal, stop)
-        failed = await _execute(stages, seen, selector, view, watch)
-        await made.close()
+    workshop = Workshop(blueprint, connections, memory, stop, numbers)
+    stages = workshop.build()
+    view = View(record, list(workshop.lanes.values()), planned, journal, stop)
+    async with connections:
+        failed = await _execute(stages, seen, options.selector, view, watch)
     return await _conclude(view, [*failed, *_twice(seen)], bool(failed), blueprint.plan_file.plan.allow_empty)
 
 

@@ -91,7 +91,7 @@ class Lane:
         self._attempts = attempts
         self._slots = asyncio.Semaphore(concurrency)
         self._workers = 4 * concurrency + 4  # more than slots: one that rests between attempts holds none
-        self._ahead = concurrency if connector.idempotent else 1
+        self._ahead = concurrency
         self._backoff = backoff or Backoff()
         self._clock = clock
 
@@ -131,10 +131,14 @@ class Lane:
             await self.deliver(batch, Trail())
 
     async def _announced(self, batches: Iterator[Batch]) -> AsyncIterator[Batch]:
-        """Yield batches whose intent is on disk, a moment's worth at a time; settle the rest when the lane closes."""
-        ahead = max(self._ahead, int(self.pacer.per_second * BUFFER_SECONDS)) if self._connector.idempotent else 1
+        """Yield batches, a moment's worth at a time; settle the rest when the lane closes.
+
+        Their intent is on disk, unless they must not be repeated: then it is written just before the call.
+        """
+        ahead = max(self._ahead, int(self.pacer.per_second * BUFFER_SECONDS))
         while self.closed is None and (chunk := list(itertools.islice(batches, ahead))):
-            await self._memory.sent(chunk)
+            if self._connector.idempotent:
+                await self._memory.sent(chunk)
             for batch in chunk:
                 yield batch
         while chunk := list(itertools.islice(batches, LEFT_TOGETHER)):
@@ -145,7 +149,7 @@ class Lane:
     async def _attempt(self, batch: Batch, trail: Trail) -> Ruling | None:
         """Make one call when it is its turn; None when no new call may begin."""
         async with self._connector.turn(), self._slots:
-            if self.closed is not None or not await self.pacer.take() or self.closed is not None:
+            if not await self._may_go(batch, trail):
                 return None
             trail.attempts += 1
             if trail.first_sent is None:
@@ -167,6 +171,14 @@ class Lane:
             request_id=ruling.request_id,
         )
         return ruling
+
+    async def _may_go(self, batch: Batch, trail: Trail) -> bool:
+        """Wait for the lane's rate; return whether the call may be made once its turn has come."""
+        if self.closed is not None or not await self.pacer.take():
+            return False
+        if not (self._connector.idempotent or trail.attempts):
+            await self._memory.sent([batch])  # not a moment earlier: a crash would leave it unknown for good
+        return self.closed is None
 
     def _again(self, ruling: Ruling) -> bool:
         """Return whether another attempt may be made: one that could act twice must not, unless it surely did not."""

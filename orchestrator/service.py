@@ -7,9 +7,9 @@ the first rule whose conditions all hold decides, then `success`, then the usual
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from orchestrator import yamltext
 from orchestrator.model import Verdict
@@ -157,30 +157,36 @@ class Condition(Strict):
     header: dict[str, Check] = {}
     cookie_cleared: str | None = None
 
-    @property
-    def says_something(self) -> bool:
-        """Return whether there is any condition at all."""
-        return bool(self.model_fields_set & set(Condition.model_fields))
+
+class Decisive(Condition):
+    """Conditions that decide something, so that there has to be one."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_fields_set & set(Condition.model_fields):
+            raise ValueError("has no condition, and would decide every response")
+        return self
 
 
-class Rule(Condition):
+class Rule(Decisive):
     """A response that meets the conditions means `then`; with `batch` only when the call carried several targets."""
 
     batch: bool | None = None
     then: Verdict
     note: str = ""
 
-    @model_validator(mode="after")
-    def _has_conditions(self) -> Rule:
-        if not self.says_something:
-            raise ValueError("has no condition, and would decide every response")
-        return self
-
 
 class Include(Strict):
     """Rules that several services share stand in one file, and are included where they should be asked."""
 
     include: str
+
+
+def _entry(value: object) -> str:
+    return "include" if isinstance(value, Include) or (isinstance(value, dict) and "include" in value) else "rule"
+
+
+Entry = Annotated[Annotated[Rule, Tag("rule")] | Annotated[Include, Tag("include")], Discriminator(_entry)]
 
 
 class Success(Condition):
@@ -196,16 +202,7 @@ class Reading(Strict):
     """How the responses to a call are read."""
 
     success: Success | None = None
-    otherwise: tuple[Rule | Include, ...] = ()
-
-    @field_validator("otherwise", mode="before")
-    @classmethod
-    def _sort_out(cls, value: object) -> object:
-        if not isinstance(value, list):
-            return value
-        return [
-            Include.model_validate(item) if isinstance(item, dict) and "include" in item else item for item in value
-        ]
+    otherwise: tuple[Entry, ...] = ()
 
 
 class Listing(Strict):

@@ -15,7 +15,7 @@ from pydantic_settings.exceptions import SettingsError
 
 from orchestrator import validation, yamltext
 from orchestrator.errors import Fault, InvalidInput
-from orchestrator.service import Cloud, Condition, Limits
+from orchestrator.service import Cloud, Decisive, Limits
 from orchestrator.validation import Place, Strict, suggestion
 
 ENVIRONMENT = "ORCHESTRATOR_"
@@ -137,7 +137,7 @@ class Connection(Strict):
 class ServiceSettings(Strict):
     """What a deployment has learned about a service that its documentation does not say."""
 
-    already_ended: tuple[Condition, ...] = Field((), description="answers that mean that there was no session to end")
+    already_ended: tuple[Decisive, ...] = Field((), description="answers that mean that there was no session to end")
 
 
 class Logging(Strict):

@@ -105,7 +105,7 @@ def _converter(name: str, spec: FieldSpec, service: Service) -> Convert:
         if _CONTROL.search(text):
             raise ValueError("has a control character in it")
         if pattern and not pattern.fullmatch(text):
-            raise ValueError(f"does not look like {spec.pattern}")
+            raise ValueError(f"has a character or a form that is not allowed here (allowed: {spec.pattern})")
         if in_path and text in (".", ".."):
             raise ValueError("cannot be . or .. in a path")
         if in_header and not _HEADER.fullmatch(text):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,27 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
+
+_ENUM = re.compile(r"<\w+\.\w+: ('\w+')>")
+_PLAIN = {
+    "bool_parsing": "should be true or false",
+    "bool_type": "should be true or false",
+    "int_parsing": "should be a whole number",
+    "int_type": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "string_type": "should be text",
+    "string_pattern_mismatch": "does not have the form {pattern}",
+    "string_too_long": "should have at most {max_length} characters",
+    "dict_type": "should be a mapping of keys to values",
+    "model_type": "should be a mapping of keys to values",
+    "model_attributes_type": "should be a mapping of keys to values",
+    "tuple_type": "should be a list",
+    "list_type": "should be a list",
+    "path_type": "should be a path",
+    "too_short": "should not be empty",
+    "greater_than_equal": "should be at least {ge}",
+    "less_than_equal": "should be at most {le}",
+}
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -65,7 +87,7 @@ def faults_of(
         Fault(name, _message(model, detail["type"], detail)) for detail in causes if (name := elsewhere(detail["loc"]))
     ]
     details = [detail for detail in causes if not elsewhere(detail["loc"])]
-    paths = [_real_path(document, detail["loc"]) for detail in details]
+    paths = [_real_path(document, detail["loc"], absent=detail["type"] == "missing") for detail in details]
     messages = [_message(model, detail["type"], detail) for detail in details]
     return [*strangers, *at_lines(zip(paths, messages, strict=True), text, source)]
 
@@ -121,13 +143,9 @@ def _message(model: type[BaseModel], kind: str, detail: Mapping[str, Any]) -> st
         tag = str(detail["ctx"]["tag"])
         expected = [word.strip("' ") for word in detail["ctx"]["expected_tags"].split(",")]
         return f"unknown type (it can be {', '.join(expected)}){suggestion(tag, expected)}"
-    return _plainly(str(detail["msg"]))
-
-
-def _plainly(message: str) -> str:
-    for lead in ("Value error, ", "Input "):
-        message = message.removeprefix(lead)
-    return message.replace("valid dictionary", "mapping of keys to values").replace("valid tuple", "list")
+    if kind in _PLAIN:
+        return _PLAIN[kind].format(**detail.get("ctx", {}))
+    return _ENUM.sub(r"\1", str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input "))
 
 
 @functools.cache
@@ -140,13 +158,16 @@ def _words(model: type[BaseModel]) -> dict[str, frozenset[str]]:
     return {name: frozenset(places) for name, places in words.items()}
 
 
-def _real_path(document: Any, loc: Sequence[str | int]) -> Place:
-    """Drop what pydantic adds to a path (tags of unions, names of validators) and the document does not have."""
+def _real_path(document: Any, loc: Sequence[str | int], *, absent: bool) -> Place:
+    """Drop what pydantic adds to a path (tags of unions, names of validators) and the document does not have.
+
+    `absent` says that the last part is what is missing.
+    """
     path: list[str | int] = []
     node = document
     for position, part in enumerate(loc):
-        last = position == len(loc) - 1
-        if isinstance(node, Mapping) and (part in node or (last and isinstance(part, str))):
+        missing = absent and position == len(loc) - 1
+        if isinstance(node, Mapping) and (part in node or missing):
             node = node.get(part)
         elif isinstance(node, list) and isinstance(part, int) and part < len(node):
             node = node[part]

@@ -14,6 +14,7 @@ from orchestrator.model import Request
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _SCRUBBED = "[secret]"
+_TELLING = 6  # so many first characters of a secret are worth hiding where the text was cut off in the middle of it
 
 
 class Credential(Protocol):
@@ -64,11 +65,21 @@ class CredentialUnavailable(Exception):  # noqa: N818
 
 
 def scrub(text: str, secrets: Iterable[str]) -> str:
-    """Replace every secret in a server's text, also where JSON, a URL or HTML has escaped it."""
+    """Replace every secret in a server's text, also where JSON, a URL or HTML has escaped it.
+
+    Texts are cut to a bearable length before they get here, so the beginning of a secret at the very end goes too.
+    """
     spellings = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
     for spelling in sorted(spellings, key=len, reverse=True):
         text = text.replace(spelling, _SCRUBBED)
-    return text
+    cut_off = max((_overlap(text, spelling) for spelling in spellings), default=0)
+    return text[:-cut_off] + _SCRUBBED if cut_off else text
+
+
+def _overlap(text: str, spelling: str) -> int:
+    """Return how many characters at the end of the text are the beginning of a spelling; 0 if too few to tell."""
+    longest = min(len(text), len(spelling) - 1)
+    return next((n for n in range(longest, _TELLING - 1, -1) if text.endswith(spelling[:n])), 0)
 
 
 def _spellings(secret: str) -> tuple[str, ...]:

@@ -158,11 +158,12 @@ class IamToken:
         return reading
 
     def _refused(self, reading: Refusal) -> CredentialRefused:
-        message = refusal_text(reading.status, reading.code, reading.message, who=self._name())
-        self._refusal = CredentialRefused(self._scrubbed(message), reading.code)
+        code = self._scrubbed(reading.code) if reading.code else None
+        message = refusal_text(reading.status, code, self._scrubbed(reading.message), who=self._name())
+        self._refusal = CredentialRefused(self._scrubbed(message), code)
         if reading.status == 401:
             self._login.refusal = self._refusal
-        return CredentialRefused(self._refusal.message, reading.code)
+        return CredentialRefused(self._refusal.message, code)
 
     def _unavailable(self, reading: Trouble) -> CredentialUnavailable:
         self._trouble = self._scrubbed(f"{self._name()} is not available: {reading.message}")

@@ -27,6 +27,7 @@ def guarded(command: Callable[[argparse.Namespace], int], options: argparse.Name
 
 
 def _words(error: OrchestratorError) -> str:
-    if isinstance(error, InvalidInput) and len(error.faults) > 1:
-        return f"{error}\norchestrator: {len(error.faults)} faults; nothing was sent"
+    if isinstance(error, InvalidInput):
+        number = len(error.faults)
+        return f"{error}\norchestrator: {number} fault{'s' if number != 1 else ''}; nothing was sent"
     return f"orchestrator: {error}"

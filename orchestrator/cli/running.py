@@ -14,6 +14,7 @@ from orchestrator.cli import common, looking, progress
 from orchestrator.conduct import Finished, Options
 from orchestrator.model import RunRecord
 from orchestrator.report import text_summary
+from orchestrator.selection import Selector
 from orchestrator.settings import ConfigFile
 
 
@@ -61,7 +62,7 @@ def _options(options: argparse.Namespace, yes: bool, only: list[str]) -> Options
     return Options(
         report_dir=Path(options.report_dir) if options.report_dir else None,
         deadline=common.duration(options.deadline),
-        only=only,
+        selector=Selector(only),
         yes=yes,
         ask=_ask if sys.stdin.isatty() and sys.stderr.isatty() else None,
     )

@@ -16,7 +16,8 @@ def held(folder: Path, name: str) -> Iterator[None]:
     """Hold the lock of a plan; raise Locked when another process holds it."""
     path = folder / f"{name}.lock"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for place in (folder.parent, folder):  # `mode` is not for what `parents` makes
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise JournalError(f"the lock {path} cannot be made: {error.strerror}") from None

@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("connector",),
     ("pacing", "lane"),
     ("sources", "verify", "run"),
-    ("settings", "logs", "selection", "credentials", "blueprint", "app", "history", "conduct", "forecast"),
+    ("settings", "logs", "selection", "connections", "blueprint", "app", "history", "conduct", "forecast"),
     ("sandbox", "demo", "cli", "__main__"),
 )
 # These never import one another, so that each can be replaced alone.

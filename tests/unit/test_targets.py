@@ -64,7 +64,7 @@ def test_a_value_is_converted_to_its_type(field: str, value: Any, stored: object
     [
         pytest.param("shop", "123456789", "is 9 characters long; 8 are allowed", id="too-long"),
         pytest.param("till", "t", "is 1 characters long; at least 2 are needed", id="too-short"),
-        pytest.param("till", "UPPER", "does not look like", id="pattern"),
+        pytest.param("till", "UPPER", "has a character or a form that is not allowed", id="pattern"),
         pytest.param("till", "t1\n", "has a control character in it", id="newline"),
         pytest.param("shop", "a\x00", "has a control character in it", id="zero-byte"),
         pytest.param("shop", "..", "cannot be . or .. in a path", id="dots"),
