@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class Options:
 
     report_dir: Path | None = None
     deadline: float | None = None
-    selector: Selector = Selector(())
+    selector: Selector = field(default_factory=lambda: Selector(()))
     yes: bool = False
     ask: Callable[[str], bool] | None = None
 

@@ -94,6 +94,9 @@ class Lane:
         self._ahead = concurrency
         self._backoff = backoff or Backoff()
         self._clock = clock
+        self._log = _log.bind(
+            service=service, connection=connection
+        )  # bound once: a filtered line costs next to nothing
 
     @property
     def closed(self) -> str | None:
@@ -157,10 +160,8 @@ class Lane:
             ruling = await self._connector.call(batch)
         trail.note(ruling)
         self._heed(ruling)
-        _log.debug(
+        self._log.debug(
             "attempt",
-            service=self.service,
-            connection=self.connection,
             batch=batch.number,
             targets=len(batch.targets),
             attempt=trail.attempts,
@@ -216,7 +217,7 @@ class Lane:
         """Let no new call of this lane begin; the first reason stays."""
         if self.halted is None:
             self.halted = reason
-            _log.error("lane_halted", service=self.service, connection=self.connection, reason=reason)
+            self._log.error("lane_halted", reason=reason)
 
     async def _conclude(self, batch: Batch, trail: Trail, ruling: Ruling) -> None:
         if splits(ruling) and len(batch.targets) > 1:

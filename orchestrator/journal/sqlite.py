@@ -206,8 +206,9 @@ class SqliteJournal:
                 elif isinstance(item, _Outcomes):
                     connection.executemany(sql.SETTLED, _outcome_rows(item, fresh))
             connection.execute("COMMIT")
-        except sqlite3.Error:
-            connection.execute("ROLLBACK")
+        except BaseException:
+            if connection.in_transaction:  # when the disk is full, SQLite has rolled it back already
+                connection.execute("ROLLBACK")
             raise
         self.counts += fresh
 
