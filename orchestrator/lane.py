@@ -94,9 +94,7 @@ class Lane:
         self._ahead = concurrency
         self._backoff = backoff or Backoff()
         self._clock = clock
-        self._log = _log.bind(
-            service=service, connection=connection
-        )  # bound once: a filtered line costs next to nothing
+        self._log = _log.bind(service=service, connection=connection)
 
     @property
     def closed(self) -> str | None:
