@@ -16,9 +16,9 @@ from orchestrator.classify import Classify, compile_reading
 from orchestrator.connections import Connections
 from orchestrator.connector import HttpConnector
 from orchestrator.lane import Lane
-from orchestrator.model import Secret, Verdict
+from orchestrator.model import Verdict
 from orchestrator.pacing import Pacer, Stop
-from orchestrator.references import References
+from orchestrator.references import References, as_written
 from orchestrator.render import Place, compile_operation
 from orchestrator.run import LaneWork, RunMemory, StageWork
 from orchestrator.service import Condition, Limits, Reading, Rule, Service
@@ -36,7 +36,7 @@ def prepare(plan_path: Path, variables: dict[str, str], config_file: ConfigFile,
     """
     known = load_catalogue(config_file)
     plan_file = plan.read(plan_path, variables)
-    resolve = Secret if offline else References(plan_path.resolve().parent).resolve
+    resolve = as_written if offline else References(plan_path.resolve().parent).resolve
     return blueprints.draw(plan_file, config_file, known, resolve)
 
 

@@ -99,7 +99,7 @@ def warnings(blueprint: Blueprint) -> Iterator[str]:
         if known and connection.region not in known:
             said.add(f"connection {section.connection}: {service} is not known to be offered in {connection.region}")
         for name, number in section.builder.unusual.items():
-            said.add(f"{section.source.name}: {number} of {service} have a {name} of an unusual form")
+            said.add(f"{section.source.name}: the {name} of {number} {service} targets looks unusual")
     yield from sorted(said)
 
 

@@ -33,6 +33,7 @@ from orchestrator.sources import STANDARD_INPUT
 
 _log = structlog.get_logger(__name__)
 
+ONE_WISH = 0.3  # seconds; a wrapper that passes a signal on beside the terminal does not mean it twice
 SIGNALS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}
 
 
@@ -148,7 +149,7 @@ def _look_back(journal: SqliteJournal, blueprint: Blueprint, options: Options) -
     earlier = history.unfinished(journal, blueprint.plan_file.lock_name)
     if earlier is None or options.yes:
         return
-    said = f"the run {earlier.run} of this plan did not finish; to go on with it: orchestrator resume {earlier.run}"
+    said = f"the run {earlier.run} of this plan did not finish; to go on with it: {earlier.resume_command}"
     if options.ask is None:
         raise Refused(f"{said}; to start a new one, which calls every target again: add --yes")
     if not options.ask(f"{said}\nStart a new one, which calls every target again?"):
@@ -230,11 +231,13 @@ def _leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 async def _listen(stop: Stop, scope: anyio.CancelScope) -> None:
     """Take the first signal as the wish to stop well, and a second as the wish to stop now."""
+    first = None
     with anyio.open_signal_receiver(*SIGNALS) as received:
         async for number in received:
             code, word = SIGNALS[signal.Signals(number)]
-            if stop.is_set():
+            if first is not None and time.monotonic() - first > ONE_WISH:
                 scope.cancel()
+            first = first or time.monotonic()
             stop.set(f"{word} by {signal.Signals(number).name}", code)
 
 

@@ -49,9 +49,9 @@ class Forecast:
         return sum(max(lane.seconds for lane in lanes) for _, lanes in stages)
 
     @property
-    def bottleneck(self) -> LaneForecast:
-        """Return the lane that takes longest."""
-        return max(self.lanes, key=lambda lane: lane.seconds)
+    def bottleneck(self) -> LaneForecast | None:
+        """Return the lane that takes longest, None where there is no target."""
+        return max(self.lanes, key=lambda lane: lane.seconds, default=None)
 
     def to_json(self) -> dict[str, Any]:
         """Return the forecast as plain values."""
@@ -60,7 +60,7 @@ class Forecast:
             "targets": sum(lane.targets for lane in self.lanes),
             "calls": sum(lane.calls for lane in self.lanes),
             "seconds": round(self.seconds, 3),
-            "bottleneck": self.bottleneck.lane,
+            "bottleneck": self.bottleneck.lane if self.bottleneck else None,
             "listed_twice": self.listed_twice,
             "lanes": [asdict(lane) for lane in self.lanes],
         }
@@ -75,7 +75,8 @@ class Forecast:
             lines.append(f"    {', '.join(lane.examples)}{', ...' if lane.targets > len(lane.examples) else ''}")
         if self.listed_twice:
             lines.append(f"{self.listed_twice} rows are listed twice and would be called once.")
-        lines.append(f"It takes {spoken(self.seconds)} at these rates, bound by {self.bottleneck.lane}.")
+        if self.bottleneck:
+            lines.append(f"It takes {spoken(self.seconds)} at these rates, bound by {self.bottleneck.lane}.")
         return "\n".join(lines)
 
 
@@ -90,7 +91,7 @@ def predict(blueprint: Blueprint, selector: Selector) -> Forecast:
             by_lane.setdefault((section.service.service, section.connection), []).append(section)
         lanes += [_lane(blueprint, sections, selector, seen) for sections in by_lane.values()]
     lanes = [lane for lane in lanes if lane.targets]
-    if not lanes:
+    if not lanes and not blueprint.plan_file.plan.allow_empty:
         raise NothingMatched("no target matches")
     return Forecast(blueprint.plan_file.plan.name, tuple(lanes), seen.twice)
 

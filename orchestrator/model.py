@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -219,3 +220,9 @@ class RunRecord:
     exit_code: int | None = None
     reason: str = ""
     notes: Sequence[str] = ()
+
+    @property
+    def resume_command(self) -> str:
+        """Return the command that goes on with the run."""
+        config = f" --config {shlex.quote(self.config_path)}" if self.config_path else ""
+        return f"orchestrator resume {shlex.quote(self.run)}{config}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from orchestrator.model import Secret
 
 MAX_BYTES = 65_536
+LITERAL = "is a literal secret; write a reference instead: env:NAME or file:PATH"
 
 
 class References:
@@ -18,12 +19,9 @@ class References:
 
     def resolve(self, reference: str) -> Secret:
         """Return the secret; raise ValueError with what is wrong, never with what the secret is."""
+        as_written(reference)
         kind, _, name = reference.partition(":")
-        if kind == "env" and name:
-            return self._from_environment(name)
-        if kind == "file" and name:
-            return self._from_file(self._folder / name)
-        raise ValueError("is a literal secret; write a reference instead: env:NAME or file:PATH")
+        return self._from_environment(name) if kind == "env" else self._from_file(self._folder / name)
 
     @staticmethod
     def _from_environment(name: str) -> Secret:
@@ -47,6 +45,14 @@ class References:
         if not value or len(data) > MAX_BYTES:
             raise ValueError(f"refers to the file {path}, which {'is too long' if value else 'is empty'}")
         return Secret(value)
+
+
+def as_written(reference: str) -> Secret:
+    """Return a reference as it stands, for checks that must do without the secret itself; raise like `resolve`."""
+    kind, _, name = reference.partition(":")
+    if kind not in ("env", "file") or not name:
+        raise ValueError(LITERAL)
+    return Secret(reference)
 
 
 def literal(value: str) -> Secret:

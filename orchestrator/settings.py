@@ -15,6 +15,7 @@ from pydantic_settings.exceptions import SettingsError
 
 from orchestrator import validation, yamltext
 from orchestrator.errors import Fault, InvalidInput
+from orchestrator.references import LITERAL
 from orchestrator.service import Cloud, Decisive, Limits
 from orchestrator.validation import Place, Strict, suggestion
 
@@ -24,7 +25,7 @@ ENVIRONMENT = "ORCHESTRATOR_"
 def _reference(value: str) -> str:
     kind, _, name = value.partition(":")
     if kind not in ("env", "file") or not name:
-        raise ValueError("is a literal secret; write a reference instead: env:NAME or file:PATH")
+        raise ValueError(LITERAL)
     return value
 
 
@@ -56,7 +57,7 @@ class AkSk(Strict):
 
 
 class IamToken(Strict):
-    """A token got by password, from the cloud's IAM or from `iam_endpoint`."""
+    """A token got by password, from the cloud's IAM or from the connection's `endpoints.iam`."""
 
     type: Literal["iam-token"]
     user: str | None = None
@@ -64,7 +65,9 @@ class IamToken(Strict):
     domain: str | None = None
     password: Reference
     scope: Literal["project", "domain"] = "project"
-    revoke: bool | None = Field(None, description="revoke the token at exit; by default where the cloud documents it")
+    revoke: bool | None = Field(
+        None, description="revoke the token at exit; true by default, and harmless where the cloud cannot"
+    )
 
     @model_validator(mode="after")
     def _who(self) -> IamToken:

@@ -13,7 +13,7 @@ from orchestrator import __version__
 EXIT_CODES = """\
 exit codes (an unknown code is a failure):
   0  every target meets what the plan requires
-  1  a bug in the program, or its journal cannot be written
+  1  a bug in the program, or its journal or report cannot be written
   2  usage, or a plan, config or service description that is not valid; nothing was sent
   3  finished, some targets do not meet it (a source that could not be read counts)
   4  refused by a guard before anything was sent
@@ -63,6 +63,7 @@ def _add_running(commands: Subparsers) -> None:
     run = _command(commands, "run", "running:run", "run a plan")
     _plan(run)
     run.add_argument("--dry-run", action="store_true", help="send nothing that changes anything: the same as preview")
+    run.add_argument("--report-dir", metavar="DIR", help="folder of the reports, instead of the config's")
     run.add_argument("--yes", action="store_true", help="ask nothing, also when the last run did not finish")
     _running(run)
     preview = _command(commands, "preview", "looking:preview", "show what a run would do; sends nothing")
@@ -74,7 +75,9 @@ def _add_running(commands: Subparsers) -> None:
     _running(resume)
     validate = _command(commands, "validate", "looking:validate", "check plans, config and catalogue, offline")
     validate.add_argument("plans", metavar="PLAN", nargs="+")
-    validate.add_argument("--var", metavar="NAME=VALUE", action="append", default=[])
+    validate.add_argument(
+        "--var", metavar="NAME=VALUE", action="append", default=[], help="set a variable of the plans"
+    )
     _common(validate)
 
 
@@ -124,13 +127,12 @@ def _plan(command: argparse.ArgumentParser) -> None:
 
 
 def _running(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--report-dir", metavar="DIR", help="folder of the reports, instead of the config's")
     command.add_argument("--deadline", metavar="DURATION", help="such as 45m, instead of the plan's")
     command.add_argument(
         "--progress",
         choices=PROGRESS,
         default="auto",
-        help="on standard error: a live table on a terminal and a line every ten seconds elsewhere (auto), or none",
+        help="on standard error: a live table on a terminal and plain lines elsewhere (auto), plain lines, or none",
     )
     _output(command)
     _common(command)

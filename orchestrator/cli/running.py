@@ -60,7 +60,7 @@ def conclude(finished: Finished, output: str) -> int:
 
 def _options(options: argparse.Namespace, yes: bool, only: list[str]) -> Options:
     return Options(
-        report_dir=Path(options.report_dir) if options.report_dir else None,
+        report_dir=Path(found) if (found := getattr(options, "report_dir", None)) else None,
         deadline=common.duration(options.deadline),
         selector=Selector(only),
         yes=yes,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -146,8 +145,7 @@ class Summary:
         code = self.facts.exit_code
         unread = code == 3 and not self.not_good
         left = self.left or code in NOT_OVER or unread
-        config = f" --config {shlex.quote(self.facts.config_path)}" if self.facts.config_path else ""
-        return f"orchestrator resume {shlex.quote(self.facts.run)}{config}" if left else None
+        return self.facts.resume_command if left else None
 
     @property
     def _words(self) -> tuple[str, str]:

@@ -102,6 +102,20 @@ def test_a_bad_plan(
     check(path, ["run", path.name, "--config", str(config), *options(path)], capsys, HERE / "plan", HERE, config.parent)
 
 
+OFFLINE = [path for path in cases("plan") if not options(path) and not path.stem.startswith("secret-")]
+
+
+@pytest.mark.parametrize("path", OFFLINE, ids=lambda path: path.stem)
+def test_what_run_refuses_validate_refuses_in_the_same_words(
+    path: Path, config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(path.parent)
+    for name in SECRETS:
+        monkeypatch.delenv(name)
+    arguments = ["validate", path.name, "--config", str(config)]
+    check(path, arguments, capsys, HERE / "plan", HERE, config.parent)
+
+
 @pytest.mark.parametrize("path", cases("config"), ids=lambda path: path.stem)
 def test_a_bad_config(path: Path, tmp_path: Path, service: socket.socket, capsys: pytest.CaptureFixture[str]) -> None:
     copy = shutil.copy(path, tmp_path / path.name)
