@@ -1,0 +1,232 @@
+"""What any journal has to do: durable before counted, one outcome per target and run, everything found again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.journal import SqliteJournal
+from orchestrator.model import Outcome
+
+from .conftest import Open
+from .samples import CONNECTION, RUN, SERVICE, a_run, a_target, batches, settled
+
+LANE = (SERVICE, CONNECTION)
+
+
+def outcomes(journal: SqliteJournal, run: str = RUN) -> dict[str, str]:
+    return {target: outcome for _, _, target, outcome in journal.outcomes(run)}
+
+
+def in_flight(journal: SqliteJournal, run: str = RUN) -> list[str]:
+    return [one.target.id for one in journal.in_flight(run)]
+
+
+# Runs
+
+
+def test_a_run_is_found_as_it_was_noted(journal: SqliteJournal) -> None:
+    journal.add(a_run())
+    noted = replace(a_run(), notes=[])
+    assert journal.find(RUN) == noted
+    assert journal.runs() == [noted]
+    assert journal.find("another") is None
+
+
+def test_a_run_that_ended_says_how(journal: SqliteJournal) -> None:
+    journal.add(a_run())
+    journal.finish(RUN, 1234.5, 3, "because", ["a note", "another"])
+    found = journal.find(RUN)
+    assert found == replace(a_run(), ended=1234.5, exit_code=3, reason="because", notes=["a note", "another"])
+
+
+def test_a_run_that_goes_on_is_not_over(journal: SqliteJournal) -> None:
+    journal.add(a_run())
+    journal.finish(RUN, 1234.5, 130, "interrupted", ["a note"])
+    journal.reopen(RUN)
+    assert journal.find(RUN) == replace(a_run(), notes=[])
+
+
+def test_runs_come_in_the_order_in_which_they_began(journal: SqliteJournal) -> None:
+    for run, started in (("b", 2.0), ("c", 3.0), ("a", 1.0), ("a2", 2.0)):
+        journal.add(a_run(run, started=started))
+    assert [record.run for record in journal.runs()] == ["a", "a2", "b", "c"]
+
+
+def test_the_latest_run_is_that_of_the_same_plan(journal: SqliteJournal) -> None:
+    assert journal.latest("plan") is None
+    for run, lock_name, started in (("1", "plan", 1.0), ("3", "other", 3.0), ("2", "plan", 2.0)):
+        journal.add(a_run(run, lock_name, started))
+    latest = journal.latest("plan")
+    assert latest is not None
+    assert latest.run == "2"
+
+
+# Intents and outcomes
+
+
+async def test_what_was_sent_is_in_flight_until_there_is_an_outcome(journal: SqliteJournal) -> None:
+    await journal.sent(RUN, batches("a", "b", "c"))
+    assert in_flight(journal) == ["a", "b", "c"]
+    journal.settle(RUN, settled("b", batch=2))
+    await journal.flush()
+    assert in_flight(journal) == ["a", "c"]
+    assert outcomes(journal) == {"b": "ended"}
+
+
+async def test_a_target_in_flight_is_unknown_and_says_what_is_known(journal: SqliteJournal) -> None:
+    await journal.sent(RUN, batches("a", number=7))
+    (found,) = journal.in_flight(RUN)
+    assert (found.outcome, found.batch) == (Outcome.UNKNOWN, 7)
+    assert found.target == replace(a_target("a"), fields={})
+    assert found.first_sent is not None
+    assert "no answer is on record" in found.reason
+
+
+async def test_an_outcome_without_an_intent_counts_too(journal: SqliteJournal) -> None:
+    journal.settle(RUN, settled("a", Outcome.NOT_ATTEMPTED))
+    await journal.flush()
+    assert outcomes(journal) == {"a": "not_attempted"}
+    assert in_flight(journal) == []
+
+
+async def test_a_target_has_one_outcome_which_the_latest_replaces(journal: SqliteJournal) -> None:
+    await journal.sent(RUN, batches("a", "b"))
+    journal.settle(RUN, [*settled("a", Outcome.FAILED), *settled("b")])
+    await journal.sent(RUN, batches("a", number=3))
+    assert in_flight(journal) == ["a"]
+    assert outcomes(journal) == {"b": "ended"}
+    journal.settle(RUN, settled("a", batch=3))
+    await journal.flush()
+    assert outcomes(journal) == {"a": "ended", "b": "ended"}
+    assert journal.tally(RUN) == [(*LANE, "ended", 2)]
+    assert len(list(journal.records(RUN))) == 2
+
+
+async def test_runs_do_not_see_each_others_targets(journal: SqliteJournal) -> None:
+    for run in ("one", "two"):
+        await journal.sent(run, batches("a"))
+    journal.settle("one", settled("a"))
+    await journal.flush()
+    assert (outcomes(journal, "one"), outcomes(journal, "two")) == ({"a": "ended"}, {})
+    assert (in_flight(journal, "one"), in_flight(journal, "two")) == ([], ["a"])
+
+
+async def test_the_same_name_on_another_service_is_another_target(journal: SqliteJournal) -> None:
+    journal.settle(RUN, settled("a"))
+    journal.settle(RUN, [replace(settled("a")[0], target=a_target("a", "das.builtin-account"))])
+    await journal.flush()
+    assert journal.tally(RUN) == [("das.builtin-account", CONNECTION, "ended", 1), (*LANE, "ended", 1)]
+
+
+async def test_records_are_what_the_report_says_in_the_order_of_the_start(journal: SqliteJournal) -> None:
+    await journal.sent(RUN, batches("c", "a", "b"))
+    journal.settle(RUN, settled("bac", batch=1))
+    await journal.flush()
+    records = [json.loads(line) for line in journal.records(RUN)]
+    assert [record["target"] for record in records] == ["c", "a", "b"]
+    assert records[0] == {
+        "run": RUN,
+        "stage": "applications",
+        "service": SERVICE,
+        "connection": CONNECTION,
+        "target": "c",
+        "outcome": "ended",
+        "verification": "not_requested",
+        "reason": "because",
+        "http_status": 204,
+        "error_code": None,
+        "error_message": None,
+        "request_id": None,
+        "attempts": 1,
+        "batch": 1,
+        "first_sent": "1970-01-01T00:16:40.500Z",
+        "settled": "1970-01-01T00:16:41.250Z",
+        "duration_ms": 750,
+    }
+
+
+async def test_the_tally_counts_by_lane_and_outcome(journal: SqliteJournal) -> None:
+    journal.settle(RUN, settled(range(3)))
+    journal.settle(RUN, settled(range(3, 5), Outcome.FAILED))
+    await journal.flush()
+    assert journal.tally(RUN) == [(*LANE, "ended", 3), (*LANE, "failed", 2)]
+
+
+async def test_the_last_batch_is_the_highest_number(journal: SqliteJournal) -> None:
+    assert journal.last_batch(RUN) == 0
+    await journal.sent(RUN, batches("a", "b", number=41))
+    journal.settle(RUN, settled("a", batch=17))
+    await journal.flush()
+    assert journal.last_batch(RUN) == 42
+
+
+async def test_hostile_names_are_only_names(journal: SqliteJournal) -> None:
+    names = ["'; DROP TABLE targets; --", "\u202eevil", "a\nb", '"', "é/%2F", "x" * 1000]
+    await journal.sent(RUN, batches(*names))
+    journal.settle(RUN, settled(names))
+    await journal.flush()
+    assert set(outcomes(journal)) == set(names)
+    assert [json.loads(line)["target"] for line in journal.records(RUN)] == names
+
+
+# Durable before counted
+
+
+async def test_an_intent_is_durable_when_it_returns(opened: Open, journal: SqliteJournal) -> None:
+    await journal.sent(RUN, batches("a", "b"))
+    assert in_flight(opened()) == ["a", "b"]
+
+
+async def test_an_outcome_is_durable_after_a_flush(opened: Open, journal: SqliteJournal) -> None:
+    journal.settle(RUN, settled("a"))
+    await journal.flush()
+    assert outcomes(opened()) == {"a": "ended"}
+
+
+async def test_an_outcome_is_durable_soon_without_anybody_waiting(opened: Open, journal: SqliteJournal) -> None:
+    journal.settle(RUN, settled(range(10)))
+    other = opened()
+    async with asyncio.timeout(5):
+        while len(outcomes(other)) < 10:
+            await asyncio.sleep(0.01)
+
+
+async def test_nothing_is_counted_before_it_is_durable(opened: Open, journal: SqliteJournal) -> None:
+    other = opened()
+    for start in range(0, 600, 20):
+        journal.settle(RUN, settled(range(start, start + 20)))
+        counted = sum(journal.counts.values())
+        assert counted <= len(outcomes(other))
+    await journal.flush()
+    assert journal.counts == Counter({(*LANE, "ended"): 600})
+    assert len(outcomes(other)) == 600
+
+
+async def test_everything_queued_is_written_on_close(opened: Open, journal: SqliteJournal) -> None:
+    journal.settle(RUN, settled(range(1000)))
+    journal.close()
+    assert len(outcomes(opened())) == 1000
+    assert journal.counts == Counter({(*LANE, "ended"): 1000})
+
+
+async def test_two_processes_may_write_at_the_same_time(opened: Open, journal: SqliteJournal) -> None:
+    other = opened()
+    other.start()
+    for start in range(0, 300, 10):
+        journal.settle("one", settled(range(start, start + 10)))
+        other.settle("two", settled(range(start, start + 10)))
+    await journal.flush()
+    await other.flush()
+    assert (len(outcomes(journal, "one")), len(outcomes(other, "two"))) == (300, 300)
+
+
+@pytest.mark.parametrize("count", [1, 249, 250, 251, 5000])
+async def test_groups_of_every_size(journal: SqliteJournal, count: int) -> None:
+    journal.settle(RUN, settled(range(count)))
+    await journal.flush()
+    assert journal.tally(RUN) == [(*LANE, "ended", count)]

@@ -1,0 +1,520 @@
+"""One lane with a clock, a connector and a memory that the test holds in its hands."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+
+import pytest
+
+from orchestrator.backoff import Backoff
+from orchestrator.batches import Packing
+from orchestrator.lane import LANE_PAUSE, LEFT_TOGETHER, Lane
+from orchestrator.model import Batch, Outcome, Ruling, Secret, Settled, Target, Verdict
+from orchestrator.pacing import Pacer, Stop
+from orchestrator.units import Rate
+
+START = 1_000_000.0
+ENDED = Ruling(Verdict.ENDED, status=204)
+BUSY = Ruling(Verdict.RETRY, "busy", 503)
+LOST = Ruling(Verdict.RETRY, "no answer within 1 s", lost=True)
+NEVER_SENT = Ruling(Verdict.RETRY, "could not connect")
+REFUSED = Ruling(Verdict.FAIL, "refused", 400)
+SPLIT = Ruling(Verdict.SPLIT, "the batch is refused as a whole", 404)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class QuickStop(Stop):
+    """Rests are noted, and over at once; the clock knows of them."""
+
+    def __init__(self, clock: Clock, deadline: float | None = None) -> None:
+        super().__init__(deadline)
+        self.rests: list[float] = []
+        self.during: Callable[[], None] = lambda: None
+        self._clock = clock
+
+    async def rest(self, seconds: float) -> bool:
+        self.rests.append(seconds)
+        self._clock.now += seconds
+        self.during()
+        await asyncio.sleep(0)
+        return not self.is_set()
+
+
+class FreePacer(Pacer):
+    """A turn is there whenever there is no pause."""
+
+    def __init__(self, stop: Stop, clock: Clock) -> None:
+        super().__init__((Rate(20, 1),), stop, clock)
+        self.pauses: list[float] = []
+        self.turns: list[float] = []
+        self._now = clock
+
+    async def take(self) -> bool:
+        self._now.now = max(self._now.now, self.paused_until)
+        self.turns.append(self._now.now)
+        await asyncio.sleep(0)
+        return not self._stop.is_set()
+
+    def pause(self, until: float) -> None:
+        self.pauses.append(until - self._now.now)
+        super().pause(until)
+
+
+class Service:
+    """A connector that answers by the script, and goes on with its last answer."""
+
+    def __init__(self, *script: Ruling, idempotent: bool = True) -> None:
+        self.idempotent = idempotent
+        self.refused: str | None = None
+        self.calls: list[list[str]] = []
+        self.numbers: list[int] = []
+        self.answer: Callable[[Batch], Ruling] = lambda batch: self._script[min(len(self.calls), len(self._script)) - 1]
+        self.before: Callable[[], object] = lambda: None
+        self.open = 0
+        self.most_open = 0
+        self._script = script or (ENDED,)
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
+
+    async def call(self, batch: Batch) -> Ruling:
+        self.calls.append([target.id for target in batch.targets])
+        self.numbers.append(batch.number)
+        self.before()
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        ruling = self.answer(batch)
+        await asyncio.sleep(0)
+        self.open -= 1
+        return ruling
+
+
+class Memory:
+    def __init__(self) -> None:
+        self.announced: list[list[str]] = []
+        self.settled: list[Settled] = []
+        self.flushes = 0
+        self.handed: list[Secret] = []
+        self.full = False
+
+    async def sent(self, batches: Sequence[Batch]) -> None:
+        self.announced.append([target.id for batch in batches for target in batch.targets])
+        await asyncio.sleep(0)
+
+    async def flush(self) -> None:
+        self.flushes += 1
+
+    def settle(self, settled: Sequence[Settled]) -> None:
+        self.settled += settled
+
+    def hand_over(self, target: Target, secret: Secret) -> str:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        self.handed.append(secret)
+        return f"links/{target.id}"
+
+
+class Bench:
+    """A lane and everything around it."""
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        size: int = 1,
+        attempts: int = 3,
+        concurrency: int = 2,
+        deadline: float | None = None,
+    ) -> None:
+        self.clock = Clock()
+        self.stop = QuickStop(self.clock, None if deadline is None else START + deadline)
+        self.pacer = FreePacer(self.stop, self.clock)
+        self.service = service
+        self.memory = Memory()
+        self.lane = Lane(
+            "some.service",
+            "prod",
+            service,
+            self.pacer,
+            self.memory,
+            self.stop,
+            packing=Packing(size),
+            numbers=itertools.count(1),
+            attempts=attempts,
+            concurrency=concurrency,
+            backoff=Backoff(1.0, 60.0, lambda low, high: high),
+            clock=self.clock,
+        )
+
+    async def run(self, count: int) -> None:
+        await self.lane.run(iter(targets(range(count))))
+        assert sorted(one.target.id for one in self.memory.settled) == sorted(str(n) for n in range(count))
+
+    @property
+    def outcomes(self) -> Counter[Outcome]:
+        return Counter(one.outcome for one in self.memory.settled)
+
+    @property
+    def only(self) -> Settled:
+        (settled,) = self.memory.settled
+        return settled
+
+
+def targets(names: Iterable[object]) -> list[Target]:
+    return [Target("some.service", "prod", str(name), {"id": str(name)}) for name in names]
+
+
+# Retries
+
+
+async def test_one_call_one_outcome() -> None:
+    bench = Bench(Service(ENDED))
+    await bench.run(1)
+    assert bench.service.calls == [["0"]]
+    assert (bench.only.outcome, bench.only.attempts, bench.only.batch) == (Outcome.ENDED, 1, 1)
+    assert (bench.only.first_sent, bench.only.settled) == (START, START)
+    assert bench.stop.rests == []
+
+
+async def test_what_is_busy_is_tried_again_after_a_growing_rest() -> None:
+    bench = Bench(Service(BUSY, BUSY, ENDED))
+    await bench.run(1)
+    assert (bench.only.outcome, bench.only.attempts) == (Outcome.ENDED, 3)
+    assert bench.stop.rests == [1.0, 2.0]
+    assert (bench.only.first_sent, bench.only.settled) == (START, START + 3.0)
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 5])
+async def test_attempts_are_bounded(attempts: int) -> None:
+    bench = Bench(Service(BUSY), attempts=attempts)
+    await bench.run(1)
+    assert len(bench.service.calls) == attempts == bench.only.attempts
+    assert (bench.only.outcome, bench.only.http_status) == (Outcome.FAILED, 503)
+    assert len(bench.stop.rests) == attempts - 1
+
+
+async def test_what_is_refused_is_not_tried_again() -> None:
+    bench = Bench(Service(REFUSED))
+    await bench.run(1)
+    assert len(bench.service.calls) == 1
+    assert (bench.only.outcome, bench.only.reason) == (Outcome.FAILED, "refused")
+
+
+async def test_what_got_no_answer_is_unknown_and_not_failed() -> None:
+    bench = Bench(Service(LOST))
+    await bench.run(1)
+    assert (bench.only.outcome, bench.only.attempts) == (Outcome.UNKNOWN, 3)
+
+
+async def test_a_refusal_after_a_lost_answer_is_unknown() -> None:
+    bench = Bench(Service(LOST, REFUSED))
+    await bench.run(1)
+    assert (bench.only.outcome, bench.only.attempts) == (Outcome.UNKNOWN, 2)
+    assert "may have ended it" in bench.only.reason
+
+
+async def test_what_never_left_is_failed() -> None:
+    bench = Bench(Service(NEVER_SENT))
+    await bench.run(1)
+    assert (bench.only.outcome, bench.only.attempts) == (Outcome.FAILED, 3)
+
+
+@pytest.mark.parametrize(
+    ("ruling", "outcome", "calls"),
+    [
+        pytest.param(LOST, Outcome.UNKNOWN, 1, id="lost"),
+        pytest.param(BUSY, Outcome.UNKNOWN, 1, id="500s-leave-it-open"),
+        pytest.param(REFUSED, Outcome.FAILED, 1, id="refused"),
+        pytest.param(NEVER_SENT, Outcome.FAILED, 3, id="never-sent"),
+        pytest.param(Ruling(Verdict.THROTTLE, "busy", 429), Outcome.FAILED, 3, id="throttled"),
+        pytest.param(Ruling(Verdict.RETRY, "conflict", 409), Outcome.FAILED, 3, id="refused-for-now"),
+    ],
+)
+async def test_a_call_that_must_not_be_repeated(ruling: Ruling, outcome: Outcome, calls: int) -> None:
+    bench = Bench(Service(ruling, idempotent=False))
+    await bench.run(1)
+    assert (bench.only.outcome, len(bench.service.calls)) == (outcome, calls)
+
+
+# Rests hold nothing
+
+
+async def test_no_slot_is_held_while_resting() -> None:
+    service = Service()
+    service.answer = lambda batch: BUSY if batch.targets[0].id == "0" and len(service.calls) == 1 else ENDED
+    bench = Bench(service, concurrency=1)
+    resting = asyncio.Event()
+
+    async def rest(seconds: float) -> bool:
+        while len(service.calls) < 4:  # every other target goes first, through the one slot that there is
+            await asyncio.sleep(0)
+        resting.set()
+        return True
+
+    bench.stop.rest = rest  # type: ignore[method-assign]
+    async with asyncio.timeout(5):
+        await bench.run(4)
+    assert resting.is_set()
+    assert service.calls[-1] == ["0"]
+    assert bench.outcomes == Counter({Outcome.ENDED: 4})
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+async def test_no_more_calls_at_a_time_than_slots(concurrency: int) -> None:
+    bench = Bench(Service(), concurrency=concurrency)
+    await bench.run(30)
+    assert bench.service.most_open == concurrency
+
+
+async def test_a_turn_is_taken_for_every_attempt() -> None:
+    bench = Bench(Service(BUSY))
+    await bench.run(2)
+    assert len(bench.pacer.turns) == len(bench.service.calls) == 6
+
+
+# Throttling
+
+
+def throttled(wait: float | None = None, pace: float | None = None) -> Ruling:
+    return Ruling(Verdict.THROTTLE, "too many", 429, wait=wait, pace=pace)
+
+
+async def test_a_long_wait_pauses_the_lane() -> None:
+    bench = Bench(Service(throttled(30.0), ENDED), concurrency=1)
+    await bench.run(3)
+    assert bench.pacer.pauses == [30.0]
+    assert bench.stop.rests == []  # the pause is the rest
+    assert bench.pacer.turns[0] == START
+    assert min(bench.pacer.turns[1:]) == START + 30
+    assert bench.lane.throttles == 1
+    assert bench.outcomes == Counter({Outcome.ENDED: 3})
+
+
+@pytest.mark.parametrize("wait", [None, 0.5, LANE_PAUSE])
+async def test_a_short_wait_holds_back_its_target_only(wait: float | None) -> None:
+    bench = Bench(Service(throttled(wait), ENDED))
+    await bench.run(3)
+    assert bench.pacer.pauses == []
+    (rest,) = bench.stop.rests
+    assert rest >= (wait or 0.0)
+
+
+async def test_a_wait_that_comes_with_a_retry_is_not_the_lanes() -> None:
+    bench = Bench(Service(Ruling(Verdict.RETRY, "busy", 503, wait=30.0), ENDED))
+    await bench.run(2)
+    assert bench.pacer.pauses == []
+    assert bench.stop.rests[0] >= 30.0
+
+
+async def test_an_announced_pace_slows_the_lane_and_never_speeds_it_up() -> None:
+    bench = Bench(Service(throttled(pace=5.0), throttled(pace=50.0), ENDED), concurrency=1)
+    await bench.run(1)
+    assert bench.pacer.per_second == 5.0
+    assert bench.lane.throttles == 2
+
+
+async def test_a_wait_past_the_deadline_ends_the_lane() -> None:
+    bench = Bench(Service(throttled(30.0)), deadline=20.0, concurrency=1)
+    await bench.run(50)
+    assert len(bench.service.calls) == 1
+    assert bench.lane.halted is not None
+    assert "past the deadline" in bench.lane.halted
+    assert bench.outcomes == Counter({Outcome.FAILED: 1, Outcome.NOT_ATTEMPTED: 49})
+
+
+# Stopping
+
+
+async def test_no_rest_goes_past_the_deadline() -> None:
+    bench = Bench(Service(BUSY), attempts=10, deadline=5.0)
+    await bench.run(1)
+    assert bench.stop.rests == [1.0, 2.0]  # the next would be 4 s
+    assert (bench.only.outcome, bench.only.http_status) == (Outcome.FAILED, 503)
+    assert bench.only.reason == "not tried again: the next attempt would be past the deadline (last: busy (HTTP 503))"
+
+
+async def test_a_stop_lets_calls_in_flight_finish_and_none_begin() -> None:
+    bench = Bench(Service(ENDED), concurrency=2)
+    bench.service.before = lambda: bench.stop.set("interrupted", 130) if len(bench.service.calls) == 5 else None
+    await bench.run(2000)
+    ended = bench.outcomes[Outcome.ENDED]
+    assert ended == len(bench.service.calls)
+    assert 5 <= ended <= 6
+    left = [one for one in bench.memory.settled if one.outcome is not Outcome.ENDED]
+    assert {(one.outcome, one.reason, one.attempts, one.first_sent) for one in left} == {
+        (Outcome.NOT_ATTEMPTED, "interrupted", 0, None)
+    }
+    assert bench.memory.flushes >= 2000 // LEFT_TOGETHER  # what is left is not piled up in memory
+
+
+@pytest.mark.parametrize(("ruling", "outcome"), [(BUSY, Outcome.FAILED), (LOST, Outcome.UNKNOWN)])
+async def test_a_stop_during_a_rest(ruling: Ruling, outcome: Outcome) -> None:
+    bench = Bench(Service(ruling))
+    bench.stop.during = lambda: bench.stop.set("interrupted", 130)
+    await bench.run(1)
+    assert len(bench.service.calls) == 1
+    assert bench.only.outcome is outcome
+    assert "not tried again: interrupted" in bench.only.reason
+
+
+async def test_nothing_begins_in_a_run_that_is_stopped_already() -> None:
+    bench = Bench(Service())
+    bench.stop.set("interrupted", 130)
+    await bench.run(10)
+    assert bench.service.calls == bench.memory.announced == []
+    assert bench.outcomes == Counter({Outcome.NOT_ATTEMPTED: 10})
+
+
+async def test_a_halt_ends_the_lane_with_the_services_reason() -> None:
+    halt = Ruling(Verdict.HALT, "there is no such API here", 404, "APIGW.0101")
+    bench = Bench(Service(ENDED, halt), concurrency=1)
+    await bench.run(100)
+    assert len(bench.service.calls) == 2
+    assert bench.lane.halted == "there is no such API here"
+    assert bench.outcomes == Counter({Outcome.ENDED: 1, Outcome.FAILED: 1, Outcome.NOT_ATTEMPTED: 98})
+    left = [one.reason for one in bench.memory.settled if one.outcome is Outcome.NOT_ATTEMPTED]
+    assert set(left) == {"there is no such API here"}
+    assert not bench.stop.is_set()  # other lanes go on
+
+
+async def test_the_first_reason_for_a_halt_stays() -> None:
+    bench = Bench(Service())
+    bench.lane.halt("first")
+    bench.lane.halt("second")
+    assert bench.lane.closed == "first"
+
+
+async def test_a_credential_that_is_refused_elsewhere_ends_this_lane_too() -> None:
+    bench = Bench(Service())
+    bench.service.refused = "wrong key"
+    await bench.run(10)
+    assert bench.service.calls == []
+    assert {one.reason for one in bench.memory.settled} == {"wrong key"}
+
+
+# Intents
+
+
+async def test_every_call_is_announced_before_it_is_made() -> None:
+    bench = Bench(Service())
+    ahead: list[bool] = []
+
+    def look() -> None:
+        announced = {name for names in bench.memory.announced for name in names}
+        ahead.append(set(bench.service.calls[-1]) <= announced)
+
+    bench.service.before = look
+    await bench.run(200)
+    assert ahead == [True] * 200
+    assert len(bench.memory.announced) < 100  # in groups
+
+
+async def test_what_must_not_be_repeated_is_announced_one_by_one_just_before_the_call() -> None:
+    bench = Bench(Service(idempotent=False), concurrency=1)
+    waiting: list[int] = []
+
+    def look() -> None:
+        announced = sum(len(names) for names in bench.memory.announced)
+        waiting.append(announced - len(bench.service.calls))
+
+    bench.service.before = look
+    await bench.run(50)
+    assert waiting == [0] * 50
+    assert all(len(names) == 1 for names in bench.memory.announced)
+
+
+async def test_what_must_not_be_repeated_is_announced_once_however_often_it_is_throttled() -> None:
+    bench = Bench(Service(throttled(), throttled(), ENDED, idempotent=False))
+    await bench.run(1)
+    assert bench.memory.announced == [["0"]]
+
+
+# Batches
+
+
+def refuses(*bad: int) -> Callable[[Batch], Ruling]:
+    names = {str(number) for number in bad}
+
+    def answer(batch: Batch) -> Ruling:
+        found = names & {target.id for target in batch.targets}
+        return ENDED if not found else SPLIT if len(batch.targets) > 1 else REFUSED
+
+    return answer
+
+
+@pytest.mark.parametrize("bad", [0, 50, 99])
+async def test_a_refused_batch_is_split_until_the_culprit_stands_alone(bad: int) -> None:
+    bench = Bench(Service(), size=100)
+    bench.service.answer = refuses(bad)
+    await bench.run(100)
+    assert bench.outcomes == Counter({Outcome.ENDED: 99, Outcome.FAILED: 1})
+    assert len(bench.service.calls) <= 1 + 14
+    assert all(bench.service.calls)  # never an empty batch
+    assert len(set(bench.service.numbers)) == len(bench.service.numbers)
+    assert bench.stop.rests == []
+
+
+async def test_a_batch_in_which_all_are_bad_ends_too() -> None:
+    bench = Bench(Service(), size=8)
+    bench.service.answer = refuses(*range(8))
+    await bench.run(8)
+    assert bench.outcomes == Counter({Outcome.FAILED: 8})
+    assert len(bench.service.calls) == 15
+
+
+async def test_a_half_remembers_what_its_whole_went_through() -> None:
+    bench = Bench(Service(), size=2)
+    script = iter([LOST, SPLIT, REFUSED, ENDED])
+    bench.service.answer = lambda batch: next(script)
+    await bench.run(2)
+    found = {one.target.id: one for one in bench.memory.settled}
+    assert (found["0"].outcome, found["1"].outcome) == (Outcome.UNKNOWN, Outcome.ENDED)
+    assert (found["0"].attempts, found["0"].first_sent) == (3, START)
+
+
+async def test_a_batch_that_stays_busy_is_split_to_find_out_which_one_it_is() -> None:
+    conflict = Ruling(Verdict.RETRY, "another operation is under way", 409)
+    bench = Bench(Service(), size=2, attempts=2)
+    bench.service.answer = lambda batch: conflict if "0" in bench.service.calls[-1] else ENDED
+    await bench.run(2)
+    found = {one.target.id: one.outcome for one in bench.memory.settled}
+    assert found == {"0": Outcome.FAILED, "1": Outcome.ENDED}
+
+
+async def test_a_split_stops_with_the_run() -> None:
+    bench = Bench(Service(), size=4)
+    bench.service.answer = refuses(0)
+    bench.service.before = lambda: bench.stop.set("interrupted", 130) if len(bench.service.calls) == 2 else None
+    await bench.run(4)
+    assert len(bench.service.calls) == 2
+    assert all("interrupted" in one.reason for one in bench.memory.settled)
+
+
+# Links
+
+
+async def test_a_secret_that_was_issued_is_handed_over_and_not_reported() -> None:
+    bench = Bench(Service(Ruling(Verdict.ISSUED, status=200, handover=Secret("https://x/secret")), idempotent=False))
+    await bench.run(1)
+    assert (bench.only.outcome, bench.only.reason) == (Outcome.ISSUED, "written to links/0")
+    assert bench.memory.handed == [Secret("https://x/secret")]
+
+
+async def test_a_secret_that_cannot_be_written_is_no_success() -> None:
+    bench = Bench(Service(Ruling(Verdict.ISSUED, status=200, handover=Secret("https://x/secret")), idempotent=False))
+    bench.memory.full = True
+    await bench.run(1)
+    assert bench.only.outcome is Outcome.FAILED
+    assert "No space left" in bench.only.reason
+    assert "secret" not in bench.only.reason

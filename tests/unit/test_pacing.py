@@ -1,0 +1,149 @@
+"""Never more than the rate in any second, plus one: the one test here that has to look at a real clock."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from orchestrator.pacing import Pacer, Stop
+from orchestrator.units import Rate
+
+SHORT = 0.5  # seconds; what is to return at once has this long on a busy machine
+
+
+def most_in_a_second(moments: list[float]) -> int:
+    """Return the most moments in any window of one second; the window is open at one end."""
+    return max(sum(1 for other in moments if moment - 1.0 < other <= moment) for moment in moments)
+
+
+async def take_for(pacer: Pacer, seconds: float, workers: int = 8) -> list[float]:
+    moments: list[float] = []
+    end = time.monotonic() + seconds
+
+    async def work() -> None:
+        while time.monotonic() < end and await pacer.take():
+            moments.append(time.monotonic())
+
+    await asyncio.gather(*(work() for _ in range(workers)))
+    return [moment for moment in moments if moment <= end]
+
+
+async def test_no_second_sees_more_than_the_rate_and_one() -> None:
+    """All rates side by side, so that this costs two seconds in all."""
+    rates = (5, 20, 100, 400)
+    pacers = [Pacer((Rate(rate, 1),), Stop()) for rate in rates]
+    taken = await asyncio.gather(*(take_for(pacer, 2.2) for pacer in pacers))
+    for rate, moments in zip(rates, taken, strict=True):
+        assert most_in_a_second(moments) <= rate + 1
+        assert len(moments) >= 2.2 * rate * 0.75  # and what is allowed is made use of
+
+
+async def test_the_smallest_of_several_rates_holds() -> None:
+    pacer = Pacer((Rate(1000, 1), Rate(600, 60), Rate(50, 1)), Stop())
+    assert pacer.per_second == 10.0
+
+
+async def test_the_first_turn_is_there_at_once() -> None:
+    pacer = Pacer((Rate(1, 3600),), Stop())
+    async with asyncio.timeout(SHORT):
+        assert await pacer.take()
+
+
+async def test_a_pause_holds_everybody_back() -> None:
+    pacer = Pacer((Rate(1000, 1),), Stop())
+    until = time.time() + 0.15
+    pacer.pause(until)
+    pacer.pause(until - 10)  # a shorter one does not shorten it
+    assert await asyncio.gather(pacer.take(), pacer.take()) == [True, True]
+    assert time.time() >= until - 0.005
+
+
+async def test_a_pause_may_be_made_longer_while_somebody_waits() -> None:
+    pacer = Pacer((Rate(1000, 1),), Stop())
+    pacer.pause(time.time() + 0.05)
+    waiting = asyncio.create_task(pacer.take())
+    await asyncio.sleep(0.01)
+    until = time.time() + 0.15
+    pacer.pause(until)
+    assert await waiting
+    assert time.time() >= until - 0.005
+
+
+async def test_a_stop_ends_a_pause_at_once() -> None:
+    stop = Stop()
+    pacer = Pacer((Rate(1000, 1),), stop)
+    pacer.pause(time.time() + 3600)
+    waiting = [asyncio.create_task(pacer.take()) for _ in range(5)]
+    await asyncio.sleep(0.01)
+    stop.set("interrupted", 130)
+    async with asyncio.timeout(SHORT):
+        assert await asyncio.gather(*waiting) == [False] * 5
+
+
+async def test_a_stop_ends_the_wait_for_a_slow_rate_at_once() -> None:
+    stop = Stop()
+    pacer = Pacer((Rate(1, 3600),), stop)
+    assert await pacer.take()
+    waiting = [asyncio.create_task(pacer.take()) for _ in range(5)]
+    await asyncio.sleep(0.01)
+    stop.set("interrupted", 130)
+    async with asyncio.timeout(SHORT):
+        assert await asyncio.gather(*waiting) == [False] * 5
+
+
+async def test_there_is_no_turn_after_a_stop() -> None:
+    stop = Stop()
+    stop.set("interrupted", 130)
+    assert not await Pacer((Rate(1000, 1),), stop).take()
+
+
+async def test_an_announced_pace_is_kept() -> None:
+    pacer = Pacer((Rate(400, 1),), Stop())
+    await pacer.take()
+    pacer.slow_to(20)
+    moments = await take_for(pacer, 1.1)
+    assert pacer.per_second == 20
+    assert most_in_a_second(moments) <= 21
+
+
+@pytest.mark.parametrize("pace", [0.0, -1.0, 20.0, 1000.0])
+async def test_a_pace_that_is_no_slower_changes_nothing(pace: float) -> None:
+    pacer = Pacer((Rate(20, 1),), Stop())
+    pacer.slow_to(pace)
+    assert pacer.per_second == 20
+
+
+# Stop
+
+
+async def test_the_first_reason_to_stop_stays() -> None:
+    stop = Stop()
+    assert not stop.is_set()
+    stop.set("interrupted", 130)
+    stop.set("the deadline has passed", 5)
+    assert (stop.reason, stop.exit_code) == ("interrupted", 130)
+    async with asyncio.timeout(SHORT):
+        await stop.wait()
+
+
+async def test_a_rest_lasts_as_long_as_it_should() -> None:
+    began = time.monotonic()
+    assert await Stop().rest(0.05)
+    assert time.monotonic() - began >= 0.045
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0])
+async def test_no_rest_is_none(seconds: float) -> None:
+    async with asyncio.timeout(SHORT):
+        assert await Stop().rest(seconds)
+
+
+async def test_a_stop_ends_a_rest() -> None:
+    stop = Stop()
+    resting = asyncio.create_task(stop.rest(3600))
+    await asyncio.sleep(0.01)
+    stop.set("interrupted", 130)
+    async with asyncio.timeout(SHORT):
+        assert not await resting

@@ -1,0 +1,221 @@
+"""The HTTP client against a server that says exactly what the test wrote, byte for byte."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from orchestrator.model import Lost, Request, Response
+from orchestrator.transport import MAX_BODY, USER_AGENT, HttpTransport, tls_context
+
+Speak = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class Server:
+    def __init__(self) -> None:
+        self.url = ""
+        self.heads: list[bytes] = []
+
+    @property
+    def last(self) -> list[bytes]:
+        return self.heads[-1].split(b"\r\n")
+
+
+@asynccontextmanager
+async def server(*answers: bytes, then: Speak | None = None) -> AsyncIterator[Server]:
+    """Give one answer per connection, and close it; with `then` go on as that says."""
+    made = Server()
+    left = list(answers)
+    served: list[asyncio.Task[None] | None] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.append(asyncio.current_task())
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            made.heads.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(left.pop(0) if left else b"")
+            if then is not None:
+                await then(reader, writer)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, limit=1 << 20) as running:
+        made.url = f"http://127.0.0.1:{running.sockets[0].getsockname()[1]}"
+        yield made
+    await asyncio.wait_for(asyncio.gather(*filter(None, served)), 5)
+
+
+def answer(body: bytes = b"", *headers: str, status: str = "200 OK", length: int | None = None) -> bytes:
+    size = len(body) if length is None else length
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {size}", "Connection: close", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+async def fetched(url: str, *, timeout: float = 5.0, method: str = "POST", body: bytes = b"{}") -> Response | Lost:
+    async with HttpTransport() as transport:
+        return await transport.send(Request(method, url, "/a%2Fb", "x=%20y", {"X-Secret": "s"}, body), timeout)
+
+
+async def test_what_is_sent_is_what_was_rendered() -> None:
+    async with server(answer(b"ok")) as there:
+        got = await fetched(there.url)
+    assert isinstance(got, Response)
+    assert (got.status, got.body, got.truncated) == (200, b"ok", False)
+    assert there.last[0] == b"POST /a%2Fb?x=%20y HTTP/1.1"
+    assert {b"X-Secret: s", b"Accept-Encoding: identity", b"User-Agent: " + USER_AGENT.encode()} <= set(there.last)
+
+
+async def test_headers_are_lower_case_and_cookies_come_one_by_one() -> None:
+    cookies = ("Set-Cookie: a=1; Path=/", "Set-Cookie: b=; Max-Age=0")
+    async with server(answer(b"", "X-Request-ID: 7", *cookies)) as there:
+        got = await fetched(there.url)
+    assert isinstance(got, Response)
+    assert got.headers["x-request-id"] == "7"
+    assert list(got.cookies) == ["a=1; Path=/", "b=; Max-Age=0"]
+
+
+# Bounds
+
+
+@pytest.mark.parametrize(
+    ("size", "kept", "truncated"),
+    [
+        (MAX_BODY - 1, MAX_BODY - 1, False),
+        (MAX_BODY, MAX_BODY, False),
+        (MAX_BODY + 1, MAX_BODY, True),
+        (3 * MAX_BODY, MAX_BODY, True),
+    ],
+)
+async def test_a_body_is_bounded(size: int, kept: int, truncated: bool) -> None:
+    async with server(answer(b"x" * size)) as there:
+        got = await fetched(there.url)
+    assert isinstance(got, Response)
+    assert (len(got.body), got.truncated) == (kept, truncated)
+
+
+async def test_a_body_without_end_is_given_up() -> None:
+    async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:  # until the other side has had enough
+            writer.write(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+            await writer.drain()
+
+    async with server(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", then=pour) as there:
+        got = await fetched(there.url)
+    assert isinstance(got, Response)
+    assert (len(got.body), got.truncated) == (MAX_BODY, True)
+
+
+async def test_a_header_of_sixty_kilobytes_is_taken() -> None:
+    async with server(answer(b"", "X-Subject-Token: " + "t" * 60_000)) as there:
+        got = await fetched(there.url)
+    assert isinstance(got, Response)
+    assert len(got.headers["x-subject-token"]) == 60_000
+
+
+async def test_a_header_without_end_is_not() -> None:
+    async with server(answer(b"", "X-Long: " + "t" * 400_000)) as there:
+        got = await fetched(there.url)
+    assert isinstance(got, Lost)
+    assert got.sent
+
+
+# No answer
+
+
+async def test_a_body_that_stops_short_is_lost() -> None:
+    async with server(answer(b'{"half":', length=100)) as there:
+        got = await fetched(there.url)
+    assert isinstance(got, Lost)
+    assert got.sent
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200", b"220 smtp ready\r\n\r\n", b"\x16\x03\x01\x00\x02"])
+async def test_what_is_no_answer_is_lost(said: bytes) -> None:
+    async with server(said) as there:
+        got = await fetched(there.url)
+    assert isinstance(got, Lost)
+    assert got.sent
+    assert got.reason.startswith("the connection broke: ")
+
+
+async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+@pytest.mark.parametrize("said", [b"", answer(b"begun", length=100)], ids=["nothing", "half"])
+async def test_a_server_that_stays_silent_runs_into_the_timeout(said: bytes) -> None:
+    async with server(said, then=silence) as there:
+        got = await fetched(there.url, timeout=0.1)
+    assert got == Lost("no answer within 0.1 s", sent=True)
+
+
+async def test_a_refused_connection_never_sent_anything() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: whoever calls is refused
+        got = await fetched(f"http://127.0.0.1:{taken.getsockname()[1]}")
+    assert isinstance(got, Lost)
+    assert not got.sent
+    assert got.reason.startswith("could not connect: ")
+
+
+async def test_no_tls_where_tls_was_expected_is_no_answer() -> None:
+    async with server() as there:
+        got = await fetched(there.url.replace("http:", "https:"), timeout=0.2)
+    assert isinstance(got, Lost)
+
+
+# Nothing is done that was not asked for
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
+async def test_redirects_are_not_followed(status: str) -> None:
+    async with server(answer(b"", "Location: /elsewhere", status=status), answer(b"ok")) as there:
+        got = await fetched(there.url)
+    assert isinstance(got, Response)
+    assert got.status == int(status[:3])
+    assert len(there.heads) == 1
+
+
+async def test_cookies_are_not_kept() -> None:
+    async with server(answer(b"", "Set-Cookie: session=1; Path=/"), answer(b"ok")) as there, HttpTransport() as transport:
+        for _ in range(2):
+            await transport.send(Request("GET", there.url, "/"), 5.0)
+    assert len(there.heads) == 2
+    assert b"cookie" not in there.heads[1].lower()
+
+
+async def test_a_call_that_failed_is_not_repeated_behind_our_back() -> None:
+    async with server(b"", answer(b"ok")) as there:
+        got = await fetched(there.url, method="GET", body=b"")
+    assert isinstance(got, Lost)
+    assert len(there.heads) == 1
+
+
+async def test_what_is_compressed_is_left_as_it_came() -> None:
+    async with server(answer(b"\x1f\x8b\x08rest", "Content-Encoding: gzip")) as there:
+        got = await fetched(there.url)
+    assert isinstance(got, Response)
+    assert got.body == b"\x1f\x8b\x08rest"
+
+
+async def test_a_transport_is_used_inside_its_block() -> None:
+    with pytest.raises(RuntimeError, match="outside"):
+        await HttpTransport().send(Request("GET", "http://127.0.0.1:1", "/"))
+
+
+# Trust
+
+
+def test_trust_is_what_the_config_says() -> None:
+    assert tls_context(None, None, insecure=False) is True
+    assert tls_context(None, None, insecure=True) is False
+    assert tls_context(None, ":".join(["ab"] * 32), insecure=False)
+
+
+def test_a_ca_file_that_is_not_there() -> None:
+    with pytest.raises(OSError, match="No such file"):
+        tls_context("/nowhere/ca.pem", None, insecure=False)
