@@ -41,6 +41,7 @@ class HttpTransport:
             max_line_size=MAX_HEADER,
             max_field_size=MAX_HEADER,
         )
+        self._session._retry_connection = False  # aiohttp would repeat a GET or a DELETE on its own; lanes do that
         return self
 
     async def __aexit__(

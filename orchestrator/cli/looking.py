@@ -71,8 +71,7 @@ def show(options: argparse.Namespace) -> int:
     with _journal(options) as journal:
         record = history.find(journal, options.run)
         summary = history.summary(journal, record)
-        worst = (line for line in history.lines(journal, record.run) if not summary.meets(orjson.loads(line)))
-        common.say(text_summary(summary, worst))
+        common.say(text_summary(summary, history.lines(journal, record.run), limit=summary.not_good))
     return 0
 
 

@@ -13,12 +13,12 @@ LISTED = 20
 LINE = 400
 
 
-def text_summary(summary: Summary, worst: Iterable[str]) -> str:
+def text_summary(summary: Summary, worst: Iterable[str], limit: int = LISTED) -> str:
     """Return what happened, each lane, the first targets that are not good, how to go on, and where the report is.
 
-    `worst` are JSON lines; those of good targets among them are passed over.
+    `worst` are JSON lines; those of good targets among them are passed over, and of the others `limit` are shown.
     """
-    chosen = Chosen(summary, LISTED)
+    chosen = Chosen(summary, limit)
     feed([chosen], worst)
     parts = [_head(summary), _lanes(summary), _targets(summary, chosen.worst), _notes(summary), _foot(summary)]
     return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part))) + "\n"
