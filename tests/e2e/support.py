@@ -55,7 +55,15 @@ ALREADY_ENDED = {  # how the sandbox says that there was no session to end
     "dcs.webcli": {"already_ended": [{"status": 400, "code": "111400063"}]},
     "das.builtin-account": {"already_ended": [{"status": 400, "code": r"DAS\.200112"}]},
 }
-QUICK = {"backoff": "1ms", "backoff_cap": "5ms"}
+SERVICES = (
+    "dcs.webcli",
+    "das.builtin-account",
+    "workspace.desktops",
+    "workspaceapp.sessions",
+    "mrs.cas",
+    "cbh.console",
+)
+GENEROUS = {"rate": "1000/s", "concurrency": 8, "backoff": "1ms", "backoff_cap": "5ms"}
 
 Record = dict[str, Any]
 
@@ -134,7 +142,10 @@ class Site:
     # The folder
 
     def configure(
-        self, limits: Mapping[str, object] | None = None, connections: Mapping[str, object] | None = None, **more: object
+        self,
+        limits: Mapping[str, Mapping[str, object]] | None = None,
+        connections: Mapping[str, object] | None = None,
+        **more: object,
     ) -> Path:
         """Write the config: the usual connections, `connections` beside or over them, and generous limits."""
         usual = {
@@ -142,12 +153,9 @@ class Site:
             "token": self.connection(TOKEN),
             "manager": {"endpoint": self.url, "auth": {"type": "none"}},
         }
-        services = ("dcs.webcli", "das.builtin-account", "workspace.desktops", "workspaceapp.sessions", "mrs.cas")
-        generous = {name: {"rate": "1000/s", "concurrency": 8, **QUICK} for name in (*services, "cbh.console")}
-        for name, limit in (limits or {}).items():
-            generous[name] = {**generous.get(name, {}), **(limit if isinstance(limit, dict) else {})}
-        config = {"services": ALREADY_ENDED, **more, "connections": {**usual, **(connections or {})}, "limits": generous}
-        return self.write("config.yaml", config)
+        generous = {name: {**GENEROUS, **(limits or {}).get(name, {})} for name in SERVICES}
+        places = {"connections": {**usual, **(connections or {})}, "limits": generous}
+        return self.write("config.yaml", {"services": ALREADY_ENDED, **more, **places})
 
     def connection(self, auth: Mapping[str, object], **more: object) -> dict[str, object]:
         return {"endpoint": self.url, "region": REGION, "project_id": PROJECT_ID, "auth": auth, **more}

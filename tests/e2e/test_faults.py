@@ -19,7 +19,7 @@ BEYOND = 5.0  # seconds; far longer than the timeout
 
 @dataclass(frozen=True)
 class Trouble:
-    """What goes wrong once, or for ever, and what has to come of it: the outcome, the calls, those that did the work."""
+    """What goes wrong once, or for ever, and what has to come of it: outcome, calls, calls that did the work."""
 
     kind: str
     outcome: str

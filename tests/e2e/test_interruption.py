@@ -12,7 +12,7 @@ import pytest
 
 from .support import ENTRY, ENVIRONMENT, Record, Site, finished, handled, interrupt, key_of, until
 
-SLOW = {
+SLOW: dict[str, dict[str, object]] = {
     "dcs.webcli": {"rate": "60/s", "concurrency": 4},
     "das.builtin-account": {"rate": "60/s", "concurrency": 4},
     "mrs.cas": {"rate": "60/s", "concurrency": 4},
@@ -213,9 +213,9 @@ def test_the_report_of_a_run_that_nobody_finished_can_still_be_had(site: Site) -
 
 
 def test_a_run_ends_when_its_journal_cannot_be_written(site: Site) -> None:
-    site.configure({"dcs.webcli": {"rate": "400/s", "concurrency": 4}})
-    plan = site.plan(site.webcli(2000))
-    command = f"ulimit -f 400; exec {shlex.join([*ENTRY, 'run', plan])}"  # no file may get larger than this
+    site.configure({"dcs.webcli": {"rate": "500/s", "concurrency": 8}})
+    plan = site.plan(site.webcli(1000))
+    command = f"ulimit -f 250; exec {shlex.join([*ENTRY, 'run', plan])}"  # no file may get larger than this
     surroundings = {**os.environ, **ENVIRONMENT}
     done = subprocess.run(
         ["bash", "-c", command], cwd=site.folder, env=surroundings, capture_output=True, text=True, timeout=45
@@ -226,9 +226,9 @@ def test_a_run_ends_when_its_journal_cannot_be_written(site: Site) -> None:
     assert "Traceback" not in done.stderr
     settled = len(site.durable())
     sent = len(site.journal("SELECT target FROM targets"))
-    assert 0 < settled < 2000
+    assert 0 < settled < 1000
     assert site.calls("dcs") <= sent  # nothing was sent that the journal does not know of
 
     assert site.command("resume", "latest").code == 0
-    assert len(set(site.latest.keys())) == 2000
+    assert len(set(site.latest.keys())) == 1000
     assert set(site.latest.outcomes) <= {"ended", "already_ended"}

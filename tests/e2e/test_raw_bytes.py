@@ -29,8 +29,7 @@ SIGNED_AT = calendar.timegm(time.strptime("20240102T030405Z", "%Y%m%dT%H%M%SZ"))
 # What the cloud's own SDK makes of this request with these keys at that second.
 SIGNATURE = "dc53c1e4738e81e4f72ee70e326e3248757365c950c824d2acf2d3034b60cfe9"
 AUTHORIZATION = (
-    "SDK-HMAC-SHA256 Access=EXAMPLE-AK, SignedHeaders=content-type;host;x-project-id;x-sdk-date, "
-    f"Signature={SIGNATURE}"
+    f"SDK-HMAC-SHA256 Access=EXAMPLE-AK, SignedHeaders=content-type;host;x-project-id;x-sdk-date, Signature={SIGNATURE}"
 )
 
 

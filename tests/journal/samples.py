@@ -36,8 +36,8 @@ def batches(*names: object, number: int = 1) -> list[Batch]:
     return [Batch([a_target(name)], number + offset) for offset, name in enumerate(names)]
 
 
-def settled(names: Iterable[object], outcome: Outcome = Outcome.ENDED, **more: int) -> list[Settled]:
+def settled(names: Iterable[object], outcome: Outcome = Outcome.ENDED, batch: int | None = None) -> list[Settled]:
     return [
-        Settled(a_target(name), outcome, "because", 204, first_sent=1000.5, settled=1001.25, attempts=1, **more)
+        Settled(a_target(name), outcome, "because", 204, first_sent=1000.5, settled=1001.25, attempts=1, batch=batch)
         for name in names
     ]

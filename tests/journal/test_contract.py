@@ -192,7 +192,7 @@ async def test_an_outcome_is_durable_soon_without_anybody_waiting(opened: Open, 
     journal.settle(RUN, settled(range(10)))
     other = opened()
     async with asyncio.timeout(5):
-        while len(outcomes(other)) < 10:
+        while len(outcomes(other)) < 10:  # noqa: ASYNC110  nothing tells another connection
             await asyncio.sleep(0.01)
 
 

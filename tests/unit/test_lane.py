@@ -257,7 +257,7 @@ async def test_no_slot_is_held_while_resting() -> None:
     resting = asyncio.Event()
 
     async def rest(seconds: float) -> bool:
-        while len(service.calls) < 4:  # every other target goes first, through the one slot that there is
+        while len(service.calls) < 4:  # noqa: ASYNC110  every other target goes first, through the only slot
             await asyncio.sleep(0)
         resting.set()
         return True

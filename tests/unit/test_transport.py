@@ -55,9 +55,9 @@ def answer(body: bytes = b"", *headers: str, status: str = "200 OK", length: int
     return "\r\n".join(lines).encode() + body
 
 
-async def fetched(url: str, *, timeout: float = 5.0, method: str = "POST", body: bytes = b"{}") -> Response | Lost:
+async def fetched(url: str, *, seconds: float = 5.0, method: str = "POST", body: bytes = b"{}") -> Response | Lost:
     async with HttpTransport() as transport:
-        return await transport.send(Request(method, url, "/a%2Fb", "x=%20y", {"X-Secret": "s"}, body), timeout)
+        return await transport.send(Request(method, url, "/a%2Fb", "x=%20y", {"X-Secret": "s"}, body), seconds)
 
 
 async def test_what_is_sent_is_what_was_rendered() -> None:
@@ -149,7 +149,7 @@ async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 @pytest.mark.parametrize("said", [b"", answer(b"begun", length=100)], ids=["nothing", "half"])
 async def test_a_server_that_stays_silent_runs_into_the_timeout(said: bytes) -> None:
     async with server(said, then=silence) as there:
-        got = await fetched(there.url, timeout=0.1)
+        got = await fetched(there.url, seconds=0.1)
     assert got == Lost("no answer within 0.1 s", sent=True)
 
 
@@ -164,7 +164,7 @@ async def test_a_refused_connection_never_sent_anything() -> None:
 
 async def test_no_tls_where_tls_was_expected_is_no_answer() -> None:
     async with server() as there:
-        got = await fetched(there.url.replace("http:", "https:"), timeout=0.2)
+        got = await fetched(there.url.replace("http:", "https:"), seconds=0.2)
     assert isinstance(got, Lost)
 
 
@@ -181,7 +181,10 @@ async def test_redirects_are_not_followed(status: str) -> None:
 
 
 async def test_cookies_are_not_kept() -> None:
-    async with server(answer(b"", "Set-Cookie: session=1; Path=/"), answer(b"ok")) as there, HttpTransport() as transport:
+    async with (
+        server(answer(b"", "Set-Cookie: session=1; Path=/"), answer(b"ok")) as there,
+        HttpTransport() as transport,
+    ):
         for _ in range(2):
             await transport.send(Request("GET", there.url, "/"), 5.0)
     assert len(there.heads) == 2
