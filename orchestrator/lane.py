@@ -116,11 +116,11 @@ class Lane:
             for _ in range(self._workers):
                 await queue.put(None)
 
-    async def deliver(self, batch: Batch, trail: Trail) -> None:
+    async def deliver(self, batch: Batch, trail: Trail, attempts: int) -> None:
         """Call until there is a final word on the batch: the one loop in which retries happen."""
         for attempt in itertools.count(1):
             ruling = await self._attempt(batch, trail)
-            if ruling is not None and not (self._again(ruling) and attempt < self._attempts):
+            if ruling is not None and not (self._again(ruling) and attempt < attempts):
                 await self._conclude(batch, trail, ruling)
                 return
             if ruling is None or not await self._rest(attempt, ruling):
@@ -129,7 +129,7 @@ class Lane:
 
     async def _work(self, queue: asyncio.Queue[Batch | None]) -> None:
         while (batch := await queue.get()) is not None:
-            await self.deliver(batch, Trail())
+            await self.deliver(batch, Trail(), self._attempts)
 
     async def _announced(self, batches: Iterator[Batch]) -> AsyncIterator[Batch]:
         """Yield batches, a moment's worth at a time; settle the rest when the lane closes.
@@ -220,8 +220,9 @@ class Lane:
     async def _conclude(self, batch: Batch, trail: Trail, ruling: Ruling) -> None:
         if splits(ruling) and len(batch.targets) > 1:
             middle = len(batch.targets) // 2
+            attempts = self._attempts if ruling.verdict is Verdict.SPLIT else 1  # it was tried often enough whole
             for half in (batch.targets[:middle], batch.targets[middle:]):
-                await self.deliver(Batch(half, next(self._numbers)), replace(trail))
+                await self.deliver(Batch(half, next(self._numbers)), replace(trail), attempts)
             return
         if ruling.verdict is Verdict.HALT:
             self.halt(ruling.reason)

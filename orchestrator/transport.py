@@ -42,8 +42,6 @@ class HttpTransport:
             max_field_size=MAX_HEADER,
         )
         self._session._retry_connection = False  # aiohttp would repeat a GET or a DELETE on its own; lanes do that
-        # aiohttp would send a GET or DELETE again by itself when a kept connection breaks; attempts are ours to count.
-        self._session._retry_connection = False
         return self
 
     async def __aexit__(

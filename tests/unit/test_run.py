@@ -1,0 +1,236 @@
+"""One run around its lanes: stages in order, each target once, the exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+
+import pytest
+
+from orchestrator.batches import Packing
+from orchestrator.lane import Lane
+from orchestrator.model import Batch, Outcome, Ruling, Secret, Settled, Target, Verdict
+from orchestrator.pacing import Pacer, Stop
+from orchestrator.rows import UnreadableError
+from orchestrator.run import LaneWork, RunMemory, Seen, StageWork, execute, exit_code, fresh
+from orchestrator.sources import Checked, Inline, Source
+from orchestrator.units import Rate
+
+
+def target(name: object, service: str = "service", stage: str = "") -> Target:
+    return Target(service, "prod", str(name), {"id": str(name)}, stage)
+
+
+def everything(one: Target) -> bool:
+    return True
+
+
+class Breaking:
+    """A source that ends in the middle."""
+
+    def __init__(self, error: Exception) -> None:
+        self.name = "rows.csv"
+        self._error = error
+
+    def check(self) -> Checked:
+        return Checked(2, "")
+
+    def targets(self) -> Iterator[Target]:
+        yield target("first")
+        raise self._error
+
+
+class Journal:
+    """Takes everything, and remembers it."""
+
+    def __init__(self) -> None:
+        self.settled: list[Settled] = []
+        self.events: list[str] = []
+
+    async def sent(self, run: str, batches: Sequence[Batch]) -> None:
+        self.events.append(f"sent {run}")
+
+    async def flush(self) -> None:
+        self.events.append("flush")
+
+    def settle(self, run: str, settled: Sequence[Settled]) -> None:
+        self.events.append(f"settled {run}")
+        self.settled += settled
+
+
+class Service:
+    idempotent = True
+    refused: str | None = None
+
+    def __init__(self, log: list[str]) -> None:
+        self._log = log
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
+
+    async def call(self, batch: Batch) -> Ruling:
+        self._log.append(f"{batch.targets[0].stage} began")
+        await asyncio.sleep(0.002)
+        self._log.append(f"{batch.targets[0].stage} ended")
+        return Ruling(Verdict.ENDED)
+
+
+def lane(log: list[str], stop: Stop, journal: Journal, name: str = "service") -> Lane:
+    pacer = Pacer((Rate(10_000, 1),), stop)
+    memory = RunMemory(journal, "a-run", lambda one, secret: f"{one.id}:{secret.reveal()}")
+    return Lane(name, "prod", Service(log), pacer, memory, stop, packing=Packing(), numbers=itertools.count(1))
+
+
+# Once
+
+
+def test_a_target_is_taken_up_once() -> None:
+    seen = Seen()
+    assert seen.take(target("a"))
+    assert not seen.take(target("a"))
+    assert seen.take(target("b"))
+    assert seen.twice == 1
+
+
+def test_what_an_earlier_part_of_the_run_did_is_not_taken_up_nor_told_as_listed_twice() -> None:
+    seen = Seen()
+    seen.note_done("service", "prod", "a")
+    assert not seen.take(target("a"))
+    assert seen.take(target("a", "another"))
+    assert seen.twice == 0
+
+
+@pytest.mark.parametrize(("one", "other"), [(("a", "b", "c"), ("a", "bc", "")), (("ab", "", "c"), ("a", "b", "c"))])
+def test_identities_do_not_run_into_each_other(one: tuple[str, str, str], other: tuple[str, str, str]) -> None:
+    seen = Seen()
+    seen.note_done(*one)
+    service, connection, name = other
+    assert seen.take(Target(service, connection, name, {}))
+
+
+# Sources
+
+
+def test_sources_come_one_after_the_other() -> None:
+    sources: list[Source] = [Inline([target("a"), target("b")]), Inline([target("b"), target("c")])]
+    seen, failed = Seen(), list[str]()
+    assert [one.id for one in fresh(sources, everything, seen, failed)] == ["a", "b", "c"]
+    assert (seen.twice, failed) == (1, [])
+
+
+def test_what_was_not_selected_is_not_taken_up() -> None:
+    found = fresh([Inline([target("a"), target("b")])], lambda one: one.id == "b", Seen(), [])
+    assert [one.id for one in found] == ["b"]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(5, "Input/output error"), UnreadableError("is not UTF-8 text", 7), ValueError("changed")]
+)
+def test_a_source_that_breaks_is_told_of_and_the_next_one_read(error: Exception) -> None:
+    failed: list[str] = []
+    found = fresh([Breaking(error), Inline([target("next")])], everything, Seen(), failed)
+    assert [one.id for one in found] == ["first", "next"]
+    (said,) = failed
+    assert said.startswith("rows.csv changed while it was read: ")
+
+
+# Stages
+
+
+async def test_a_stage_begins_when_the_one_before_is_done_and_its_lanes_run_side_by_side() -> None:
+    log: list[str] = []
+    stop, journal = Stop(), Journal()
+    one, two = lane(log, stop, journal, "one"), lane(log, stop, journal, "two")
+    stages = [
+        StageWork(
+            name,
+            [
+                LaneWork(each, [Inline([target(f"{name}-{n}", each.service, name) for n in range(4)])])
+                for each in (one, two)
+            ],
+        )
+        for name in ("first", "second")
+    ]
+    assert await execute(stages, Seen(), everything, stop) == []
+    assert len(journal.settled) == 16
+    assert log.index("second began") > max(at for at, said in enumerate(log) if said == "first ended")
+    assert log[:2] == ["first began", "first began"]
+    assert {said for said in journal.events if "settled" in said} == {"settled a-run"}
+
+
+async def test_the_deadline_stops_what_is_left() -> None:
+    stop, journal = Stop(deadline=100.0), Journal()
+    works = [LaneWork(lane([], stop, journal), [Inline([target(n) for n in range(50)])])]
+    await execute([StageWork("only", works)], Seen(), everything, stop, clock=lambda: 200.0)
+    assert (stop.reason, stop.exit_code) == ("the deadline has passed", 5)
+    assert len(journal.settled) == 50
+    assert {one.outcome for one in journal.settled} >= {Outcome.NOT_ATTEMPTED}
+
+
+async def test_stages_after_a_stop_are_reported_as_not_attempted() -> None:
+    stop, journal = Stop(), Journal()
+    stop.set("interrupted", 130)
+    log: list[str] = []
+    stages = [
+        StageWork(name, [LaneWork(lane(log, stop, journal), [Inline([target(name, stage=name)])])])
+        for name in ("first", "second")
+    ]
+    await execute(stages, Seen(), everything, stop)
+    assert log == []
+    assert {(one.target.stage, one.outcome) for one in journal.settled} == {
+        ("first", Outcome.NOT_ATTEMPTED),
+        ("second", Outcome.NOT_ATTEMPTED),
+    }
+
+
+async def test_a_run_without_a_deadline_ends_when_its_stages_do() -> None:
+    async with asyncio.timeout(5):
+        assert await execute([], Seen(), everything, Stop()) == []
+
+
+def test_a_secret_goes_where_the_run_keeps_it() -> None:
+    memory = RunMemory(Journal(), "a-run", lambda one, secret: f"{one.id}:{secret.reveal()}")
+    assert memory.hand_over(target("a"), Secret("link")) == "a:link"
+
+
+# The exit code
+
+
+def tally(**counts: int) -> list[tuple[str, str, str, int]]:
+    return [("service", "prod", outcome, number) for outcome, number in counts.items()]
+
+
+@pytest.mark.parametrize(
+    ("counts", "require", "code"),
+    [
+        ({"ended": 3, "already_ended": 1, "accepted": 2, "denied": 1, "issued": 1}, "accepted", 0),
+        ({"ended": 3, "accepted": 1}, "ended", 3),
+        ({"ended": 3, "already_ended": 1, "denied": 1, "issued": 1}, "ended", 0),
+        ({"ended": 3, "failed": 1}, "accepted", 3),
+        ({"ended": 3, "unknown": 1}, "accepted", 3),
+        ({"ended": 3, "not_attempted": 1}, "accepted", 3),
+        ({"ended": 3, "still_active": 1}, "accepted", 3),
+        ({}, "accepted", 6),
+    ],
+    ids=str,
+)
+def test_exit_codes(counts: dict[str, int], require: str, code: int) -> None:
+    assert exit_code(tally(**counts), require, Stop(), failed=False, allow_empty=False) == code
+
+
+def test_nothing_is_all_right_where_the_plan_says_so() -> None:
+    assert exit_code([], "accepted", Stop(), failed=False, allow_empty=True) == 0
+
+
+@pytest.mark.parametrize("counts", [{"ended": 1}, {}])
+def test_a_source_that_broke_is_never_green(counts: dict[str, int]) -> None:
+    assert exit_code(tally(**counts), "accepted", Stop(), failed=True, allow_empty=True) == 3
+
+
+@pytest.mark.parametrize("code", [5, 130, 143])
+def test_why_a_run_stopped_goes_before_how_its_targets_fared(code: int) -> None:
+    stop = Stop()
+    stop.set("because", code)
+    assert exit_code(tally(ended=1, failed=1), "accepted", stop, failed=True, allow_empty=False) == code
