@@ -25,7 +25,7 @@ from orchestrator.journal import BACKENDS, SqliteJournal, lock
 from orchestrator.lane import Lane
 from orchestrator.model import RunRecord, Secret, Target
 from orchestrator.pacing import Stop
-from orchestrator.report import Summary, Written, write_folder, write_secret
+from orchestrator.report import Summary, Written, private_folder, write_folder, write_secret
 from orchestrator.run import RunMemory, Seen, StageWork
 from orchestrator.selection import Selector
 from orchestrator.settings import ConfigFile
@@ -111,6 +111,7 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
     with _ready(blueprint) as journal:
         _look_back(journal, blueprint, options)
         record = _new_record(blueprint, options, counted)
+        _make_folder(record)
         journal.add(record)
         return await _carry_out(blueprint, record, journal, connections, options, watch, counted)
 
@@ -176,6 +177,15 @@ def _new_record(blueprint: Blueprint, options: Options, counted: Count) -> RunRe
         variables=plan_file.variables,
         inputs=counted.digests,
     )
+
+
+def _make_folder(record: RunRecord) -> None:
+    """Make the report's folder now: that it cannot be made is better known before anything is sent."""
+    try:
+        private_folder(Path(record.folder))
+    except OSError as error:
+        said = f"the report's folder {record.folder} cannot be made: {error.strerror}"
+        raise InvalidInput.one("report_dir", said) from None
 
 
 async def _carry_out(

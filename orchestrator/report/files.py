@@ -40,7 +40,7 @@ def write_folder(folder: Path, summary: Summary, lines_factory: Callable[[], Ite
     Until everything is on disk the files of an earlier report stay; report.json changes last.
     """
     chosen = Chosen(summary, LISTED)
-    with _Replacing(_private(folder)) as new:
+    with _Replacing(private_folder(folder)) as new:
         writers = (
             JsonLinesWriter(new.open("outcomes.jsonl")),
             CsvWriter(new.open("outcomes.csv")),
@@ -62,7 +62,7 @@ def write_secret(folder: Path, name: str, value: str) -> Path:
     safe = _UNSAFE.sub("_", name)[:LONGEST_NAME]
     if safe != name or not safe:
         safe += "-" + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    with _Replacing(_private(folder)) as new:
+    with _Replacing(private_folder(folder)) as new:
         new.open(safe).write(value)
     return folder / safe
 
@@ -110,7 +110,8 @@ class _Replacing:
         _sync(self._folder)
 
 
-def _private(folder: Path) -> Path:
+def private_folder(folder: Path) -> Path:
+    """Make a folder that only its owner can open, and those above it; raises OSError."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_mode & 0o777 != 0o700:

@@ -81,6 +81,13 @@ def test_not_valid_sends_nothing(site: Site) -> None:
     assert not site.state_dir.exists()
 
 
+def test_a_report_that_could_not_be_written_sends_nothing(site: Site) -> None:
+    (site.folder / "occupied").write_text("not a folder")
+    done = site.command("run", site.plan(site.webcli(3)), "--report-dir", "occupied/reports")
+    assert (done.code, nothing_was_sent(site)) == (2, True)
+    assert "the report's folder" in done.err
+
+
 def test_a_missing_secret_is_not_valid(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = site.plan(site.webcli(3))
     monkeypatch.delenv(NOBODY)
