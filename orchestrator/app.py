@@ -15,6 +15,7 @@ from orchestrator.catalogue import Catalogue
 from orchestrator.classify import Classify, compile_reading
 from orchestrator.connections import Connections
 from orchestrator.connector import HttpConnector
+from orchestrator.errors import InvalidInput
 from orchestrator.lane import Lane
 from orchestrator.model import Verdict
 from orchestrator.pacing import Pacer, Stop
@@ -35,14 +36,19 @@ def prepare(plan_path: Path, variables: dict[str, str], config_file: ConfigFile,
     Offline, references to secrets are taken as they are written instead of being read.
     """
     known = load_catalogue(config_file)
-    plan_file = plan.read(plan_path, variables)
     resolve = as_written if offline else References(plan_path.resolve().parent).resolve
+    try:
+        plan_file = plan.read(plan_path, variables)
+    except plan.Unsound as unsound:
+        raise InvalidInput(blueprints.look_over(unsound, config_file, known, resolve)) from None
     return blueprints.draw(plan_file, config_file, known, resolve)
 
 
 def load_catalogue(config_file: ConfigFile) -> Catalogue:
     """Return the package's catalogue with the folders that a config adds."""
-    return catalogue.load([config_file.folder / folder for folder in config_file.config.catalogue])
+    folders = [config_file.folder / folder for folder in config_file.config.catalogue]
+    wrong = [(("catalogue", i), said) for i, folder in enumerate(folders) if (said := catalogue.unfit(folder))]
+    return catalogue.load(folders, config_file.faults(wrong))
 
 
 def limits_of(config: settings.Config, service: Service, connection: str) -> Limits:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator import validation
 from orchestrator.catalogue import Catalogue
-from orchestrator.errors import InvalidInput
+from orchestrator.errors import Fault, InvalidInput
 from orchestrator.model import Secret, Target
-from orchestrator.plan import Group, PlanFile, Stage
+from orchestrator.plan import Group, Placed, PlanFile, Stage, Unsound
 from orchestrator.service import CLOUDS, Service
 from orchestrator.settings import ConfigFile, Connection
-from orchestrator.sources import STANDARD_INPUT, Inline, Rows, Source, resolved
+from orchestrator.sources import STANDARD_INPUT, Inline, Rows, Source, resolved, unfit
 from orchestrator.targets import RowError, TargetBuilder
 from orchestrator.validation import Place, suggestion
 
@@ -59,15 +60,22 @@ def draw(plan_file: PlanFile, config_file: ConfigFile, catalogue: Catalogue, res
     Raises InvalidInput with every fault that the three have with each other.
     """
     problems: Problems = list(_not_yet(plan_file))
-    sections = []
-    for place, stage, group in plan_file.plan.groups():
-        section = _section(place, stage, group, plan_file.path, config_file, catalogue, resolve, problems)
-        if section is not None:
-            sections.append(section)
+    sections = _sections(list(plan_file.plan.groups()), plan_file.path, config_file, catalogue, resolve, problems)
     faults = [*plan_file.faults(problems), *config_file.faults(_config_problems(config_file, catalogue))]
     if faults:
         raise InvalidInput(faults)
     return Blueprint(plan_file, config_file, catalogue, sections)
+
+
+def look_over(unsound: Unsound, config_file: ConfigFile, catalogue: Catalogue, resolve: Resolve) -> list[Fault]:
+    """Return the faults of a plan that does not hold together by itself, and those that its sound groups have too."""
+    problems: Problems = []
+    _sections(unsound.groups, unsound.path, config_file, catalogue, resolve, problems)
+    found = validation.at_lines(problems, unsound.text, str(unsound.path))
+    return [
+        *validation.together(unsound.faults, found),
+        *config_file.faults(_config_problems(config_file, catalogue)),
+    ]
 
 
 def base_url(service: Service, connection: Connection) -> str:
@@ -114,6 +122,23 @@ def _not_yet(plan_file: PlanFile) -> Iterator[tuple[Place, str]]:
         yield from (((*place, name), NOT_YET) for name in NOT_YET_OF_GROUPS if name in group.model_fields_set)
 
 
+def _sections(
+    groups: Sequence[Placed],
+    plan_path: Path,
+    config_file: ConfigFile,
+    catalogue: Catalogue,
+    resolve: Resolve,
+    problems: Problems,
+) -> list[Section]:
+    reading = [place for place, _, group in groups if group.source == "-"]
+    problems += [((*place, "from"), "standard input goes to one group, and one before has it") for place in reading[1:]]
+    made = [
+        _section(place, stage, group, plan_path, config_file, catalogue, resolve, problems)
+        for place, stage, group in groups
+    ]
+    return [section for section in made if section is not None]
+
+
 def _section(
     place: Place,
     stage: Stage,
@@ -133,18 +158,14 @@ def _section(
         known = config_file.config.connections
         hint = suggestion(group.connection, known) or _listing(known)
         problems.append(((*place, "connection"), f"{config_file.source} has no connection {group.connection!r}{hint}"))
-    if service is None or connection is None:
+    if service is None:
         return None
-    problems += _fit(place, group, service, connection)
+    problems += _expectation(place, group, service)
+    problems += _fit(place, group, service, connection) if connection else ()
     builder = TargetBuilder(service, group.connection, stage=stage.name, expect=group.expect or "")
     common = _common(place, group, builder, resolve, problems)
-    return Section(
-        stage.name,
-        service,
-        group.connection,
-        _source(place, group, builder, common, plan_path, resolve, problems),
-        builder,
-    )
+    source = _source(place, group, builder, common, plan_path, resolve, problems)
+    return Section(stage.name, service, group.connection, source, builder) if connection else None
 
 
 def _listing(known: Mapping[str, object]) -> str:
@@ -165,7 +186,6 @@ def _fit(place: Place, group: Group, service: Service, connection: Connection) -
         base_url(service, connection)
     except ValueError as error:
         found.append(((*place, "connection"), f"{group.connection!r} {error}"))
-    found += _expectation(place, group, service)
     return found
 
 
@@ -187,7 +207,9 @@ def _common(place: Place, group: Group, builder: TargetBuilder, resolve: Resolve
             problems.append(((*place, "with", name), f"{group.service} has no such field{hint}"))
             continue
         try:
-            common |= resolved({name: value}, builder.secret, resolve)
+            if value not in (None, ""):
+                found = resolved({name: value}, builder.secret, resolve)[name]
+                common[name] = builder.field(name, found, resolve)
         except ValueError as error:
             problems.append(((*place, "with", name), str(error)))
     return common
@@ -204,13 +226,16 @@ def _source(
 ) -> Source:
     if group.source is not None:
         path = None if group.source == "-" else plan_path.resolve().parent / group.source
+        problems += [((*place, "from"), said)] if path and (said := unfit(path)) else []
         return Rows(STANDARD_INPUT if path is None else str(path), path, builder, common)
     targets: list[Target] = []
+    told = {name for name, value in group.common.items() if value not in (None, "")} - set(common)
     for i, row in enumerate(group.items or ()):
         try:
             targets.append(builder.build({**common, **row}, resolve))
         except RowError as error:
-            problems += [((*place, "items", i, *([name] if name else [])), text) for name, text in error.problems]
+            found = [(name, text) for name, text in error.problems if name not in told or name in row]
+            problems += [((*place, "items", i, *([name] if name else [])), text) for name, text in found]
     return Inline(targets)
 
 
@@ -222,11 +247,11 @@ def _config_problems(config_file: ConfigFile, catalogue: Catalogue) -> Problems:
         if name not in catalogue.services:
             found.append((("services", name), f"is not in the catalogue{suggestion(name, catalogue.services)}"))
     for name in config.limits:
-        connection, _, service = name.rpartition("/")
+        connection, slash, service = name.rpartition("/")
         if service not in catalogue.services:
             hint = suggestion(service, catalogue.services)
             found.append((("limits", name), f"{service!r} is not in the catalogue{hint}"))
-        if connection and connection not in config.connections:
+        if slash and connection not in config.connections:
             hint = suggestion(connection, config.connections)
             found.append((("limits", name), f"there is no connection {connection!r}{hint}"))
     return found

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from orchestrator import validation
 from orchestrator.errors import Fault, InvalidInput
 from orchestrator.service import Include, Reading, Rule, Service, SharedRules
+from orchestrator.validation import Place, suggestion
 
 Entry = TypeVar("Entry", Service, SharedRules)
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Generic[Entry]):
+    """One file of the catalogue as read: where it came from, its text for the lines of faults, what it says."""
+
+    source: str
+    text: str
+    entry: Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +40,36 @@ class Catalogue:
         return found
 
 
-def load(folders: Sequence[Path] = ()) -> Catalogue:
-    """Read the package's catalogue and the `folders` beside it; raise InvalidInput with every fault of every file."""
-    services: dict[str, tuple[str, Service]] = {}
-    shared: dict[str, tuple[str, SharedRules]] = {}
-    faults: list[Fault] = []
+def load(folders: Sequence[Path] = (), known: Sequence[Fault] = ()) -> Catalogue:
+    """Read the package's catalogue and the `folders` beside it; raise InvalidInput with every fault of every file.
+
+    `known` are faults found before, which are told together with the new ones.
+    """
+    services: dict[str, Read[Service]] = {}
+    shared: dict[str, Read[SharedRules]] = {}
+    faults: list[Fault] = [*known]
     for source, name, text in [*_own(), *_added(folders, faults)]:
         try:
             if name.startswith("_"):
-                _add(shared, "rules", validation.read(SharedRules, text, source), source)
+                _add(shared, "rules", Read(source, text, validation.read(SharedRules, text, source)))
             else:
-                _add(services, "service", validation.read(Service, text, source), source)
+                _add(services, "service", Read(source, text, validation.read(Service, text, source)))
         except InvalidInput as error:
             faults += error.faults
     faults += _unusable(services.values(), shared)
     if faults:
         raise InvalidInput(sorted(faults, key=Fault.order))
     return Catalogue(
-        {name: service for name, (_, service) in sorted(services.items())},
-        {name: rules for name, (_, rules) in shared.items()},
+        {name: read.entry for name, read in sorted(services.items())},
+        {name: read.entry for name, read in shared.items()},
     )
+
+
+def unfit(folder: Path) -> str:
+    """Return what is wrong with a folder that should hold descriptions, or nothing."""
+    if not folder.is_dir():
+        return f"{folder} {'is not a folder' if folder.exists() else 'does not exist'}"
+    return "" if any(folder.glob("*.yaml")) else f"{folder} has no service descriptions (*.yaml)"
 
 
 def _own() -> list[tuple[str, str, str]]:
@@ -61,10 +81,7 @@ def _own() -> list[tuple[str, str, str]]:
 def _added(folders: Sequence[Path], faults: list[Fault]) -> list[tuple[str, str, str]]:
     found = []
     for folder in folders:
-        files = sorted(folder.glob("*.yaml"))
-        if not files:
-            faults.append(Fault(str(folder), "has no service descriptions (*.yaml)"))
-        for path in files:
+        for path in sorted(folder.glob("*.yaml")):
             try:
                 found.append((str(path), path.name, validation.read_text(path)))
             except InvalidInput as error:
@@ -72,23 +89,30 @@ def _added(folders: Sequence[Path], faults: list[Fault]) -> list[tuple[str, str,
     return found
 
 
-def _add(known: dict[str, tuple[str, Entry]], key: str, entry: Entry, source: str) -> None:
-    name = str(getattr(entry, key))
+def _add(known: dict[str, Read[Entry]], key: str, read: Read[Entry]) -> None:
+    name = str(getattr(read.entry, key))
     if name in known:
-        raise InvalidInput.one(source, f"{name!r} is described already, in {known[name][0]}", 1, key)
-    known[name] = (source, entry)
+        said = f"{name!r} is described already, in {known[name].source}"
+        raise InvalidInput(validation.at_lines([((key,), said)], read.text, read.source))
+    known[name] = read
 
 
-def _unusable(services: Iterable[tuple[str, Service]], shared: Mapping[str, object]) -> list[Fault]:
-    faults = []
-    for source, service in services:
-        not_yet = [name for name in ("discover", "verify") if getattr(service, name) is not None]
-        faults += [Fault(source, "is not available in this version yet", path=name) for name in not_yet]
-        for reading in [service, *service.expect.values()]:
-            names = [entry.include for entry in reading.otherwise if isinstance(entry, Include)]
-            faults += [
-                Fault(source, f"includes {name!r}, which is none of {', '.join(sorted(shared))}", path="otherwise")
-                for name in names
-                if name not in shared
-            ]
-    return faults
+def _unusable(services: Iterable[Read[Service]], shared: Mapping[str, object]) -> Iterator[Fault]:
+    for read in services:
+        service = read.entry
+        found: list[tuple[Place, str]] = [
+            ((name,), "is not available in this version yet")
+            for name in ("discover", "verify")
+            if getattr(service, name) is not None
+        ]
+        found += _not_included((), service, shared)
+        for name, reading in service.expect.items():
+            found += _not_included(("expect", name), reading, shared)
+        yield from validation.at_lines(found, read.text, read.source)
+
+
+def _not_included(place: Place, reading: Reading, shared: Mapping[str, object]) -> Iterator[tuple[Place, str]]:
+    for i, entry in enumerate(reading.otherwise):
+        if isinstance(entry, Include) and entry.include not in shared:
+            hint = suggestion(entry.include, shared) or f"; there are {', '.join(sorted(shared))}"
+            yield (*place, "otherwise", i, "include"), f"there are no shared rules {entry.include!r}{hint}"

@@ -6,7 +6,8 @@ Equal credentials are shared, and so is how they stand.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+import ssl
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -19,6 +20,7 @@ from orchestrator.references import References
 from orchestrator.service import CLOUDS
 from orchestrator.settings import AkSk, Basic, Bearer, ConfigFile, Connection, Cookie, IamToken
 from orchestrator.transport import HttpTransport, Trust, tls_context
+from orchestrator.validation import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,37 +65,42 @@ class Connections:
                 await credential.close()
 
     def _link(self, name: str, connection: Connection) -> Linked:
-        transport = HttpTransport(self._trust(name, connection), connection.proxy)
-        secrets = self._secrets(name, connection)
+        problems: list[tuple[Place, str]] = []
+        trust = self._trust(connection, problems)
+        secrets = self._secrets(connection, problems)
+        if problems:
+            raise InvalidInput(self._faults(name, problems))
+        transport = HttpTransport(trust, connection.proxy)
         try:
             made = self._make(connection, secrets, transport)
         except InvalidInput as error:
-            raise InvalidInput([Fault(f"connection {name}", fault.message) for fault in error.faults]) from None
+            raise InvalidInput(self._faults(name, [(("auth",), fault.message) for fault in error.faults])) from None
         credential = self._shared.setdefault(made.identity, made) if connection.auth.type == "iam-token" else made
         return Linked(transport, credential, self._standings.setdefault(credential.identity, Standing(credential)))
 
-    def _secrets(self, name: str, connection: Connection) -> dict[str, Secret]:
+    def _faults(self, name: str, problems: Sequence[tuple[Place, str]]) -> list[Fault]:
+        return self._config_file.faults([(("connections", name, *place), said) for place, said in problems])
+
+    def _secrets(self, connection: Connection, problems: list[tuple[Place, str]]) -> dict[str, Secret]:
         """Return the secrets of a connection by their references."""
         secrets: dict[str, Secret] = {}
-        faults: list[Fault] = []
         for path, reference in _references(connection):
             try:
                 secrets[reference] = self._references.resolve(reference)
             except ValueError as error:
-                faults += self._config_file.faults([(("connections", name, "auth", *path), str(error))])
-        if faults:
-            raise InvalidInput(faults)
+                problems.append((("auth", *path), str(error)))
         return secrets
 
-    def _trust(self, name: str, connection: Connection) -> Trust:
+    def _trust(self, connection: Connection, problems: list[tuple[Place, str]]) -> Trust:
         tls = connection.tls
         ca_file = str(self._config_file.folder / tls.ca_file) if tls.ca_file else None
         try:
             return tls_context(ca_file, tls.fingerprint, insecure=tls.insecure)
+        except ssl.SSLError:
+            problems.append((("tls", "ca_file"), f"{ca_file} holds no certificate that can be read (PEM)"))
         except OSError as error:
-            said = f"{ca_file} cannot be used: {error.strerror or error}"
-            place = ("connections", name, "tls", "ca_file")
-            raise InvalidInput(self._config_file.faults([(place, said)])) from None
+            problems.append((("tls", "ca_file"), f"{ca_file} cannot be used: {error.strerror}"))
+        return True
 
     def _make(self, connection: Connection, secrets: Mapping[str, Secret], sender: Sender) -> Credential:
         auth, make = connection.auth, KINDS[connection.auth.type]

@@ -38,7 +38,13 @@ class Fault:
 
     def __str__(self) -> str:
         place = self.source if self.line is None else f"{self.source}:{self.line}"
-        return f"{place}: {self.path}: {self.message}" if self.path else f"{place}: {self.message}"
+        said = f"{place}: {self.path}: {self.message}" if self.path else f"{place}: {self.message}"
+        return said if said.isprintable() else "".join(map(_shown, said))
+
+
+def _shown(character: str) -> str:
+    """Write out what would break a line or move a cursor: a fault quotes names that somebody else chose."""
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
 class InvalidInput(OrchestratorError):  # noqa: N818  the word users see

@@ -39,6 +39,12 @@ class Secret:
         return hash(self._value)
 
 
+class Unread(Secret):
+    """A reference that stands where its secret will be, so that nothing about its form can be checked."""
+
+    __slots__ = ()
+
+
 FieldValue = str | int | bool | Secret
 
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from orchestrator import validation, yamltext
 from orchestrator.errors import Fault, InvalidInput
 from orchestrator.units import Duration, Quantity
-from orchestrator.validation import Place, Strict
+from orchestrator.validation import Form, MisfitError, Place, Strict
 
-_VARIABLE = re.compile(r"\$(\$|\{([^{}]*)\})")
+_VARIABLE = re.compile(r"\$(\$|\{([^{}]*)\}|\{)")
 _VARIABLE_NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
+_PLAN_NAME = Form(
+    r"^[a-z0-9][a-z0-9._-]*$", "should be lower-case letters, digits, '.', '_' and '-', and not begin with a sign"
+)
+_STAGE_NAME = Form(
+    r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", "should be letters, digits, spaces, '.', '_' and '-', and not begin with a sign"
+)
 
 Requirement = Literal["accepted", "ended", "verified"]
 
@@ -29,7 +36,9 @@ class Group(Strict):
     common: dict[str, Any] = Field({}, alias="with", description="fields that every target of the group has")
     expect: str | None = None
     items: tuple[dict[str, Any], ...] | None = None
-    source: str | None = Field(None, alias="from", description="a CSV, NDJSON or text file, or - for standard input")
+    source: Annotated[str, BeforeValidator(validation.location)] | None = Field(
+        None, alias="from", description="a CSV, NDJSON or text file, or - for standard input"
+    )
     discover: dict[str, Any] | None = None
     where: dict[str, Any] | None = None
     older_than: Duration | None = None
@@ -50,10 +59,13 @@ class Group(Strict):
 class Stage(Strict):
     """Groups that may run side by side; the next stage starts when all of them are done."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", max_length=64)
+    name: Annotated[str, Field(max_length=64), _STAGE_NAME]
     targets: tuple[Group, ...] = Field(min_length=1)
     needs: tuple[str, ...] | None = None
     continue_on: Literal["ended", "accepted", "any"] | None = None
+
+
+Placed = tuple[Place, Stage, Group]
 
 
 class Guard(Strict):
@@ -70,7 +82,7 @@ class Guard(Strict):
 class Plan(Strict):
     """One cleanup."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)
+    name: Annotated[str, Field(max_length=64), _PLAN_NAME]
     description: str = ""
     require: Requirement = "accepted"
     deadline: Duration | None = None
@@ -88,26 +100,28 @@ class Plan(Strict):
     @field_validator("vars")
     @classmethod
     def _names(cls, value: dict[str, str]) -> dict[str, str]:
-        for name in value:
-            if not re.fullmatch(_VARIABLE_NAME, name):
-                raise ValueError(f"{name!r} is not a name for a variable")
+        wrong = [name for name in value if not re.fullmatch(_VARIABLE_NAME, name)]
+        if wrong:
+            raise MisfitError([((name,), f"{name!r} is not a name for a variable") for name in wrong])
         return value
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Plan:
         if (self.stages is None) == (self.targets is None):
             said = "has neither" if self.stages is None else "has both"
-            raise ValueError(f"needs `targets:` (one stage) or `stages:`; it {said}")
+            place = () if self.stages is None else ("stages",)
+            raise MisfitError([(place, f"needs `targets:` (one stage) or `stages:`; it {said}")])
         names = [stage.name for stage in self.ordered()]
-        if len(set(names)) < len(names):
-            raise ValueError("has two stages of the same name")
+        twice = [i for i, name in enumerate(names) if name in names[:i]]
+        if twice:
+            raise MisfitError([(("stages", i, "name"), "there are two stages of the same name") for i in twice])
         return self
 
     def ordered(self) -> tuple[Stage, ...]:
         """Return the stages in their order; top-level targets are one stage called `targets`."""
         return self.stages or (Stage(name="targets", targets=self.targets or ()),)
 
-    def groups(self) -> Iterator[tuple[Place, Stage, Group]]:
+    def groups(self) -> Iterator[Placed]:
         """Return every group with its path in the document and its stage."""
         for i, stage in enumerate(self.ordered()):
             for j, group in enumerate(stage.targets):
@@ -141,6 +155,31 @@ class PlanFile:
         return "\n".join(f"{name}={value}" for name, value in sorted(self.variables.items()))
 
 
+class Unsound(InvalidInput):
+    """A plan that is not valid by itself; `groups` are those of its groups that are, to be looked over all the same."""
+
+    def __init__(self, faults: Sequence[Fault], path: Path, text: str, document: Mapping[str, Any]) -> None:
+        super().__init__(faults)
+        self.path = path
+        self.text = text
+        self.groups = list(_sound(document))
+
+
+def _sound(document: Mapping[str, Any]) -> Iterator[Placed]:
+    """Yield the valid groups of a document in which anything may be wrong."""
+    stages: list[tuple[Place, Any]] = [((), document)]
+    stages += [(("stages", i), stage) for i, stage in enumerate(_listed(document.get("stages")))]
+    for place, stage in stages:
+        for j, group in enumerate(_listed(stage.get("targets") if isinstance(stage, dict) else None)):
+            with contextlib.suppress(ValidationError):
+                made = Group.model_validate(group)
+                yield (*place, "targets", j), Stage.model_construct(name="", targets=(made,)), made
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -148,16 +187,17 @@ def _sha256(text: str) -> str:
 def read(path: Path, overrides: Mapping[str, str]) -> PlanFile:
     """Read a plan with `overrides` for its variables; raise InvalidInput with every fault and its line."""
     text = validation.read_text(path)
-    document = yamltext.load(text, str(path))
+    form: list[Fault] = []
+    document = yamltext.load(text, str(path), form)
     variables, problems = _variables(document, overrides)
     filled = _fill(document, variables, (), problems) if "$" in text else document
     faults = validation.at_lines(problems, text, str(path))
     try:
         plan = validation.build(Plan, filled, text, str(path))
     except InvalidInput as error:
-        raise InvalidInput(sorted({*faults, *error.faults}, key=Fault.order)) from None
-    if faults:
-        raise InvalidInput(faults)
+        faults += error.faults
+    if form or faults:
+        raise Unsound(validation.together(form, faults), path, text, filled)
     return PlanFile(path, text, plan, variables)
 
 
@@ -191,6 +231,9 @@ def _fill(value: Any, variables: Mapping[str, str], path: Place, problems: list[
 def _value(match: re.Match[str], variables: Mapping[str, str], path: Place, problems: list[tuple[Place, str]]) -> str:
     if match[1] == "$":
         return "$"
+    if match[2] is None:
+        problems.append((path, "has a `${` that is not closed; write `$${` where it is meant as it stands"))
+        return ""
     if match[2] not in variables:
         hint = validation.suggestion(match[2], variables)
         problems.append((path, f"uses ${{{match[2]}}}, which is not among the plan's vars{hint}"))

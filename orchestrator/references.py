@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from orchestrator.model import Secret
+from orchestrator.model import Secret, Unread
 
 MAX_BYTES = 65_536
 LITERAL = "is a literal secret; write a reference instead: env:NAME or file:PATH"
@@ -50,9 +50,9 @@ class References:
 def as_written(reference: str) -> Secret:
     """Return a reference as it stands, for checks that must do without the secret itself; raise like `resolve`."""
     kind, _, name = reference.partition(":")
-    if kind not in ("env", "file") or not name:
+    if kind not in ("env", "file") or not name.strip() or not name.isprintable():
         raise ValueError(LITERAL)
-    return Secret(reference)
+    return Unread(reference)
 
 
 def literal(value: str) -> Secret:

@@ -17,11 +17,12 @@ Read = Callable[[Lines, Sequence[str], Sequence[str]], Iterator[tuple[int, Parse
 
 
 class UnreadableError(ValueError):
-    """A source that cannot be read as what it is; `line` is where."""
+    """A source that cannot be read as what it is; `line` is where, and there may be `more` wrong there."""
 
-    def __init__(self, message: str, line: int | None = None) -> None:
+    def __init__(self, message: str, line: int | None = None, more: Sequence[str] = ()) -> None:
         self.line = line
-        super().__init__(message)
+        self.messages = (message, *more)
+        super().__init__("; ".join(self.messages))
 
 
 def csv_rows(lines: Lines, fields: Sequence[str], key: Sequence[str]) -> Iterator[tuple[int, Parsed]]:
@@ -36,7 +37,7 @@ def csv_rows(lines: Lines, fields: Sequence[str], key: Sequence[str]) -> Iterato
         except StopIteration:
             return
         except csv.Error as error:
-            raise UnreadableError(f"is not valid CSV: {error}", numbered.line) from None
+            raise _no_csv(str(error), start, numbered.line) from None
         if not header:
             header = _header(values, fields, numbered.line)
         elif any(value.strip() for value in values):
@@ -68,6 +69,8 @@ FORMATS: Mapping[str, Read] = {".csv": csv_rows, ".ndjson": ndjson_rows, ".jsonl
 
 def guessed(first: str, fields: Sequence[str]) -> Read:
     """Tell the format by the first line: an object, a line with a field's name in it, or a value."""
+    if first.lstrip().startswith("["):
+        raise UnreadableError("begins with a list; JSON goes in as one object a line (NDJSON)", 1)
     if first.lstrip().startswith("{"):
         return ndjson_rows
     return csv_rows if {part.strip().strip('"') for part in first.split(",")} & set(fields) else text_rows
@@ -77,12 +80,23 @@ def _header(values: Sequence[str], fields: Sequence[str], line: int) -> list[str
     names = [value.strip() for value in values]
     unknown = [name for name in names if name not in fields]
     if len(unknown) == len(names):
-        raise UnreadableError(f"should begin with a line that names its fields, out of {', '.join(fields)}", line)
-    if unknown:
-        raise UnreadableError(f"has a column {unknown[0]!r} that is no field{suggestion(unknown[0], fields)}", line)
+        said = f"should begin with a line that names its fields, out of {', '.join(fields)}"
+        raise UnreadableError(said + (", separated by commas" if len(names) == 1 else ""), line)
+    problems = [f"has a column {name!r} that is no field{suggestion(name, fields)}" for name in unknown]
     if len(set(names)) < len(names):
-        raise UnreadableError("has two columns of the same name", line)
+        problems.append("has two columns of the same name")
+    if problems:
+        raise UnreadableError(problems[0], line, problems[1:])
     return names
+
+
+def _no_csv(problem: str, begun: int, line: int) -> UnreadableError:
+    """Say what the csv module found; a quote that is never closed is told where its row begins."""
+    if "end of data" in problem:
+        return UnreadableError(f"is not valid CSV: {problem}; a quote that begins here is not closed", begun)
+    if "new-line" in problem:
+        return UnreadableError("is not valid CSV: a line ends in a carriage return alone", line)
+    return UnreadableError(f"is not valid CSV: {problem}", line)
 
 
 def _cells(header: Sequence[str], values: Sequence[str]) -> Parsed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from orchestrator.errors import InvalidInput
+from orchestrator.errors import Fault, InvalidInput
 from orchestrator.model import Target
 from orchestrator.validation import suggestion
 
@@ -17,7 +17,10 @@ class Selector:
 
     def __init__(self, terms: Sequence[str]) -> None:
         self.text = " or ".join(terms)
-        self._terms = [_term(text) for text in terms]
+        faults = [Fault("--only", said) for text in terms for part in text.split(",") if (said := _wrong(part.strip()))]
+        if faults:
+            raise InvalidInput(faults)
+        self._terms = [[_pair(part.strip()) for part in text.split(",")] for text in terms]
 
     def takes(self, target: Target) -> bool:
         """Return whether a target is within the selection; no term at all takes everything."""
@@ -32,14 +35,14 @@ class Selector:
         return any(all(fnmatchcase(facts[name], glob) for name, glob in term) for term in self._terms)
 
 
-def _term(text: str) -> list[tuple[str, str]]:
-    pairs = []
-    for part in text.split(","):
-        name, equals, glob = part.strip().partition("=")
-        if not equals or name not in NAMES or not glob:
-            hint = suggestion(name, NAMES)
-            raise InvalidInput.one(
-                "--only", f"{part.strip()!r} should be NAME=GLOB, NAME one of {', '.join(NAMES)}{hint}"
-            )
-        pairs.append((name, glob))
-    return pairs
+def _pair(part: str) -> tuple[str, str]:
+    name, _, glob = part.partition("=")
+    return name, glob
+
+
+def _wrong(part: str) -> str:
+    name, glob = _pair(part)
+    if name in NAMES and glob:
+        return ""
+    hint = "" if name in NAMES else suggestion(name, NAMES)
+    return f"{part!r} should be NAME=GLOB, NAME one of {', '.join(NAMES)}{hint}"

@@ -7,18 +7,24 @@ the first rule whose conditions all hold decides, then `success`, then the usual
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from orchestrator import yamltext
 from orchestrator.model import Verdict
-from orchestrator.templates import holes, inside_texts
-from orchestrator.units import Duration, Rates
-from orchestrator.validation import Strict
+from orchestrator.templates import OF_THE_CONNECTION, Names, not_fields
+from orchestrator.units import Duration, Pattern, Rates, Statuses, listed, one_or_more
+from orchestrator.validation import Form, MisfitError, Place, Strict
 
 CLOUDS = {"huaweicloud": "myhuaweicloud.com", "huaweicloud-eu": "myhuaweicloud.eu", "otc": "otc.t-systems.com"}
 NAME = r"^[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*$"
+
+Name = Annotated[
+    str, Form(NAME, "should be words of lower-case letters and digits, joined by '.' or '-', such as dcs.webcli")
+]
+UrlPath = Annotated[str, Form(r"^/.*", "should begin with /")]
 
 Cloud = Literal["huaweicloud", "huaweicloud-eu", "otc"]
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -27,40 +33,9 @@ Shape = Literal["empty", "null", "blank", "text", "object", "list", "other"]
 Json = Annotated[Any, BeforeValidator(yamltext.typed)]
 
 
-def _pattern(value: object) -> str:
-    try:
-        re.compile(str(value))
-    except re.error as error:
-        raise ValueError(f"is not a regular expression: {error}") from None
-    return str(value)
-
-
-def _listed(value: object) -> object:
-    return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def _status(value: object) -> str:
-    text = str(value)
-    if not re.fullmatch(r"[1-5](?:\d\d|xx)", text):
-        raise ValueError("should be a status such as 404, or a class such as 5xx")
-    return text
-
-
-Pattern = Annotated[str, BeforeValidator(_pattern)]
-_ONE_STATUS = {
-    "anyOf": [{"type": "integer", "minimum": 100, "maximum": 599}, {"type": "string", "pattern": "^[1-5]xx$"}]
-}
 _ONE_SHAPE = {"enum": list(get_args(Shape))}
 
-
-def _one_or_more(one: dict[str, Any]) -> WithJsonSchema:
-    return WithJsonSchema({"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]})
-
-
-Statuses = Annotated[
-    tuple[Annotated[str, BeforeValidator(_status)], ...], BeforeValidator(_listed), _one_or_more(_ONE_STATUS)
-]
-Shapes = Annotated[tuple[Shape, ...], BeforeValidator(_listed), _one_or_more(_ONE_SHAPE)]
+Shapes = Annotated[tuple[Shape, ...], BeforeValidator(listed), one_or_more(_ONE_SHAPE)]
 
 
 class Endpoint(Strict):
@@ -79,6 +54,9 @@ class Endpoint(Strict):
         return self
 
 
+_TYPES = {"string": "str", "integer": "int", "boolean": "bool"}
+
+
 class FieldSpec(Strict):
     """One field of a target: its type, its bounds (of the length, or of the number), whether it is a secret."""
 
@@ -91,6 +69,22 @@ class FieldSpec(Strict):
     secret: bool = False
     default: Json = None
     about: str = ""
+
+    @property
+    def may_be_missing(self) -> bool:
+        """Return whether a target may be without the field."""
+        return self.optional and self.default is None
+
+    def problems(self, name: str) -> Iterator[tuple[Place, str]]:
+        """Return (place, what is wrong) for a field of that name."""
+        if name in OF_THE_CONNECTION:
+            yield (), "is what the connection gives; a field needs another name"
+        elif not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            yield (), "is not a name for a field: lower-case letters, digits and '_', beginning with a letter"
+        if self.min is not None and self.max is not None and self.min > self.max:
+            yield ("min",), "is more than max"
+        if self.default is not None and type(self.default).__name__ != _TYPES[self.type]:
+            yield ("default",), f"is not of the field's type, which is {self.type}"
 
 
 class Limits(Strict):
@@ -122,7 +116,7 @@ class Operation(Strict):
     """The request, with `{field}` holes; `{*field}` stands for the list of a whole batch."""
 
     method: Method
-    path: str = Field(pattern=r"^/")
+    path: UrlPath
     query: dict[str, Json] = {}
     headers: dict[str, str] = {}
     cookies: dict[str, str] = {}
@@ -158,12 +152,15 @@ class Condition(Strict):
     cookie_cleared: str | None = None
 
 
+_SAYS_NOTHING: tuple[object, ...] = (None, "", (), {})
+
+
 class Decisive(Condition):
     """Conditions that decide something, so that there has to be one."""
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        if not self.model_fields_set & set(Condition.model_fields):
+        if not any(getattr(self, name) not in _SAYS_NOTHING for name in Condition.model_fields):
             raise ValueError("has no condition, and would decide every response")
         return self
 
@@ -209,7 +206,7 @@ class Listing(Strict):
     """A listing of what could be a target: the request, its items, the next page."""
 
     method: Method = "GET"
-    path: str = Field(pattern=r"^/")
+    path: UrlPath
     query: dict[str, Json] = {}
     items: str
     page_size: int = Field(ge=1, le=100_000)
@@ -220,7 +217,7 @@ class ReadBack(Strict):
     """A question asked afterwards whose answer says whether the session is gone."""
 
     method: Method = "GET"
-    path: str = Field(pattern=r"^/")
+    path: UrlPath
     query: dict[str, Json] = {}
     gone: Condition
     lag: Duration | None = None
@@ -230,7 +227,7 @@ class ReadBack(Strict):
 class Service(Reading):
     """The description of one API."""
 
-    service: str = Field(pattern=NAME, max_length=64)
+    service: Name = Field(max_length=64)
     title: str
     about: str = ""
     source: str = Field("", description="where the facts come from")
@@ -248,45 +245,40 @@ class Service(Reading):
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Service:
-        problems = [*self._unknown_names(), *self._missing_reading()]
-        if problems:
-            raise ValueError("; ".join(problems))
+        if found := [*self._unfit_fields(), *self._unfit_templates(), *self._unfit_readings()]:
+            raise MisfitError(found)
         return self
 
-    def _unknown_names(self) -> list[str]:
-        problems = [
-            f"key names {name!r}, which is not among the fields" for name in self.key if name not in self.fields
-        ]
-        known = {*self.fields, "project_id", "region"}
-        asked = [self.end.model_dump(exclude={"batch"})]
-        others = [part for part in (self.discover, self.verify) if part]
-        asked += [part.model_dump(include={"path", "query"}) for part in others]
-        used = {name for _, name in holes(asked)}
-        choice = ", ".join(sorted(known))
-        problems += [
-            f"a template uses {{{name}}}, which is not a field; there are {choice}" for name in sorted(used - known)
-        ]
-        problems += [
-            f"end puts {{{name}}} into a text, and it may be missing: give it a default, or a value of its own"
-            for name in sorted(inside_texts(self.end.model_dump(exclude={"batch"})))
-            if name in self.fields and self.fields[name].optional and self.fields[name].default is None
-        ]
-        grouped = self.end.batch.group_by if self.end.batch else ()
-        problems += [f"group_by names {name!r}, which is not a field" for name in grouped if name not in self.fields]
-        return problems
+    def _unfit_fields(self) -> Iterator[tuple[Place, str]]:
+        for name, spec in self.fields.items():
+            yield from ((("fields", name, *place), said) for place, said in spec.problems(name))
+        yield from not_fields(self.key, self.fields, ("key",), "key")
+        if all(name in self.fields and self.fields[name].may_be_missing for name in self.key):
+            yield ("key",), "has only fields that may be missing; nothing would tell the targets apart"
 
-    def _missing_reading(self) -> list[str]:
+    def _unfit_templates(self) -> Iterator[tuple[Place, str]]:
+        batch = self.end.batch
+        optional = [name for name, spec in self.fields.items() if spec.may_be_missing]
+        names = Names(self.fields, optional, batch.group_by if batch and batch.size > 1 else self.fields)
+        for part in ("path", "query", "headers", "cookies"):
+            yield from names.problems(getattr(self.end, part), ("end", part))
+        yield from names.problems(self.end.body, ("end", "json"))
+        yield from not_fields(batch.group_by if batch else (), self.fields, ("end", "batch", "group_by"), "group_by")
+
+    def _unfit_readings(self) -> Iterator[tuple[Place, str]]:
         if not self.expect and self.success is None:
-            return ["has no success: say which response means that the session is over"]
-        if self.expect and self.success is not None:
-            return ["has both success and expect"]
-        return [f"expect.{name} has no success" for name, reading in self.expect.items() if reading.success is None]
+            yield (), "has no success: say which response means that the session is over"
+        elif self.expect and self.success is not None:
+            yield ("expect",), "has both success and expect"
+        for name, reading in self.expect.items():
+            if reading.success is None:
+                yield ("expect", name), "has no success: say which response means that it came out as expected"
 
 
 class SharedRules(Strict):
     """A list of rules that services include by its name."""
 
-    rules: str = Field(pattern=NAME)
+    rules: Name
     about: str = ""
     source: str = ""
     otherwise: tuple[Rule, ...]

@@ -5,28 +5,26 @@ Read from one YAML file and from the environment (`ORCHESTRATOR_` and `__` for n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
 from orchestrator import validation, yamltext
 from orchestrator.errors import Fault, InvalidInput
-from orchestrator.references import LITERAL
+from orchestrator.references import as_written
 from orchestrator.service import Cloud, Decisive, Limits
-from orchestrator.validation import Place, Strict, suggestion
+from orchestrator.validation import Elsewhere, Form, Place, Strict, location, no_text, suggestion
 
 ENVIRONMENT = "ORCHESTRATOR_"
 
 
 def _reference(value: str) -> str:
-    kind, _, name = value.partition(":")
-    if kind not in ("env", "file") or not name:
-        raise ValueError(LITERAL)
-    return value
+    return as_written(value).reveal()
 
 
 def _url(value: str) -> str:
@@ -35,16 +33,25 @@ def _url(value: str) -> str:
     try:
         url = URL(value)
     except ValueError:
-        raise ValueError("should be a URL such as https://10.0.0.5:20009") from None
-    if url.scheme not in ("http", "https") or not url.host or url.query_string or url.fragment:
-        raise ValueError("should be a URL such as https://10.0.0.5:20009")
+        raise ValueError(_NO_URL) from None
     if url.user or url.password:
         raise ValueError("has a user or a password in it; credentials go into auth")
+    odd = not value.isprintable() or set(value) & set(" ?#{}")
+    if odd or url.scheme not in ("http", "https") or not url.host:
+        raise ValueError(_NO_URL)
     return value.rstrip("/")
 
 
+_REGION = Form(r"^[a-z0-9]+(?:-[a-z0-9]+)*$", "should be a region such as eu-de")
+_PROJECT_ID = Form(r"^[A-Za-z0-9_-]{1,64}$", "should be at most 64 letters, digits, '_' and '-'")
+_FINGERPRINT = Form(
+    r"^[0-9A-Fa-f]{2}(?::?[0-9A-Fa-f]{2}){31}$",
+    "should be a certificate's SHA-256: 64 hexadecimal digits, with or without colons",
+)
+_NO_URL = "should be a URL such as https://10.0.0.5:20009"
 Reference = Annotated[str, AfterValidator(_reference)]
 Url = Annotated[str, AfterValidator(_url)]
+Location = Annotated[Path, BeforeValidator(location)]
 
 
 class AkSk(Strict):
@@ -71,7 +78,7 @@ class IamToken(Strict):
 
     @model_validator(mode="after")
     def _who(self) -> IamToken:
-        if self.user_id is None and (self.user is None or self.domain is None):
+        if not self.user_id and not (self.user and self.domain):
             raise ValueError("needs user and domain, or user_id")
         return self
 
@@ -104,25 +111,34 @@ class NoAuth(Strict):
     type: Literal["none"]
 
 
-Auth = Annotated[AkSk | IamToken | Bearer | Basic | Cookie | NoAuth, Field(discriminator="type")]
+Auth = Annotated[
+    Annotated[AkSk | IamToken | Bearer | Basic | Cookie | NoAuth, Field(discriminator="type")],
+    BeforeValidator(no_text),
+]
 
 
 class Tls(Strict):
     """Whom to trust: a CA file, one certificate's SHA-256, or (said out loud) anybody."""
 
-    ca_file: Path | None = None
-    fingerprint: str | None = Field(None, pattern=r"^[0-9A-Fa-f]{2}(?::?[0-9A-Fa-f]{2}){31}$")
+    ca_file: Location | None = None
+    fingerprint: Annotated[str, _FINGERPRINT] | None = None
     insecure: bool = False
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Tls:
+        if (self.ca_file is not None) + (self.fingerprint is not None) + self.insecure > 1:
+            raise ValueError("needs at most one of ca_file, fingerprint and insecure; they rule each other out")
+        return self
 
 
 class Connection(Strict):
     """Where, and as whom."""
 
     cloud: Cloud | None = None
-    region: str | None = Field(None, pattern=r"^[a-z0-9]+(?:-[a-z0-9]+)*$")
+    region: Annotated[str, _REGION] | None = None
     endpoint: Url | None = Field(None, description="the base URL of every service, instead of the cloud's hosts")
     endpoints: dict[str, Url] = Field({}, description="the base URL of single hosts: iam, dcs, workspace, ...")
-    project_id: str | None = Field(None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    project_id: Annotated[str, _PROJECT_ID] | None = None
     project: str | None = Field(None, description="the project's name for an IAM token; the region's by default")
     tls: Tls = Tls()
     proxy: Url | None = None
@@ -157,12 +173,12 @@ class Config(BaseSettings):
         env_prefix=ENVIRONMENT, env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
     )
 
-    state_dir: Path = Path(".orchestrator")
-    report_dir: Path = Path("reports")
+    state_dir: Location = Path(".orchestrator")
+    report_dir: Location = Path("reports")
     connections: dict[str, Connection] = {}
     limits: dict[str, Limits] = Field({}, description="per service, or per connection/service; over the catalogue's")
     services: dict[str, ServiceSettings] = {}
-    catalogue: tuple[Path, ...] = Field((), description="folders with more service descriptions")
+    catalogue: tuple[Location, ...] = Field((), description="folders with more service descriptions")
     log: Logging = Logging()
 
     @classmethod
@@ -221,33 +237,61 @@ def load(path: Path | None, environment: Mapping[str, str]) -> ConfigFile:
     """Read the config file and the environment; raise InvalidInput with every fault and its line."""
     text = validation.read_text(path) if path else ""
     source = str(path) if path else "the environment"
-    document = yamltext.load(text, source) if text.strip() else {}
-    faults = [
-        Fault(f"environment variable {name}", f"there is no such setting{suggestion(_key(name), Config.model_fields)}")
-        for name in environment
-        if name.startswith(ENVIRONMENT) and name != ENVIRONMENT + "CONFIG" and _key(name) not in Config.model_fields
-    ]
+    form: list[Fault] = []
+    document = yamltext.load(text, source, form) if text.strip() else {}
+    faults = list(_misnamed(environment))
+    found: list[Fault] = []
     try:
         config = Config(**document)
     except ValidationError as error:
-        faults += validation.faults_of(error, Config, document, text, source, _variable(environment))
-    except SettingsError as error:
-        faults.append(Fault("the environment", str(error)))
+        found = validation.faults_of(error, Config, document, text, source, _elsewhere(document, environment))
+    except SettingsError:
+        faults += _unreadable(environment)
+    faults += validation.together(form, found)
     if faults:
         raise InvalidInput(faults)
     return ConfigFile(path, text, config)
 
 
-def _key(name: str) -> str:
-    return name.removeprefix(ENVIRONMENT).split("__")[0].lower()
+def _settings(environment: Mapping[str, str]) -> dict[str, Place]:
+    """Return the place in the config of every environment variable that is a setting."""
+    names = (name for name in environment if name.startswith(ENVIRONMENT) and name != ENVIRONMENT + "CONFIG")
+    return {name: tuple(name.removeprefix(ENVIRONMENT).lower().split("__")) for name in names}
 
 
-def _variable(environment: Mapping[str, str]) -> Callable[[Place], str | None]:
-    """Return the function that names the environment variable from which the value at a place came, if any."""
-    names = {name.upper(): name for name in environment}
+def _misnamed(environment: Mapping[str, str]) -> Iterator[Fault]:
+    for name, place in _settings(environment).items():
+        if place[0] not in Config.model_fields:
+            hint = suggestion(str(place[0]), Config.model_fields)
+            yield Fault(f"environment variable {name}", f"there is no such setting{hint}")
 
-    def name(place: Place) -> str | None:
-        found = names.get(ENVIRONMENT + "__".join(map(str, place)).upper())
-        return f"environment variable {found}" if found else None
 
-    return name
+def _unreadable(environment: Mapping[str, str]) -> Iterator[Fault]:
+    """Name the variables that hold a whole part of the config and are not the JSON that this takes."""
+    for name, place in _settings(environment).items():
+        try:
+            if len(place) == 1 and place[0] not in ("state_dir", "report_dir") and place[0] in Config.model_fields:
+                json.loads(environment[name])
+        except ValueError:
+            yield Fault(f"environment variable {name}", "should be JSON")
+
+
+def _elsewhere(document: Mapping[str, Any], environment: Mapping[str, str]) -> Elsewhere:
+    """Return the function that tells which environment variable gave the value at a place, if one did."""
+    given = EnvSettingsSource(Config)()
+    settings = _settings(environment)
+
+    def elsewhere(place: Place, absent: bool) -> tuple[str, Place] | None:
+        path = validation.real_path(given, place, absent=absent)
+        in_file = validation.real_path(document, place, absent=absent)
+        value: Any = given
+        for part in path[: len(path) - absent]:
+            value = value[part]
+        of_both = absent or isinstance(value, dict)
+        if len(path) < len(in_file) + of_both:
+            return None
+        fitting = [(len(known), name) for name, known in settings.items() if known[: len(path)] == path[: len(known)]]
+        length, name = max(fitting, default=(0, ""))
+        return (f"environment variable {name}" if name else "the environment"), path[length:]
+
+    return elsewhere

@@ -7,6 +7,7 @@ digest, and once for real. Standard input is kept in an unnamed temporary file f
 from __future__ import annotations
 
 import hashlib
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -82,7 +83,7 @@ class Rows:
         except OSError as error:
             return Checked(0, "", (Fault(self.name, f"cannot be read: {error.strerror}"),))
         except UnreadableError as error:
-            return Checked(0, "", (Fault(self.name, str(error), error.line),))
+            return Checked(0, "", tuple(Fault(self.name, message, error.line) for message in error.messages))
         return Checked(count, digest.hexdigest(), tuple(faults))
 
     def targets(self) -> Iterator[Target]:
@@ -136,6 +137,18 @@ class Rows:
     def _filled(self, row: Row) -> Row:
         """Put the group's common fields under a row; an empty cell is one that is not there."""
         return {**self._common, **{name: value for name, value in row.items() if value not in (None, "")}}
+
+
+def unfit(path: Path) -> str:
+    """Return what is wrong with a file that should be a source, or nothing; its rows are another matter."""
+    try:
+        kind = path.stat().st_mode
+        if stat.S_ISFIFO(kind):
+            return f"{path} is a pipe, and a source is read twice; for a pipe write -"
+        with path.open("rb"):
+            return ""
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"
 
 
 def _lines(file: IO[bytes], tell: Callable[[bytes], object]) -> Lines:

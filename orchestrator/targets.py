@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from orchestrator.model import FieldValue, Secret, Target
+from orchestrator.model import FieldValue, Secret, Target, Unread
 from orchestrator.service import FieldSpec, Service
 from orchestrator.templates import holes
 from orchestrator.validation import suggestion
@@ -61,7 +61,7 @@ class TargetBuilder:
                 problems.append((name, f"{self._service.service} has no such field{suggestion(name, self._convert)}"))
                 continue
             try:
-                fields[name] = self._field(name, value, resolve)
+                fields[name] = self.field(name, value, resolve)
             except ValueError as error:
                 problems.append((name, str(error)))
         wrong = {name for name, _ in problems}
@@ -82,11 +82,13 @@ class TargetBuilder:
         parts = [str(fields[name]) for name in key if name in fields]
         return "/".join([part.replace("%", "%25").replace("/", "%2F") for part in parts])
 
-    def _field(self, name: str, value: Any, resolve: Resolve) -> FieldValue:
+    def field(self, name: str, value: Any, resolve: Resolve) -> FieldValue:
+        """Return one field's value; raise ValueError with what is wrong with it, never with what it is."""
         if name not in self.secret:
             return self._convert[name](value)
         secret = value if isinstance(value, Secret) else resolve(_string(value))
-        self._convert[name](secret.reveal())
+        if not isinstance(secret, Unread):
+            self._convert[name](secret.reveal())
         return secret
 
 

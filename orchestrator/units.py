@@ -1,4 +1,4 @@
-"""Durations, rates and shares as people write them in YAML, and the pydantic types for them."""
+"""Durations, rates, shares, statuses and patterns as people write them, and the pydantic types for them."""
 
 from __future__ import annotations
 
@@ -90,6 +90,37 @@ def _rates(value: object) -> tuple[Rate, ...]:
     return tuple(map(parse_rate, items))
 
 
+def parse_pattern(value: object) -> str:
+    """Return a regular expression as it stands; raise ValueError when it is none."""
+    if not isinstance(value, str):
+        raise ValueError("should be text")  # noqa: TRY004  it is the user's value that is wrong
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"is not a regular expression: {error}") from None
+    return value
+
+
+def parse_status(value: object) -> str:
+    """Return the status `404` or the class of statuses `5xx`; raise ValueError with what would be right."""
+    text = str(value)
+    if not re.fullmatch(r"[1-5](?:\d\d|xx)", text):
+        raise ValueError("should be a status such as 404, or a class such as 5xx")
+    return text
+
+
+def listed(value: object) -> object:
+    """Return a single value as a list of one; raise ValueError for an empty list."""
+    if isinstance(value, list | tuple) and not value:
+        raise ValueError("should not be empty")
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def one_or_more(one: dict[str, Any]) -> WithJsonSchema:
+    """Return the schema of what may be written as one value or as a list."""
+    return WithJsonSchema({"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]})
+
+
 _DURATION_SCHEMA = {"type": ["string", "number"], "examples": ["30s", "45m", "1h30m"]}
 _RATE_SCHEMA = {"type": "string", "pattern": rf"^{_RATE.pattern}$", "examples": ["5/s", "60/m", "350/10s"]}
 _AMOUNT_SCHEMA = {"type": ["string", "integer"], "examples": [500, "10%"]}
@@ -98,6 +129,14 @@ Duration = Annotated[float, BeforeValidator(_positive), WithJsonSchema(_DURATION
 Rates = Annotated[
     tuple[Rate, ...],
     BeforeValidator(_rates),
-    WithJsonSchema({"anyOf": [_RATE_SCHEMA, {"type": "array", "items": _RATE_SCHEMA, "minItems": 1}]}),
+    one_or_more(_RATE_SCHEMA),
 ]
 Quantity = Annotated[Amount, BeforeValidator(parse_amount), WithJsonSchema(_AMOUNT_SCHEMA)]
+Pattern = Annotated[str, BeforeValidator(parse_pattern)]
+Statuses = Annotated[
+    tuple[Annotated[str, BeforeValidator(parse_status)], ...],
+    BeforeValidator(listed),
+    one_or_more(
+        {"anyOf": [{"type": "integer", "minimum": 100, "maximum": 599}, {"type": "string", "pattern": "^[1-5]xx$"}]}
+    ),
+]

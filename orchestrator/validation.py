@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, core_schema
 
 from orchestrator import yamltext
 from orchestrator.errors import Fault, InvalidInput
 
 Place = tuple[str | int, ...]
+Elsewhere = Callable[[Place, bool], tuple[str, Place] | None]
 
 
 class Strict(BaseModel):
@@ -23,11 +25,55 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+class Form:
+    """What a text has to look like: as a pattern for the schema, and in words for people."""
+
+    def __init__(self, pattern: str, words: str) -> None:
+        self._pattern = pattern
+        self._words = words
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "pattern": self._pattern}
+
+    def _check(self, value: str) -> str:
+        if not re.fullmatch(self._pattern, value):
+            raise ValueError(self._words)
+        return value
+
+
+class MisfitError(ValueError):
+    """Everything that does not fit together within one part of a document, each with its place below that part."""
+
+    def __init__(self, found: Sequence[tuple[Place, str]]) -> None:
+        self.found = tuple(found)
+        super().__init__("; ".join(message for _, message in found))
+
+
+def no_text(value: object) -> object:
+    """Return what is no text; a union of mappings would say of a text that it lacks a key."""
+    if isinstance(value, str):
+        raise ValueError(_PLAIN["dict_type"])  # noqa: TRY004  it is the user's value that is wrong
+    return value
+
+
+def location(value: object) -> object:
+    """Return a path as it was written; raise ValueError for one that no file can have."""
+    if isinstance(value, str) and not (value and value.isprintable()):
+        raise ValueError("should be a path")
+    return value
+
+
 _ENUM = re.compile(r"<\w+\.\w+: ('\w+')>")
+_REFERENCE = re.compile(r"#/\$defs/(\w+)")
+NEARLY = 0.7  # among all the words of a language there is always one that is a little alike
 _PLAIN = {
     "bool_parsing": "should be true or false",
     "bool_type": "should be true or false",
     "int_parsing": "should be a whole number",
+    "int_parsing_size": "should be a whole number that is not as long",
     "int_type": "should be a whole number",
     "int_from_float": "should be a whole number",
     "string_type": "should be text",
@@ -49,25 +95,44 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def read(model: type[Model], text: str, source: str) -> Model:
     """Return `text` (YAML) as a `model`; raise InvalidInput with every fault and its line."""
-    return build(model, yamltext.load(text, source), text, source)
+    faults: list[Fault] = []
+    document = yamltext.load(text, source, faults)
+    return build(model, document, text, source, faults)
 
 
-def build(model: type[Model], document: Mapping[str, Any], text: str, source: str) -> Model:
-    """Return an already loaded document as a `model`; `text` is what its lines are looked up in."""
+def build(
+    model: type[Model], document: Mapping[str, Any], text: str, source: str, known: Sequence[Fault] = ()
+) -> Model:
+    """Return an already loaded document as a `model`; `text` is what its lines are looked up in.
+
+    `known` are the faults found before; they are told together with the new ones.
+    """
+    found: list[Fault] = []
     try:
-        return model.model_validate(document)
+        made = model.model_validate(document)
     except ValidationError as error:
-        raise InvalidInput(faults_of(error, model, document, text, source)) from None
+        found = faults_of(error, model, document, text, source)
+    if found or known:
+        raise InvalidInput(together(known, found))
+    return made
+
+
+def together(first: Sequence[Fault], then: Iterable[Fault]) -> list[Fault]:
+    """Return all faults in the order of the lines, without those that only follow from one on the same line."""
+    lines = {fault.line for fault in first}
+    return sorted({*first, *(fault for fault in then if fault.line not in lines)}, key=Fault.order)
 
 
 def read_text(path: Path) -> str:
     """Return a text file's content; raise InvalidInput when it cannot be read or is not UTF-8."""
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidInput.one(str(path), f"is not UTF-8 text (byte {error.start})") from None
+        data = path.read_bytes()
     except OSError as error:
         raise InvalidInput.one(str(path), f"cannot be read: {error.strerror}") from None
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        raise InvalidInput.one(str(path), "is not UTF-8 text", data.count(b"\n", 0, error.start) + 1) from None
 
 
 def faults_of(
@@ -76,20 +141,23 @@ def faults_of(
     document: Any,
     text: str,
     source: str,
-    elsewhere: Callable[[Place], str | None] = lambda place: None,
+    elsewhere: Elsewhere = lambda place, absent: None,
 ) -> list[Fault]:
     """Return the faults of a pydantic error in the order of the file's lines.
 
-    `elsewhere` names the source of a value that does not come from the file.
+    `elsewhere` gives source and path of a value that does not come from the file.
     """
-    causes = _causes(error.errors(include_url=False, include_input=False))
-    strangers = [
-        Fault(name, _message(model, detail["type"], detail)) for detail in causes if (name := elsewhere(detail["loc"]))
-    ]
-    details = [detail for detail in causes if not elsewhere(detail["loc"])]
-    paths = [_real_path(document, detail["loc"], absent=detail["type"] == "missing") for detail in details]
-    messages = [_message(model, detail["type"], detail) for detail in details]
-    return [*strangers, *at_lines(zip(paths, messages, strict=True), text, source)]
+    strangers: list[Fault] = []
+    found: list[tuple[Place, str]] = []
+    for detail in _causes(error.errors(include_url=False, include_input=False)):
+        absent = detail["type"] == "missing"
+        for below, message in _messages(model, detail):
+            place = (*detail["loc"], *below)
+            if (other := elsewhere(place, absent)) is not None:
+                strangers.append(Fault(other[0], message, path=dotted(other[1])))
+            else:
+                found.append((real_path(document, place, absent=absent), message))
+    return [*strangers, *at_lines(found, text, source)]
 
 
 def at_lines(found: Iterable[tuple[Place, str]], text: str, source: str) -> list[Fault]:
@@ -104,13 +172,14 @@ def dotted(path: Sequence[str | int]) -> str:
     """Return a path as people write it: `stages[0].targets[1].service`."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        name = f"[{part}]" if isinstance(part, int) else part or "''"
+        text += f".{name}" if text and isinstance(part, str) else name
     return text
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
+def suggestion(word: str, known: Iterable[str], closeness: float = 0.6) -> str:
     """Return `; did you mean x?` when a known word is close, else nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=closeness)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
@@ -128,12 +197,18 @@ def _within(place: Place, parent: Place) -> bool:
     return len(place) > len(parent) and place[: len(parent)] == parent
 
 
+def _messages(model: type[BaseModel], detail: Mapping[str, Any]) -> Sequence[tuple[Place, str]]:
+    """Return (place below the detail's own, message) for everything that one detail says."""
+    problem = detail.get("ctx", {}).get("error")
+    return problem.found if isinstance(problem, MisfitError) else [((), _message(model, detail["type"], detail))]
+
+
 def _message(model: type[BaseModel], kind: str, detail: Mapping[str, Any]) -> str:
     name = str(detail["loc"][-1]) if detail["loc"] else ""
     if kind == "extra_forbidden":
         known = _words(model)
         places = sorted(known.get(name, ()))
-        hint = f"; it belongs in {' or '.join(places)}" if places else suggestion(name, known)
+        hint = f"; it belongs in {' or '.join(places)}" if places else suggestion(name, known, NEARLY)
         return f"unknown key{hint}"
     if kind == "missing":
         return "is missing, and is required"
@@ -152,16 +227,25 @@ def _message(model: type[BaseModel], kind: str, detail: Mapping[str, Any]) -> st
 def _words(model: type[BaseModel]) -> dict[str, frozenset[str]]:
     schema = model.model_json_schema(by_alias=True)
     words: dict[str, set[str]] = {}
-    for title, part in [("the top level", schema), *schema.get("$defs", {}).items()]:
+    parts = {"": schema, **schema.get("$defs", {})}
+    led = {
+        reference: name
+        for part in parts.values()
+        for name, shape in part.get("properties", {}).items()
+        for reference in _REFERENCE.findall(str(shape))
+    }
+    for title, part in parts.items():
+        kinds = [shape["const"] for shape in part.get("properties", {}).values() if "const" in shape]
+        place = f"`{kinds[0] if kinds else led.get(title, title.lower())}`" if title else "the top level"
         for name in part.get("properties", ()):
-            words.setdefault(name, set()).add(title if " " in title else f"`{title.lower()}`")
+            words.setdefault(name, set()).add(place)
     return {name: frozenset(places) for name, places in words.items()}
 
 
-def _real_path(document: Any, loc: Sequence[str | int], *, absent: bool) -> Place:
-    """Drop what pydantic adds to a path (tags of unions, names of validators) and the document does not have.
+def real_path(document: Any, loc: Sequence[str | int], *, absent: bool) -> Place:
+    """Return a path without what pydantic adds to it (tags of unions, names of validators).
 
-    `absent` says that the last part is what is missing.
+    What counts is what the document has; `absent` says that the last part is what it lacks.
     """
     path: list[str | int] = []
     node = document

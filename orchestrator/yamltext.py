@@ -31,17 +31,25 @@ class Plain(str):
     __slots__ = ()
 
 
-def load(text: str, source: str) -> dict[str, Any]:
-    """Return the mapping that `text` holds; raise InvalidInput with every fault of its form."""
+def load(text: str, source: str, faults: list[Fault] | None = None) -> dict[str, Any]:
+    """Return the mapping that `text` holds; raise InvalidInput with every fault of its form.
+
+    With a list for `faults`, those that leave the rest readable are put there instead, to be told with the others.
+    """
     reader = _Reader(source)
     try:
         document = reader.read(yaml.parse(text, Loader=_LOADER))
     except yaml.YAMLError as error:
-        raise InvalidInput([*reader.faults, _syntax_fault(error, source)]) from None
-    if reader.faults:
-        raise InvalidInput(reader.faults)
+        raise InvalidInput([*reader.faults, _syntax_fault(error, text, source)]) from None
+    except InvalidInput as error:
+        raise InvalidInput([*reader.faults, *error.faults]) from None
     if not isinstance(document, dict):
-        raise InvalidInput.one(source, f"should be a mapping of keys to values, not {_kind(document)}", 1)
+        wrong = Fault(source, f"should be a mapping of keys to values, not {_kind(document)}", 1)
+        raise InvalidInput([*reader.faults, *([] if reader.faults else [wrong])])
+    if reader.faults and faults is None:
+        raise InvalidInput(reader.faults)
+    if faults is not None:
+        faults += reader.faults
     return document
 
 
@@ -85,15 +93,30 @@ def _kind(value: object) -> str:
     return "a list" if isinstance(value, list) else "a single value"
 
 
-def _syntax_fault(error: yaml.YAMLError, source: str) -> Fault:
+def _syntax_fault(error: yaml.YAMLError, text: str, source: str) -> Fault:
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-    hint = "; indent with spaces" if "\\t" in str(problem) else ""
-    return Fault(source, f"is not valid YAML: {problem}{hint}", mark.line + 1 if mark else None)
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
+    if mark is None:
+        odd = yaml.reader.Reader.NON_PRINTABLE.search(text)
+        return Fault(source, f"is not valid YAML: {problem}", text.count("\n", 0, odd.start()) + 1 if odd else None)
+    return Fault(source, f"is not valid YAML: {problem}{_hint(error, text)}", mark.line + 1)
+
+
+def _hint(error: Any, text: str) -> str:
+    """Return what is most often meant, for the two mistakes whose message does not say it."""
+    mark, began = error.problem_mark, error.context_mark
+    if "cannot start any token" in error.problem:
+        tab = text.split("\n")[mark.line][mark.column : mark.column + 1] == "\t"
+        return "; indent with spaces, not with a tab" if tab else "; put the text in quotes"
+    inside = began is not None and began.line < mark.line and ("flow" in error.context or "quoted" in error.context)
+    return f"; what is not closed begins on line {began.line + 1}" if inside else ""
 
 
 class _Reader:
-    """Builds plain Python values from YAML events, and collects every fault of form on the way."""
+    """Builds plain Python values from YAML events, and collects every fault of form on the way.
+
+    No fault quotes a tag or an alias: it may be a password that was written without quotes.
+    """
 
     def __init__(self, source: str) -> None:
         self.faults: list[Fault] = []
@@ -124,7 +147,7 @@ class _Reader:
         before = self._nodes
         self._nodes += 1
         if event.tag not in (None, "!"):
-            self._fault(event, f"uses the tag {event.tag!r}; tags are not supported")
+            self._fault(event, "uses a tag; tags are not supported, and a text that begins with ! goes in quotes")
         value = self._value(event, events, depth)
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, self._nodes - before)
@@ -171,7 +194,7 @@ class _Reader:
 
     def _alias(self, event: Any) -> Any:
         if event.anchor not in self._anchors:
-            self._fault(event, f"refers to *{event.anchor}, which is not defined before it")
+            self._fault(event, "uses an alias that is not defined before it; a text that begins with * goes in quotes")
             return None
         value, size = self._anchors[event.anchor]
         self._aliased += size
@@ -200,5 +223,7 @@ def _walk_node(
     elif isinstance(event, yaml.MappingStartEvent):
         while not isinstance(key := next(events), yaml.MappingEndEvent):
             name = key.value if isinstance(key, yaml.ScalarEvent) else ""
+            if not isinstance(key, yaml.ScalarEvent):  # refused elsewhere; it has to be walked over all the same
+                yield from _walk_node(key, events, (*path, name))
             yield (*path, name), key.start_mark.line + 1
             yield from _walk_node(next(events), events, (*path, name))

@@ -7,7 +7,7 @@ import os
 import sys
 
 from orchestrator import logs, settings
-from orchestrator.errors import InvalidInput
+from orchestrator.errors import Fault, InvalidInput
 from orchestrator.settings import ConfigFile
 from orchestrator.units import parse_duration
 
@@ -23,9 +23,9 @@ def read_config(options: argparse.Namespace) -> ConfigFile:
 def variables(options: argparse.Namespace) -> dict[str, str]:
     """Return the `--var NAME=VALUE` options."""
     pairs = [text.partition("=") for text in options.var]
-    wrong = [name for name, equals, _ in pairs if not equals or not name]
+    wrong = [Fault("--var", f"{name!r} should be NAME=VALUE") for name, equals, _ in pairs if not equals or not name]
     if wrong:
-        raise InvalidInput.one("--var", f"{wrong[0]!r} should be NAME=VALUE")
+        raise InvalidInput(wrong)
     return {name: value for name, _, value in pairs}
 
 

@@ -81,6 +81,7 @@ def test_every_yaml_block_says_what_it_is() -> None:
 
 @pytest.mark.parametrize("block", marked("plan"))
 def test_a_plan_in_a_page_holds_together_with_the_example_config(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "lists").symlink_to(ROOT / "plans" / "lists")
     app.prepare(written(tmp_path / "plan.yaml", block), {}, settings.load(EXAMPLE, {}), offline=True)
 
 

@@ -121,8 +121,8 @@ def test_suggestion(word: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        pytest.param(b"a: \xff", "is not UTF-8 text (byte 3)", id="not-utf-8"),
-        pytest.param(None, "cannot be read: No such file or directory", id="missing"),
+        pytest.param(b"a: \xff", ":1: is not UTF-8 text", id="not-utf-8"),
+        pytest.param(None, ": cannot be read: No such file or directory", id="missing"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_a_fault(tmp_path: Path, data: bytes | None, message: str) -> None:
@@ -131,7 +131,7 @@ def test_a_file_that_cannot_be_read_is_a_fault(tmp_path: Path, data: bytes | Non
         path.write_bytes(data)
     with pytest.raises(InvalidInput) as caught:
         validation.read_text(path)
-    assert str(caught.value) == f"{path}: {message}"
+    assert str(caught.value) == f"{path}{message}"
 
 
 def test_a_byte_order_mark_does_not_matter(tmp_path: Path) -> None:
