@@ -132,7 +132,7 @@ def _shape(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, dict):
-        return "object"
+        return "bare" if all(item in (None, "") for item in value.values()) else "object"
     if isinstance(value, list):
         return "list"
     return "text" if value != "" else "blank"
@@ -149,7 +149,7 @@ def _conditions(condition: Condition) -> list[Holds]:
     if condition.status:
         found.append(_status(condition.status))
     if condition.shape:
-        shapes = frozenset(condition.shape)
+        shapes = frozenset({*condition.shape, *(["bare"] if "object" in condition.shape else [])})
         found.append(lambda facts: facts.shape in shapes)
     if condition.code is not None:
         code = re.compile(condition.code)
@@ -232,7 +232,7 @@ def _handover(success: Success, facts: Facts) -> Secret | None:
 
 
 def _unmatched(facts: Facts, name: str, success: Success | None) -> str:
-    form = "" if facts.shape in ("object", "empty") else f" with a body of the form {facts.shape!r}"
+    form = "" if facts.shape in ("object", "bare", "empty") else f" with a body of the form {facts.shape!r}"
     said = f"HTTP {facts.response.status}{form} is not in the description of {name}"
     fits = success is not None and success.lacking and _status(success.status)(facts)
     return f"{said}: {success.lacking}" if success is not None and fits else said

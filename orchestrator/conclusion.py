@@ -41,6 +41,8 @@ def conclusion(ruling: Ruling, trail: Trail, *, repeatable: bool) -> tuple[Outco
     """
     if ruling.verdict in OUTCOMES:
         return OUTCOMES[ruling.verdict], ruling.reason
+    if trail.in_doubt and not repeatable and ruling.verdict not in AGAIN:
+        return Outcome.UNKNOWN, f"may have taken effect, and must not be repeated: {summary(ruling)}"
     if ruling.verdict in AGAIN:
         doubtful = trail.lost or (trail.in_doubt and not repeatable)
         tries = f"gave up after {trail.attempts} attempts" if trail.attempts > 1 else "must not be repeated"

@@ -34,7 +34,7 @@ from orchestrator.sources import STANDARD_INPUT
 _log = structlog.get_logger(__name__)
 
 ONE_WISH = 0.3  # seconds; a wrapper that passes a signal on beside the terminal does not mean it twice
-SIGNALS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}
+SIGNALS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated"), signal.SIGHUP: (143, "hung up")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +210,8 @@ async def _carry_out(
     view = View(record, list(workshop.lanes.values()), planned, journal, stop)
     async with connections:
         failed = await _execute(stages, seen, options.selector, view, watch)
-    return await _conclude(view, [*failed, *_twice(seen)], bool(failed), blueprint.plan_file.plan.allow_empty)
+        notes = [*failed, *_twice(seen)]
+        return await _conclude(view, notes, bool(failed), blueprint.plan_file.plan.allow_empty)
 
 
 async def _execute(stages: Sequence[StageWork], seen: Seen, selector: Selector, view: View, watch: Watch) -> list[str]:
@@ -276,5 +277,5 @@ def _twice(seen: Seen) -> list[str]:
 
 
 def _keep(record: RunRecord, target: Target, secret: Secret) -> str:
-    name = f"{target.service}-{target.id}"
+    name = f"{target.service}-{target.connection}-{target.id}"
     return str(write_secret(Path(record.folder) / "links", name, secret.reveal()))

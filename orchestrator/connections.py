@@ -12,6 +12,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
 
+import anyio
+
 from orchestrator.auth import KINDS, Account, Credential, Login, Standing
 from orchestrator.auth.iam_token import Sender
 from orchestrator.errors import Fault, InvalidInput
@@ -21,6 +23,8 @@ from orchestrator.service import CLOUDS
 from orchestrator.settings import AkSk, Basic, Bearer, ConfigFile, Connection, Cookie, IamToken
 from orchestrator.transport import HttpTransport, Trust, tls_context
 from orchestrator.validation import Place
+
+CLOSE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,9 @@ class Connections:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         async with self._stack:
-            for credential in {linked.credential for linked in self.linked.values()}:
-                await credential.close()
+            with anyio.move_on_after(CLOSE_SECONDS):  # what cannot be revoked by then expires by itself
+                for credential in {linked.credential for linked in self.linked.values()}:
+                    await credential.close()
 
     def _link(self, name: str, connection: Connection) -> Linked:
         problems: list[tuple[Place, str]] = []

@@ -66,7 +66,8 @@ class HttpConnector:
 
     async def call(self, batch: Batch) -> Ruling:
         """Make one attempt at a batch's call."""
-        request = self._render(batch.targets)
+        render = self._render
+        request = render(batch.targets)
         try:
             extra = await self._credential.headers(request)
         except CredentialRefused as error:
@@ -79,12 +80,12 @@ class HttpConnector:
         if isinstance(answer, Lost):
             return lost_ruling(answer)
         ruling = self._readings[batch.targets[0].expect](answer, len(batch.targets), self._clock())
+        if answer.status == 405 and self._fallback is not None and render is not self._fallback:
+            self._render = self._fallback
+            return replace(ruling, verdict=Verdict.RETRY, reason="the method is not allowed; goes on with the other")
         return await self._judge(self._scrubbed(ruling, batch.targets), answer, generation)
 
     async def _judge(self, ruling: Ruling, answer: Response, generation: int) -> Ruling:
-        if answer.status == 405 and self._fallback is not None:
-            self._render, self._fallback = self._fallback, None
-            return replace(ruling, verdict=Verdict.RETRY, reason="the method is not allowed; goes on with the other")
         if ruling.verdict is Verdict.REAUTH:
             return await self._rejected(ruling, answer, generation)
         if answer.status < 500 and answer.status not in _SAYS_NOTHING and ruling.verdict is not Verdict.HALT:

@@ -149,6 +149,7 @@ class Lane:
 
     async def _attempt(self, batch: Batch, trail: Trail) -> Ruling | None:
         """Make one call when it is its turn; None when no new call may begin."""
+        await self.pacer.unpaused()
         async with self._connector.turn(), self._slots:
             if not await self._may_go(batch, trail):
                 return None

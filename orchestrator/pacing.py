@@ -75,6 +75,11 @@ class Pacer:
             await self._limiter.acquire()
             return True
 
+    async def unpaused(self) -> None:
+        """Wait until a pause is over, holding nothing that others need; or until there is a reason to stop."""
+        while (pause := self.paused_until - self._clock()) > 0 and await self._stop.rest(pause):
+            pass
+
     def pause(self, until: float) -> None:
         """Let nothing go before `until` (seconds since the epoch)."""
         self.paused_until = max(self.paused_until, until)

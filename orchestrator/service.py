@@ -29,7 +29,7 @@ UrlPath = Annotated[str, Form(r"^/.*", "should begin with /")]
 Cloud = Literal["huaweicloud", "huaweicloud-eu", "otc"]
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 AuthKind = Literal["aksk", "iam-token", "bearer", "basic", "cookie", "none"]
-Shape = Literal["empty", "null", "blank", "text", "object", "list", "other"]
+Shape = Literal["empty", "null", "blank", "text", "bare", "object", "list", "other"]
 Json = Annotated[Any, BeforeValidator(yamltext.typed)]
 
 

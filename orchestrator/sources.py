@@ -74,6 +74,7 @@ class Rows:
         self._builder = builder
         self._common = common
         self._spool: IO[bytes] | None = None
+        self._digest = ""
 
     def check(self) -> Checked:
         """Read it all once."""
@@ -84,14 +85,18 @@ class Rows:
             return Checked(0, "", (Fault(self.name, f"cannot be read: {error.strerror}"),))
         except UnreadableError as error:
             return Checked(0, "", tuple(Fault(self.name, message, error.line) for message in error.messages))
-        return Checked(count, digest.hexdigest(), tuple(faults))
+        self._digest = digest.hexdigest()
+        return Checked(count, self._digest, tuple(faults))
 
     def targets(self) -> Iterator[Target]:
-        """Read it for real."""
-        for line, row in self._rows(_ignore):
+        """Read it for real; a file that is not what was checked any more is told of at its end."""
+        digest = hashlib.sha256()
+        for line, row in self._rows(digest.update):
             if isinstance(row, str):
                 raise UnreadableError(row, line)
             yield self._builder.build(self._filled(row), literal)
+        if self._digest and digest.hexdigest() != self._digest:
+            raise UnreadableError("is not what it was when the run began")
 
     def _count(self, tell: Callable[[bytes], object]) -> tuple[int, list[Fault]]:
         count, wrong = 0, 0
@@ -126,6 +131,8 @@ class Rows:
         if self._path is not None:
             return self._path.open("rb")
         if self._spool is None:
+            if sys.stdin is None:
+                raise UnreadableError("is closed")
             self._spool = _spooled(sys.stdin.buffer)
         self._spool.seek(0)
         return nullcontext(self._spool)
@@ -166,10 +173,6 @@ def _lines(file: IO[bytes], tell: Callable[[bytes], object]) -> Lines:
 def _chain(first: tuple[int, str], rest: Lines) -> Lines:
     yield first
     yield from rest
-
-
-def _ignore(data: bytes) -> None:
-    """Take no digest."""
 
 
 def _spooled(stream: IO[bytes]) -> IO[bytes]:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
@@ -73,7 +74,13 @@ def chosen(how: str) -> Watch:
     """Return the progress display for `auto`, `plain` or `none`."""
     if how == "none":
         return _nothing
-    return _live if how == "auto" and sys.stderr.isatty() else _plain
+    show = _live if how == "auto" and sys.stderr.isatty() else _plain
+
+    async def watch(view: View) -> None:
+        with suppress(OSError):  # nobody is there to see it any more, which is no reason to stop
+            await show(view)
+
+    return watch
 
 
 async def _nothing(view: View) -> None:

@@ -98,7 +98,11 @@ class SqliteJournal:
 
     def start(self) -> None:
         """Start the writer; call it once, before `sent` and `settle`."""
-        self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
+        try:
+            connection = _connect(self._path)
+        except sqlite3.Error as error:
+            raise JournalError(f"the journal {self._path} cannot be opened: {error}") from None
+        self._writer = threading.Thread(target=self._write, args=(connection,), name="journal", daemon=True)
         self._writer.start()
 
     async def sent(self, run: str, batches: Sequence[Batch]) -> None:
@@ -164,8 +168,7 @@ class SqliteJournal:
         if self._failure is not None:
             raise JournalError(f"the journal {self._path} cannot be written: {self._failure}")
 
-    def _write(self) -> None:
-        connection = _connect(self._path)
+    def _write(self, connection: sqlite3.Connection) -> None:
         open_for_more = True
         while open_for_more:
             group, open_for_more = self._next_group()
@@ -214,7 +217,8 @@ class SqliteJournal:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=30.0, isolation_level=None)
+    """Open the file; the writer's connection is made in one thread, where failing is told, and used in another."""
+    connection = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     return connection

@@ -10,11 +10,11 @@ SCHEMA = (
         selector TEXT NOT NULL, planned INTEGER NOT NULL, variables TEXT NOT NULL, inputs TEXT NOT NULL,
         ended REAL, exit_code INTEGER, reason TEXT NOT NULL, notes TEXT NOT NULL)
     """,
-    # outcome and record are NULL from the moment before the call until there is an outcome
+    # outcome is NULL from the moment before the call until there is one; earlier and record then have the one before
     """
     CREATE TABLE IF NOT EXISTS targets (
         position INTEGER PRIMARY KEY, run TEXT NOT NULL, service TEXT NOT NULL, connection TEXT NOT NULL,
-        target TEXT NOT NULL, stage TEXT NOT NULL, batch INTEGER, sent REAL, outcome TEXT, record TEXT,
+        target TEXT NOT NULL, stage TEXT NOT NULL, batch INTEGER, sent REAL, outcome TEXT, record TEXT, earlier TEXT,
         UNIQUE (run, service, connection, target))
     """,
     "CREATE INDEX IF NOT EXISTS runs_by_lock ON runs (lock_name, started)",
@@ -35,13 +35,20 @@ SENT = """
     INSERT INTO targets (run, service, connection, target, stage, batch, sent, outcome, record)
     VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL)
     ON CONFLICT (run, service, connection, target)
-    DO UPDATE SET batch = excluded.batch, sent = excluded.sent, outcome = NULL, record = NULL
+    DO UPDATE SET batch = excluded.batch, sent = excluded.sent, outcome = NULL,
+                  earlier = COALESCE(targets.outcome, targets.earlier)
 """
 SETTLED = """
     INSERT INTO targets (run, service, connection, target, stage, batch, outcome, record)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (run, service, connection, target)
-    DO UPDATE SET batch = excluded.batch, outcome = excluded.outcome, record = excluded.record
+    DO UPDATE SET
+        batch = excluded.batch,
+        record = CASE WHEN excluded.outcome = 'not_attempted' AND targets.record IS NOT NULL
+                 THEN targets.record ELSE excluded.record END,
+        outcome = CASE WHEN excluded.outcome = 'not_attempted'
+                  AND COALESCE(targets.outcome, targets.earlier) IS NOT NULL
+                  THEN COALESCE(targets.outcome, targets.earlier) ELSE excluded.outcome END
 """
 
 OUTCOMES = "SELECT service, connection, target, outcome FROM targets WHERE run = ? AND outcome IS NOT NULL"
@@ -49,7 +56,7 @@ IN_FLIGHT = """
     SELECT service, connection, target, stage, batch, sent FROM targets
     WHERE run = ? AND outcome IS NULL ORDER BY position
 """
-RECORDS = "SELECT record FROM targets WHERE run = ? AND record IS NOT NULL ORDER BY position"
+RECORDS = "SELECT record FROM targets WHERE run = ? AND outcome IS NOT NULL ORDER BY position"
 LAST_BATCH = "SELECT MAX(batch) FROM targets WHERE run = ?"
 COUNTS = """
     SELECT service, connection, outcome, COUNT(*) FROM targets

@@ -230,3 +230,17 @@ async def test_groups_of_every_size(journal: SqliteJournal, count: int) -> None:
     journal.settle(RUN, settled(range(count)))
     await journal.flush()
     assert journal.tally(RUN) == [(*LANE, "ended", count)]
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_what_was_not_attempted_this_time_keeps_the_outcome_it_had(
+    journal: SqliteJournal, announced: bool
+) -> None:
+    journal.add(a_run())
+    journal.settle(RUN, settled(["a"], Outcome.STILL_ACTIVE))
+    if announced:
+        await journal.sent(RUN, batches("a"))
+    journal.settle(RUN, settled(["a"], Outcome.NOT_ATTEMPTED))
+    await journal.flush()
+    assert [outcome for *_, outcome in journal.outcomes(RUN)] == [Outcome.STILL_ACTIVE]
+    assert ['"still_active"' in line for line in journal.records(RUN)] == [True]

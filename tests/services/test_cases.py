@@ -77,7 +77,7 @@ def _missing(subject: Subject, condition: Condition, cases: list[Case]) -> Itera
 
 def _form(response: Response) -> str:
     body = response.body.strip()
-    first = {b"": "empty", b"null": "null", b'""': "blank"}.get(body)
+    first = {b"": "empty", b"null": "null", b'""': "blank", b"{}": "bare"}.get(body)
     return first or {b"{": "object", b"[": "list", b'"': "text"}.get(body[:1], "other")
 
 

@@ -294,7 +294,7 @@ async def test_a_long_wait_pauses_the_lane() -> None:
     bench = Bench(Service(throttled(30.0), ENDED), concurrency=1)
     await bench.run(3)
     assert bench.pacer.pauses == [30.0]
-    assert bench.stop.rests == []  # the pause is the rest
+    assert bench.stop.rests == [30.0]  # the pause is the rest, and is waited for before the credential's gate
     assert bench.pacer.turns[0] == START
     assert min(bench.pacer.turns[1:]) == START + 30
     assert bench.lane.throttles == 1

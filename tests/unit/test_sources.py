@@ -11,6 +11,7 @@ import pytest
 from orchestrator import catalogue
 from orchestrator.model import Secret
 from orchestrator.references import literal
+from orchestrator.rows import UnreadableError
 from orchestrator.sources import MAX_FAULTS, MAX_LINE, Checked, Inline, Rows, resolved
 from orchestrator.targets import TargetBuilder
 
@@ -197,3 +198,12 @@ def test_an_empty_cell_does_not_take_away_what_the_group_has(tmp_path: Path) -> 
 def test_a_nested_value_is_no_secret(tmp_path: Path) -> None:
     source = rows(written(tmp_path, "a.ndjson", '{"instance_id":"i","client_id":["x"]}\n'), SESSIONS)
     assert [str(fault) for fault in source.check().faults] == ["a.ndjson:1: client_id: should be a single value"]
+
+
+def test_a_file_that_shrinks_before_it_is_used_is_told_of(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.txt", "d1\nd2\n")
+    source = rows(path)
+    assert source.check().count == 2
+    path.write_text("d1\n")
+    with pytest.raises(UnreadableError, match="is not what it was"):
+        list(source.targets())
