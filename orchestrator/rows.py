@@ -80,8 +80,9 @@ def _header(values: Sequence[str], fields: Sequence[str], line: int) -> list[str
     names = [value.strip() for value in values]
     unknown = [name for name in names if name not in fields]
     if len(unknown) == len(names):
-        said = f"should begin with a line that names its fields, out of {', '.join(fields)}"
-        raise UnreadableError(said + (", separated by commas" if len(names) == 1 else ""), line)
+        between = " with commas between them" if len(names) == 1 and len(fields) > 1 else ""
+        said = f"should begin with a line that names its fields{between}, out of {', '.join(fields)}"
+        raise UnreadableError(said, line)
     problems = [f"has a column {name!r} that is no field{suggestion(name, fields)}" for name in unknown]
     if len(set(names)) < len(names):
         problems.append("has two columns of the same name")

@@ -120,7 +120,8 @@ def build(
 def together(first: Sequence[Fault], then: Iterable[Fault]) -> list[Fault]:
     """Return all faults in the order of the lines, without those that only follow from one on the same line."""
     lines = {fault.line for fault in first}
-    return sorted({*first, *(fault for fault in then if fault.line not in lines)}, key=Fault.order)
+    every = dict.fromkeys([*first, *(fault for fault in then if fault.line not in lines)])
+    return sorted(every, key=Fault.order)
 
 
 def read_text(path: Path) -> str:

@@ -67,9 +67,9 @@ def locate(text: str, paths: Sequence[tuple[str | int, ...]]) -> list[int]:
     wanted = {path[:length] for path in paths for length in range(len(path) + 1)}
     found: dict[tuple[str | int, ...], int] = {(): 1}
     try:
-        for path, line in _walk(iter(yaml.parse(text, Loader=_LOADER)), ()):
-            if path in wanted:
-                found.setdefault(path, line)
+        walk = _walk(iter(yaml.parse(text, Loader=_LOADER)), ())
+        # of a key that is there twice the last one counts, as it does for the values
+        found |= {path: line for path, line in walk if path and path in wanted}
     except (yaml.YAMLError, RecursionError):
         return [1 for _ in paths]
     return [_nearest(found, path) for path in paths]
@@ -208,22 +208,22 @@ class _Reader:
 def _walk(events: Iterator[Any], path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], int]]:
     for event in events:
         if isinstance(event, yaml.NodeEvent):
-            yield from _walk_node(event, events, path)
+            yield from _walk_node(event, events, path, event)
 
 
 def _walk_node(
-    event: Any, events: Iterator[Any], path: tuple[str | int, ...]
+    event: Any, events: Iterator[Any], path: tuple[str | int, ...], key: Any
 ) -> Iterator[tuple[tuple[str | int, ...], int]]:
-    yield path, event.start_mark.line + 1
+    """Yield (path, line) for a node and all below; its own line is that of its `key`."""
+    yield path, key.start_mark.line + 1
     if isinstance(event, yaml.SequenceStartEvent):
         index = 0
         while not isinstance(item := next(events), yaml.SequenceEndEvent):
-            yield from _walk_node(item, events, (*path, index))
+            yield from _walk_node(item, events, (*path, index), item)
             index += 1
     elif isinstance(event, yaml.MappingStartEvent):
         while not isinstance(key := next(events), yaml.MappingEndEvent):
             name = key.value if isinstance(key, yaml.ScalarEvent) else ""
             if not isinstance(key, yaml.ScalarEvent):  # refused elsewhere; it has to be walked over all the same
-                yield from _walk_node(key, events, (*path, name))
-            yield (*path, name), key.start_mark.line + 1
-            yield from _walk_node(next(events), events, (*path, name))
+                yield from _walk_node(key, events, (*path, name), key)
+            yield from _walk_node(next(events), events, (*path, name), key)
