@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from orchestrator import blueprint as blueprints
 from orchestrator import catalogue, plan, settings
+from orchestrator.auth import Admission
 from orchestrator.backoff import Backoff
 from orchestrator.batches import Packing
 from orchestrator.blueprint import Blueprint, Section, base_url
@@ -20,10 +21,10 @@ from orchestrator.lane import Lane
 from orchestrator.model import Verdict
 from orchestrator.pacing import Pacer, Stop
 from orchestrator.references import References, as_written
-from orchestrator.render import Place, compile_operation
+from orchestrator.render import Place, Render, compile_operation
 from orchestrator.run import LaneWork, RunMemory, StageWork
-from orchestrator.service import Condition, Limits, Reading, Rule, Service
-from orchestrator.settings import ConfigFile
+from orchestrator.service import Condition, Limits, Operation, Reading, Rule, Service
+from orchestrator.settings import ConfigFile, Connection
 from orchestrator.units import Rate
 
 DEFAULTS = Limits(rate=(Rate(1.0, 1.0),), concurrency=2, timeout=30.0, attempts=5, backoff=0.5, backoff_cap=60.0)
@@ -109,18 +110,29 @@ class Workshop:
     def _connector(self, service: Service, name: str, limits: Limits) -> HttpConnector:
         connection = self._blueprint.config_file.config.connections[name]
         linked = self._connections.linked[name]
-        place = Place(base_url(service, connection), connection.project_id or "", connection.region or "")
-        other = service.end.on_405 and service.end.model_copy(update={"method": service.end.on_405})
+        methods = [service.end.method, *([service.end.on_405] if service.end.on_405 else [])]
+        operations = [service.end.model_copy(update={"method": method}) for method in methods]
         return HttpConnector(
-            compile_operation(service.end, place),
+            [rendering(operation, base_url(service, connection), connection) for operation in operations],
             readings(service, self._blueprint.catalogue, self._blueprint.config_file.config),
             linked.credential,
-            linked.standing,
+            Admission(linked.credential, linked.standing),
             linked.transport,
             idempotent=service.end.idempotent,
             seconds=limits.timeout or 30.0,
-            fallback=compile_operation(other, place) if other else None,
         )
+
+
+def rendering(operation: Operation, url: str, connection: Connection) -> Callable[[str], Render]:
+    """Return what compiles an operation on a connection, given the project that its credential turns out to be for."""
+
+    def compiled(project_id: str) -> Render:
+        place = Place(url, connection.project_id or project_id, connection.region or "")
+        if "{project_id}" in operation.path and not place.project_id:
+            raise LookupError("the token names no project; give the connection its project_id")
+        return compile_operation(operation, place)
+
+    return compiled
 
 
 def readings(service: Service, known: Catalogue, config: settings.Config) -> dict[str, Classify]:

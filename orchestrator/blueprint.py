@@ -13,7 +13,7 @@ from orchestrator.errors import Fault, InvalidInput
 from orchestrator.model import Secret, Target
 from orchestrator.plan import Group, Placed, PlanFile, Stage, Unsound
 from orchestrator.service import CLOUDS, Service
-from orchestrator.settings import ConfigFile, Connection
+from orchestrator.settings import ConfigFile, Connection, IamToken
 from orchestrator.sources import STANDARD_INPUT, Inline, Rows, Source, resolved, unfit
 from orchestrator.targets import RowError, TargetBuilder
 from orchestrator.validation import Place, suggestion
@@ -179,7 +179,7 @@ def _fit(place: Place, group: Group, service: Service, connection: Connection) -
         takes = ", ".join(service.auth)
         said = f"{group.connection!r} has auth {connection.auth.type}; {service.service} takes {takes}"
         found.append(((*place, "connection"), said))
-    elif "{project_id}" in service.end.path and connection.project_id is None:
+    elif "{project_id}" in service.end.path and not _has_project(connection):
         said = f"{group.connection!r} has no project_id, which {service.service} needs"
         found.append(((*place, "connection"), said))
     try:
@@ -187,6 +187,12 @@ def _fit(place: Place, group: Group, service: Service, connection: Connection) -
     except ValueError as error:
         found.append(((*place, "connection"), f"{group.connection!r} {error}"))
     return found
+
+
+def _has_project(connection: Connection) -> bool:
+    """Return whether the project is known, or will be once there is a token for it."""
+    auth = connection.auth
+    return connection.project_id is not None or (isinstance(auth, IamToken) and auth.scope == "project")
 
 
 def _expectation(place: Place, group: Group, service: Service) -> Problems:

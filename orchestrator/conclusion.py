@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from orchestrator.model import Outcome, Ruling, Verdict
 
-AGAIN = frozenset({Verdict.RETRY, Verdict.THROTTLE})
+AGAIN = frozenset({Verdict.RETRY, Verdict.THROTTLE, Verdict.REAUTH})
+THROTTLES = 50  # so often a batch is throttled before it is given up; its lane waits in between
 OUTCOMES = {
     Verdict.ENDED: Outcome.ENDED,
     Verdict.ACCEPTED: Outcome.ACCEPTED,
@@ -18,27 +19,64 @@ OUTCOMES = {
 
 
 @dataclass(slots=True)
+class Budget:
+    """How many more attempts a batch gets.
+
+    A throttle is the lane's affair, and a token that had to be replaced nobody's fault: neither is held against the
+    batch, but neither goes on for ever.
+    """
+
+    attempts: int
+    used: int = 0
+    throttled: int = 0
+    renewed: bool = False
+
+    @property
+    def tries(self) -> int:
+        """Return how many attempts there were for which a longer pause is due each time."""
+        return self.used + self.throttled
+
+    def allows(self, verdict: Verdict) -> bool:
+        """Take the attempt that ended like this off, and return whether another one may be made."""
+        if verdict is Verdict.THROTTLE:
+            self.throttled += 1
+            return self.throttled < THROTTLES
+        if verdict is Verdict.REAUTH and not self.renewed:
+            self.renewed = True
+            return True
+        self.used += 1
+        return self.used < self.attempts
+
+
+@dataclass(slots=True)
 class Trail:
-    """What has happened to a batch so far; a half of a split batch goes on with its parent's."""
+    """What has happened to a batch so far; a half of a split batch goes on with its parent's.
+
+    `calling` is set while a call is under way.
+    """
 
     attempts: int = 0
     first_sent: float | None = None
     lost: bool = False
     in_doubt: bool = False
     last: Ruling | None = None
+    calling: bool = False
 
     def note(self, ruling: Ruling) -> None:
         """Remember the ruling, and whether an answer was lost or left open whether the call took effect."""
         self.last = ruling
+        self.calling = False
         self.lost = self.lost or ruling.lost
-        self.in_doubt = self.in_doubt or ruling.lost or (ruling.status or 0) >= 500
+        self.in_doubt = self.in_doubt or _doubtful(ruling)
 
 
 def conclusion(ruling: Ruling, trail: Trail, *, repeatable: bool) -> tuple[Outcome, str]:
     """Return the outcome that the last ruling means after all that went before, and the reason for it.
 
-    What got no answer, and may have taken effect, is unknown rather than failed.
+    What got no answer, and may have taken effect, is unknown rather than failed; what was never sent is neither.
     """
+    if trail.attempts == 0:
+        return Outcome.NOT_ATTEMPTED, ruling.reason
     if ruling.verdict in OUTCOMES:
         return OUTCOMES[ruling.verdict], ruling.reason
     if trail.in_doubt and not repeatable and ruling.verdict not in AGAIN:
@@ -47,10 +85,16 @@ def conclusion(ruling: Ruling, trail: Trail, *, repeatable: bool) -> tuple[Outco
         doubtful = trail.lost or (trail.in_doubt and not repeatable)
         tries = f"gave up after {trail.attempts} attempts" if trail.attempts > 1 else "must not be repeated"
         return (Outcome.UNKNOWN if doubtful else Outcome.FAILED), f"{tries}: {summary(ruling)}"
-    if trail.in_doubt and ruling.status in (400, 404):
-        said = "an earlier attempt got no clear answer and may have ended it; the last one was refused"
+    if trail.in_doubt and ruling.status in (None, 400, 404):
+        said = "an earlier attempt got no clear answer and may have ended it; then"
         return Outcome.UNKNOWN, f"{said}: {summary(ruling)}"
     return Outcome.FAILED, ruling.reason or summary(ruling)
+
+
+def _doubtful(ruling: Ruling) -> bool:
+    """Return whether the call may have taken effect although nothing says so; a strange 200 may well say so."""
+    status = ruling.status or 0
+    return ruling.lost or status >= 500 or (ruling.verdict is Verdict.FAIL and 200 <= status < 300)
 
 
 def splits(ruling: Ruling) -> bool:

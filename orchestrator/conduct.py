@@ -29,10 +29,10 @@ from orchestrator.report import Summary, Written, private_folder, write_folder, 
 from orchestrator.run import RunMemory, Seen, StageWork
 from orchestrator.selection import Selector
 from orchestrator.settings import ConfigFile
-from orchestrator.sources import STANDARD_INPUT
 
 _log = structlog.get_logger(__name__)
 
+SWEPT_TOGETHER = 1000
 ONE_WISH = 0.3  # seconds; a wrapper that passes a signal on beside the terminal does not mean it twice
 SIGNALS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated"), signal.SIGHUP: (143, "hung up")}
 
@@ -48,15 +48,19 @@ class Options:
     ask: Callable[[str], bool] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class View:
-    """What whoever shows progress may look at while a run is under way; `planned` has the targets of every lane."""
+    """What whoever shows progress may look at while a run is under way; `planned` has the targets of every lane.
+
+    `cut_off` is set when a second signal ended the run in the middle of its calls.
+    """
 
     record: RunRecord
     lanes: Sequence[Lane]
     planned: dict[LaneName, int]
     journal: SqliteJournal
     stop: Stop
+    cut_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ Watch = Callable[[View], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What the sources of a plan hold: how many targets, in all and per lane, and the SHA-256 of each source."""
+    """What there is to do: how many targets, in all and per lane, and the SHA-256 of each source."""
 
     total: int
     per_lane: dict[LaneName, int]
@@ -84,14 +88,13 @@ def open_journal(config_file: ConfigFile) -> SqliteJournal:
     return BACKENDS["sqlite"](config_file.state_dir / "journal.sqlite")
 
 
-def count(sections: Sequence[Section], *, standard_input: bool = True) -> Count:
+def count(sections: Sequence[Section], selector: Selector) -> Count:
     """Read every source once; raise InvalidInput with every fault of every source."""
     total = Count(0, {}, {})
     faults: list[Fault] = []
+    seen = Seen()
     for section in sections:
-        if section.source.name == STANDARD_INPUT and not standard_input:
-            continue
-        checked = section.source.check()
+        checked = section.source.check(lambda target: selector.takes(target) and seen.take(target))
         faults += checked.faults
         lane = (section.service.service, section.connection)
         per_lane = {**total.per_lane, lane: total.per_lane.get(lane, 0) + checked.count}
@@ -104,7 +107,7 @@ def count(sections: Sequence[Section], *, standard_input: bool = True) -> Count:
 
 async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finished:
     """Start a new run of a plan."""
-    counted = _something(blueprint, count(blueprint.sections))
+    counted = _something(blueprint, count(blueprint.sections, options.selector))
     for warning in warnings(blueprint):
         _log.warning("unusual", what=warning)
     connections = Connections(blueprint.config_file, blueprint.connections())
@@ -118,7 +121,7 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
 
 async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watch: Watch) -> Finished:
     """Go on with a run that stopped: what failed and what was never started, never what is done."""
-    counted = count(blueprint.sections)
+    counted = count(blueprint.sections, options.selector)
     history.agree(record, blueprint.plan_file.digest, counted.digests)
     connections = Connections(blueprint.config_file, blueprint.connections())
     with _ready(blueprint) as journal:
@@ -172,7 +175,7 @@ def _new_record(blueprint: Blueprint, options: Options, counted: Count) -> RunRe
         started=started,
         lock_name=plan_file.lock_name,
         folder=str(report_dir.resolve() / name),
-        selector=options.selector.text,
+        selectors=options.selector.texts,
         planned=counted.total,
         variables=plan_file.variables,
         inputs=counted.digests,
@@ -198,7 +201,7 @@ async def _carry_out(
     counted: Count,
 ) -> Finished:
     limit = options.deadline or blueprint.plan_file.plan.deadline
-    stop = Stop(None if limit is None else time.time() + limit)
+    stop = Stop(None if limit is None else time.monotonic() + limit)
     seen = Seen()
     journal.start()
     before = history.recall(journal, record.run, blueprint.catalogue.services, seen)
@@ -210,6 +213,8 @@ async def _carry_out(
     view = View(record, list(workshop.lanes.values()), planned, journal, stop)
     async with connections:
         failed = await _execute(stages, seen, options.selector, view, watch)
+        if view.cut_off:
+            await _sweep(view, stages, options.selector)
         notes = [*failed, *_twice(seen)]
         return await _conclude(view, notes, bool(failed), blueprint.plan_file.plan.allow_empty)
 
@@ -220,7 +225,7 @@ async def _execute(stages: Sequence[StageWork], seen: Seen, selector: Selector, 
     try:
         async with anyio.create_task_group() as beside:
             beside.start_soon(watch, view)
-            beside.start_soon(_listen, view.stop, beside.cancel_scope)
+            beside.start_soon(_listen, view, beside.cancel_scope)
             failed = await run.execute(stages, seen, selector.takes, view.stop)
             await view.journal.flush()  # so that the last look at the progress sees everything
             beside.cancel_scope.cancel()
@@ -240,16 +245,29 @@ def _leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return group
 
 
-async def _listen(stop: Stop, scope: anyio.CancelScope) -> None:
+async def _sweep(view: View, stages: Sequence[StageWork], selector: Selector) -> None:
+    """Give what a run that was cut off never took up a line in the report."""
+    seen = Seen()
+    await view.journal.flush()
+    for identity in view.journal.identities(view.record.run):
+        seen.note_done(*identity)
+    left = run.left_over(stages, seen, selector.takes, view.stop.reason)
+    while some := list(itertools.islice(left, SWEPT_TOGETHER)):
+        view.journal.settle(view.record.run, some)
+        await view.journal.flush()
+
+
+async def _listen(view: View, scope: anyio.CancelScope) -> None:
     """Take the first signal as the wish to stop well, and a second as the wish to stop now."""
     first = None
     with anyio.open_signal_receiver(*SIGNALS) as received:
         async for number in received:
             code, word = SIGNALS[signal.Signals(number)]
             if first is not None and time.monotonic() - first > ONE_WISH:
+                view.cut_off = True
                 scope.cancel()
             first = first or time.monotonic()
-            stop.set(f"{word} by {signal.Signals(number).name}", code)
+            view.stop.set(f"{word} by {signal.Signals(number).name}", code)
 
 
 async def _conclude(view: View, notes: Sequence[str], source_failed: bool, allow_empty: bool) -> Finished:
@@ -258,10 +276,11 @@ async def _conclude(view: View, notes: Sequence[str], source_failed: bool, allow
     await journal.flush()
     journal.settle(record.run, list(journal.in_flight(record.run)))
     await journal.flush()
+    cut_off = ["a second signal ended the run in the middle of its calls"] if view.cut_off else []
     halted = [f"{lane.service}@{lane.connection} stopped: {lane.halted}" for lane in view.lanes if lane.halted]
     tally = journal.tally(record.run)
     code = run.exit_code(tally, record.require, stop, failed=source_failed, allow_empty=allow_empty)
-    record = replace(record, ended=time.time(), exit_code=code, reason=stop.reason, notes=[*halted, *notes])
+    record = replace(record, ended=time.time(), exit_code=code, reason=stop.reason, notes=[*cut_off, *halted, *notes])
     journal.finish(record.run, record.ended or 0.0, code, record.reason, record.notes)
     summary = history.summary(journal, record)
     try:

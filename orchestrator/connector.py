@@ -10,7 +10,7 @@ from typing import Protocol
 
 from orchestrator.auth.credential import Credential, CredentialRefused, CredentialUnavailable, scrub
 from orchestrator.auth.refusal import clock_skew, refusal_text
-from orchestrator.auth.standing import Standing
+from orchestrator.auth.standing import Admission
 from orchestrator.classify import Classify, lost_ruling
 from orchestrator.model import Batch, Lost, Request, Response, Ruling, Secret, Target, Verdict
 from orchestrator.render import Render
@@ -28,29 +28,30 @@ class Sender(Protocol):
 class HttpConnector:
     """The calls of one lane.
 
-    `readings` has a classifier for every answer that a group can expect ('' where there is only one); `fallback` is
-    the same request with the method to go on with when the first is not allowed (405).
+    `operations` compile the request for the project that the credential is for: the one to begin with, and the one to
+    go on with when its method is not allowed (405). They raise LookupError when they need a project and there is none.
+    `readings` has a classifier for every answer that a group can expect ('' where there is only one).
     """
 
     def __init__(
         self,
-        render: Render,
+        operations: Sequence[Callable[[str], Render]],
         readings: Mapping[str, Classify],
         credential: Credential,
-        standing: Standing,
+        admission: Admission,
         sender: Sender,
         *,
         idempotent: bool,
         seconds: float,
-        fallback: Render | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.idempotent = idempotent
-        self._render = render
-        self._fallback = fallback
+        self._operations = operations
+        self._chosen = 0
+        self._renders: dict[int, Render] = {}
         self._readings = readings
         self._credential = credential
-        self._standing = standing
+        self._admission = admission
         self._sender = sender
         self._seconds = seconds
         self._clock = clock
@@ -58,46 +59,70 @@ class HttpConnector:
     @property
     def refused(self) -> str | None:
         """Return why the credential is refused for good, if it is."""
-        return self._standing.refused
+        return self._admission.refused
+
+    @property
+    def ready(self) -> bool:
+        """Return whether there is a credential to call with."""
+        return self._credential.ready
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Return the context around a call in which an unproven credential is tried by one call at a time."""
-        return self._standing.turn()
+        return self._admission.turn()
 
-    async def call(self, batch: Batch) -> Ruling:
-        """Make one attempt at a batch's call."""
-        render = self._render
-        request = render(batch.targets)
+    async def obtain(self) -> Ruling | None:
+        """Get a credential to call with; return what it means for the call when there is none now."""
         try:
-            extra = await self._credential.headers(request)
+            await self._credential.obtain()
+            self._render(self._chosen)
+        except LookupError as error:
+            return Ruling(Verdict.HALT, str(error))
         except CredentialRefused as error:
-            self._standing.refuse(error.message)
+            self._admission.refuse(error.message)
             return Ruling(Verdict.HALT, error.message, code=error.code)
         except CredentialUnavailable as error:
             return Ruling(Verdict.RETRY, error.message)
+        return None
+
+    async def call(self, batch: Batch) -> Ruling:
+        """Make one attempt at a batch's call."""
+        chosen = self._chosen
+        request = self._render(chosen)(batch.targets)
+        try:
+            extra = self._credential.headers(request)
+        except CredentialUnavailable as error:
+            return Ruling(Verdict.REAUTH, error.message)
         generation = self._credential.generation
         answer = await self._sender.send(replace(request, headers={**request.headers, **extra}), self._seconds)
         if isinstance(answer, Lost):
             return lost_ruling(answer)
         ruling = self._readings[batch.targets[0].expect](answer, len(batch.targets), self._clock())
-        if answer.status == 405 and self._fallback is not None and render is not self._fallback:
-            self._render = self._fallback
+        if answer.status == 405 and chosen + 1 < len(self._operations):
+            self._chosen = chosen + 1
             return replace(ruling, verdict=Verdict.RETRY, reason="the method is not allowed; goes on with the other")
         return await self._judge(self._scrubbed(ruling, batch.targets), answer, generation)
+
+    def _render(self, chosen: int) -> Render:
+        if chosen not in self._renders:
+            self._renders[chosen] = self._operations[chosen](self._credential.project_id)
+        return self._renders[chosen]
 
     async def _judge(self, ruling: Ruling, answer: Response, generation: int) -> Ruling:
         if ruling.verdict is Verdict.REAUTH:
             return await self._rejected(ruling, answer, generation)
         if answer.status < 500 and answer.status not in _SAYS_NOTHING and ruling.verdict is not Verdict.HALT:
-            self._standing.worked(generation)
+            self._admission.worked(generation)
         return ruling
 
     async def _rejected(self, ruling: Ruling, answer: Response, generation: int) -> Ruling:
+        if generation == 0:
+            return replace(ruling, verdict=Verdict.FAIL, reason=ruling.reason or "the service asks who is calling")
         skew = clock_skew(answer.headers.get("date"), self._clock())
-        text = refusal_text(ruling.status, ruling.code, ruling.message or ruling.reason, skew)
-        if await self._standing.rejected(generation, text):
-            return replace(ruling, verdict=Verdict.RETRY, wait=0.0)
-        return replace(ruling, verdict=Verdict.HALT, reason=self._standing.refused or text)
+        said = ": ".join(filter(None, (ruling.reason, ruling.message)))
+        text = refusal_text(ruling.status, ruling.code, said, skew)
+        if await self._admission.rejected(generation, text):
+            return replace(ruling, reason=text)
+        return replace(ruling, verdict=Verdict.HALT, reason=self._admission.refused or text)
 
     def _scrubbed(self, ruling: Ruling, targets: Sequence[Target]) -> Ruling:
         """Take every secret in use out of what the service said."""

@@ -82,7 +82,7 @@ class Forecast:
 
 def predict(blueprint: Blueprint, selector: Selector) -> Forecast:
     """Return what a run would do; raise InvalidInput for bad sources, NothingMatched when there is no target."""
-    count(blueprint.sections)
+    count(blueprint.sections, selector)
     seen = Seen()
     lanes: list[LaneForecast] = []
     for _, of_stage in itertools.groupby(blueprint.sections, key=lambda section: section.stage):

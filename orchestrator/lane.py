@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
+import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Protocol
@@ -15,13 +15,13 @@ import structlog
 
 from orchestrator.backoff import Backoff
 from orchestrator.batches import Packing, pack
-from orchestrator.conclusion import AGAIN, Trail, conclusion, splits, summary
+from orchestrator.conclusion import AGAIN, Budget, Trail, conclusion, splits, summary
+from orchestrator.intents import Intents
 from orchestrator.model import Batch, Outcome, Ruling, Secret, Settled, Target, Verdict
 from orchestrator.pacing import Pacer, Stop
 
-LANE_PAUSE = 2.0  # a shorter wait that a service asks for holds back its target only, never the whole lane
+LANE_PAUSE = 2.0  # a shorter wait that a service asks for holds back its target only; the lane goes more slowly
 LEFT_TOGETHER = 500  # batches that are settled as not attempted before the journal is waited for
-BUFFER_SECONDS = 0.25  # how far ahead of the calls the journal's intents may be
 
 _log = structlog.get_logger(__name__)
 
@@ -35,8 +35,15 @@ class Connector(Protocol):
     def refused(self) -> str | None:
         """Why the credential is refused for good, if it is."""
 
+    @property
+    def ready(self) -> bool:
+        """Whether there is a credential to call with."""
+
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Return what must be held around an attempt."""
+
+    async def obtain(self) -> Ruling | None:
+        """Get a credential to call with; what it means for the call when there is none. It may be cancelled."""
 
     async def call(self, batch: Batch) -> Ruling:
         """Make one attempt; whatever happens is a ruling."""
@@ -75,7 +82,8 @@ class Lane:
         attempts: int = 5,
         concurrency: int = 2,
         backoff: Backoff | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.service = service
         self.connection = connection
@@ -91,9 +99,11 @@ class Lane:
         self._attempts = attempts
         self._slots = asyncio.Semaphore(concurrency)
         self._workers = 4 * concurrency + 4  # more than slots: one that rests between attempts holds none
-        self._ahead = concurrency
         self._backoff = backoff or Backoff()
         self._clock = clock
+        self._wall = wall
+        self._paused_at = -math.inf  # when the last pause began
+        self._left = 0
         self._log = _log.bind(service=service, connection=connection)
 
     @property
@@ -107,58 +117,75 @@ class Lane:
 
     async def run(self, targets: Iterator[Target]) -> None:
         """Give every target its outcome."""
-        queue: asyncio.Queue[Batch | None] = asyncio.Queue(self._workers)
-        async with anyio.create_task_group() as group:
-            for _ in range(self._workers):
-                group.start_soon(self._work, queue)
-            async for batch in self._announced(pack(targets, self._packing, self._numbers)):
-                await queue.put(batch)
-            for _ in range(self._workers):
-                await queue.put(None)
+        self._intents = Intents(pack(targets, self._packing, self._numbers), self._memory.sent)
+        try:
+            async with anyio.create_task_group() as group:
+                for _ in range(self._workers):
+                    group.start_soon(self._work)
+        finally:  # of a run that is cut off: what was announced and nobody took was not sent
+            for batch in self._intents.unused():
+                self._leave(batch, Trail())
 
     async def deliver(self, batch: Batch, trail: Trail, attempts: int) -> None:
         """Call until there is a final word on the batch: the one loop in which retries happen."""
-        for attempt in itertools.count(1):
+        budget = Budget(attempts)
+        while True:
             ruling = await self._attempt(batch, trail)
-            if ruling is not None and not (self._again(ruling) and attempt < attempts):
+            if ruling is not None and not (self._again(ruling) and budget.allows(ruling.verdict)):
                 await self._conclude(batch, trail, ruling)
                 return
-            if ruling is None or not await self._rest(attempt, ruling):
+            if ruling is None or not await self._rest(budget, ruling):
                 self._leave(batch, trail)
                 return
 
-    async def _work(self, queue: asyncio.Queue[Batch | None]) -> None:
-        while (batch := await queue.get()) is not None:
-            await self.deliver(batch, Trail(), self._attempts)
+    async def _work(self) -> None:
+        while (batch := self._intents.take()) is not None:
+            trail = Trail()
+            try:
+                await (self.deliver(batch, trail, self._attempts) if self.closed is None else self._drop(batch))
+            except asyncio.CancelledError:
+                if not trail.calling:
+                    self._leave(batch, trail)
+                raise
 
-    async def _announced(self, batches: Iterator[Batch]) -> AsyncIterator[Batch]:
-        """Yield batches, a moment's worth at a time; settle the rest when the lane closes.
-
-        Their intent is on disk, unless they must not be repeated: then it is written just before the call.
-        """
-        ahead = max(self._ahead, int(self.pacer.per_second * BUFFER_SECONDS))
-        while self.closed is None and (chunk := list(itertools.islice(batches, ahead))):
-            if self._connector.idempotent:
-                await self._memory.sent(chunk)
-            for batch in chunk:
-                yield batch
-        while chunk := list(itertools.islice(batches, LEFT_TOGETHER)):
-            for batch in chunk:
-                self._leave(batch, Trail())
+    async def _drop(self, batch: Batch) -> None:
+        """Settle a batch that was taken up too late; now and then wait for the journal, which must not pile up."""
+        self._leave(batch, Trail())
+        self._left += 1
+        if self._left % LEFT_TOGETHER == 0:
             await self._memory.flush()
 
     async def _attempt(self, batch: Batch, trail: Trail) -> Ruling | None:
         """Make one call when it is its turn; None when no new call may begin."""
         await self.pacer.unpaused()
         async with self._connector.turn(), self._slots:
+            if not self._connector.ready and (unready := await self._stop.unless_set(self._connector.obtain)):
+                return unready
             if not await self._may_go(batch, trail):
                 return None
-            trail.attempts += 1
-            if trail.first_sent is None:
-                trail.first_sent = self._clock()
-            ruling = await self._connector.call(batch)
+            began = self._clock()
+            ruling = await self._call(batch, trail)
+        self._heed(ruling, began)
+        return ruling
+
+    async def _may_go(self, batch: Batch, trail: Trail) -> bool:
+        """Wait for the lane's rate, with the intent on disk; return whether the call may be made now."""
+        first = trail.attempts == 0
+        if self.closed is None and first and self._connector.idempotent:
+            await self._intents.announce(batch, self.pacer.per_second)
+        if self.closed is not None or not await self.pacer.take():
+            return False
+        if first and not self._connector.idempotent:
+            await self._memory.sent([batch])  # not a moment earlier: a crash would leave it unknown for good
+        return self.closed is None
+
+    async def _call(self, batch: Batch, trail: Trail) -> Ruling:
+        trail.attempts += 1
+        trail.calling = True
+        if trail.first_sent is None:
+            trail.first_sent = self._wall()
+        ruling = await self._connector.call(batch)
         trail.note(ruling)
-        self._heed(ruling)
         self._log.debug(
             "attempt",
             batch=batch.number,
@@ -172,14 +199,6 @@ class Lane:
         )
         return ruling
 
-    async def _may_go(self, batch: Batch, trail: Trail) -> bool:
-        """Wait for the lane's rate; return whether the call may be made once its turn has come."""
-        if self.closed is not None or not await self.pacer.take():
-            return False
-        if not (self._connector.idempotent or trail.attempts):
-            await self._memory.sent([batch])  # not a moment earlier: a crash would leave it unknown for good
-        return self.closed is None
-
     def _again(self, ruling: Ruling) -> bool:
         """Return whether another attempt may be made: one that could act twice must not, unless it surely did not."""
         if ruling.verdict not in AGAIN:
@@ -187,27 +206,38 @@ class Lane:
         harmless = ruling.verdict is Verdict.THROTTLE or not (ruling.lost or (ruling.status or 0) >= 500)
         return self._connector.idempotent or harmless
 
-    def _heed(self, ruling: Ruling) -> None:
+    def _heed(self, ruling: Ruling, began: float) -> None:
         """Do to the lane what the service asked of its caller as a whole."""
         if ruling.verdict is not Verdict.THROTTLE:
+            if ruling.status is not None:
+                self.pacer.learner.accepted()
             return
         self.throttles += 1
         if ruling.pace is not None:
             self.pacer.slow_to(ruling.pace)
+        if began <= self._paused_at:  # it was under way when the lane was told to pause
+            return
+        self.pacer.learner.refused(began, self._clock())
+        if self.pacer.learner.hopeless(self._clock()):
+            self.halt("the service throttles every call and lets none through any more")
         if ruling.wait is not None and ruling.wait > LANE_PAUSE:
-            until = self._clock() + ruling.wait
-            self.pacer.pause(until)
-            if self._stop.deadline is not None and until > self._stop.deadline:
-                self.halt(f"the service asks to wait {ruling.wait:.0f} s, which is past the deadline")
+            self._pause(ruling.wait)
 
-    async def _rest(self, attempt: int, ruling: Ruling) -> bool:
+    def _pause(self, seconds: float) -> None:
+        self._paused_at = self._clock()
+        self.pacer.pause(self._paused_at + seconds)
+        if self._stop.would_be_late(self._paused_at + seconds):
+            self.halt(f"the service asks to wait {seconds:.0f} s, which is past the deadline")
+
+    async def _rest(self, budget: Budget, ruling: Ruling) -> bool:
         """Wait before the next attempt, holding nothing; False when there is no point in one."""
         if self.closed is not None:
             return False
-        if ruling.wait is not None and ruling.wait > LANE_PAUSE and ruling.verdict is Verdict.THROTTLE:
-            return True  # the lane's pause is its rest
-        delay = self._backoff.delay(attempt, ruling.wait)
-        if self._stop.deadline is not None and self._clock() + delay > self._stop.deadline:
+        lane_pauses = ruling.verdict is Verdict.THROTTLE and ruling.wait is not None and ruling.wait > LANE_PAUSE
+        if lane_pauses or ruling.verdict is Verdict.REAUTH:
+            return True  # the pause is the rest, and a new token is good at once
+        delay = self._backoff.delay(budget.tries, ruling.wait)
+        if self._stop.would_be_late(self._clock() + delay):
             return False
         self.resting_until = max(self.resting_until, self._clock() + delay)
         return await self._stop.rest(delay)
@@ -248,7 +278,7 @@ class Lane:
         self._settle(batch, trail, trail.last, outcome, f"not tried again: {why} (last: {summary(trail.last)})")
 
     def _settle(self, batch: Batch, trail: Trail, ruling: Ruling, outcome: Outcome, reason: str) -> None:
-        now = self._clock()
+        now = self._wall()
         self._memory.settle(
             [
                 Settled(

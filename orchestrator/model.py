@@ -204,9 +204,9 @@ PROTECTED = "protected"
 class RunRecord:
     """What is known of a run as a whole; times are seconds since the epoch, None while it is not over.
 
-    `inputs` has the SHA-256 of every source by its name, `planned` the number of targets that the sources held when it
-    began, `selector` what of the plan it was limited to, `folder` where its report lies, `notes` what went wrong
-    beside single targets.
+    `inputs` has the SHA-256 of every source by its name, `planned` the number of targets there were when it began,
+    `selectors` what of the plan it was limited to, `folder` where its report lies, `notes` what went wrong beside
+    single targets.
     """
 
     run: str
@@ -218,7 +218,7 @@ class RunRecord:
     started: float
     lock_name: str = ""
     folder: str = ""
-    selector: str = ""
+    selectors: Sequence[str] = ()
     planned: int = 0
     variables: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)

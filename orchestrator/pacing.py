@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import anyio
 from aiolimiter import AsyncLimiter
 
+from orchestrator.learning import Learner
 from orchestrator.units import Rate
+
+MIDWAY = 5  # the exit code of a run that its deadline cut short
+T = TypeVar("T")
 
 
 class Stop:
     """Tells everybody that no new call may begin, and why; the first reason stays.
 
-    `deadline` (seconds since the epoch) is when that will be at the latest.
+    `deadline` (seconds of the monotonic clock) is when that will be at the latest.
     """
 
     def __init__(self, deadline: float | None = None) -> None:
@@ -34,6 +39,13 @@ class Stop:
         if not self.is_set():
             self.reason, self.exit_code = reason, exit_code
             self._event.set()
+
+    def would_be_late(self, moment: float) -> bool:
+        """Return whether a moment is past the deadline; what is given up for that ends the run midway."""
+        late = self.deadline is not None and moment > self.deadline
+        if late and self.exit_code is None:
+            self.exit_code = MIDWAY
+        return late
 
     def is_set(self) -> bool:
         """Return whether new calls are over."""
@@ -50,13 +62,29 @@ class Stop:
                 await self._event.wait()
         return not self.is_set()
 
+    async def unless_set(self, action: Callable[[], Awaitable[T]]) -> T | None:
+        """Do something that is not worth finishing once there is a reason to stop: then it is cancelled."""
+        result: T | None = None
+
+        async def do() -> None:
+            nonlocal result
+            result = await action()
+            group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(do)
+            await self._event.wait()
+            group.cancel_scope.cancel()
+        return result
+
 
 class Pacer:
     """The one place of a lane where calls wait for their turn."""
 
-    def __init__(self, rates: Sequence[Rate], stop: Stop, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, rates: Sequence[Rate], stop: Stop, clock: Callable[[], float] = time.monotonic) -> None:
         self.paused_until = 0.0
         self.per_second = min(rate.per_second for rate in rates)
+        self.learner = Learner(self.per_second)
         self._limiter = _limiter(self.per_second)
         self._stop = stop
         self._clock = clock
@@ -68,11 +96,15 @@ class Pacer:
             while (pause := self.paused_until - self._clock()) > 0:
                 if not await self._stop.rest(pause):
                     return False
+            while (wait := self.learner.wait(self._clock())) > 0:
+                if not await self._stop.rest(wait):
+                    return False
             if not self._limiter.has_capacity():
                 await self._wait()
             if self._stop.is_set():
                 return False
             await self._limiter.acquire()
+            self.learner.go(self._clock())
             return True
 
     async def unpaused(self) -> None:
@@ -81,7 +113,7 @@ class Pacer:
             pass
 
     def pause(self, until: float) -> None:
-        """Let nothing go before `until` (seconds since the epoch)."""
+        """Let nothing go before `until` (seconds of the monotonic clock)."""
         self.paused_until = max(self.paused_until, until)
 
     def slow_to(self, per_second: float) -> None:

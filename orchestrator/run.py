@@ -17,10 +17,10 @@ import structlog
 
 from orchestrator.errors import InvalidInput
 from orchestrator.lane import Lane
-from orchestrator.model import GOOD, Batch, Secret, Settled, Target
-from orchestrator.pacing import Stop
+from orchestrator.model import GOOD, Batch, Outcome, Secret, Settled, Target
+from orchestrator.pacing import MIDWAY, Stop
 from orchestrator.rows import UnreadableError
-from orchestrator.sources import Source
+from orchestrator.sources import Source, Takes
 
 _log = structlog.get_logger(__name__)
 
@@ -110,11 +110,8 @@ class StageWork:
     lanes: list[LaneWork]
 
 
-Takes = Callable[[Target], bool]
-
-
 async def execute(
-    stages: Sequence[StageWork], seen: Seen, takes: Takes, stop: Stop, *, clock: Callable[[], float] = time.time
+    stages: Sequence[StageWork], seen: Seen, takes: Takes, stop: Stop, *, clock: Callable[[], float] = time.monotonic
 ) -> list[str]:
     """Give every target that is taken of every source its outcome; return what went wrong with sources."""
     failed: list[str] = []
@@ -132,7 +129,15 @@ async def execute(
 async def _keep_deadline(stop: Stop, clock: Callable[[], float]) -> None:
     if stop.deadline is not None:
         await anyio.sleep(max(0.0, stop.deadline - clock()))
-        stop.set("the deadline has passed", 5)
+        stop.set("the deadline has passed", MIDWAY)
+
+
+def left_over(stages: Sequence[StageWork], seen: Seen, takes: Takes, reason: str) -> Iterator[Settled]:
+    """Return as not attempted every target that a run which was cut off never took up; `seen` has all that it did."""
+    for stage in stages:
+        for work in stage.lanes:
+            for target in fresh(work.sources, takes, seen, []):
+                yield Settled(target, Outcome.NOT_ATTEMPTED, reason, settled=time.time())
 
 
 def fresh(sources: Sequence[Source], takes: Takes, seen: Seen, failed: list[str]) -> Iterator[Target]:

@@ -16,7 +16,7 @@ class Selector:
     """Terms such as `service=workspace.*,connection=prod`: all of a term must hold, of several terms any."""
 
     def __init__(self, terms: Sequence[str]) -> None:
-        self.text = " or ".join(terms)
+        self.texts = tuple(terms)
         faults = [Fault("--only", said) for text in terms for part in text.split(",") if (said := _wrong(part.strip()))]
         if faults:
             raise InvalidInput(faults)

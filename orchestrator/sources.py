@@ -28,6 +28,14 @@ MAX_LINE = 1_000_000
 SPOOL_IN_MEMORY = 8 * 1024 * 1024
 
 
+Takes = Callable[[Target], bool]
+
+
+def everything(target: Target) -> bool:
+    """Take every target."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """What a first reading found: how many targets, the SHA-256 of the content, everything that is wrong."""
@@ -41,9 +49,10 @@ class Source(Protocol):
     """A stream of targets that can be read more than once."""
 
     name: str
+    interactive: bool  # whether somebody may have to type it
 
-    def check(self) -> Checked:
-        """Read it all once."""
+    def check(self, takes: Takes = everything) -> Checked:
+        """Read it all once, and count what is taken."""
 
     def targets(self) -> Iterator[Target]:
         """Read it for real; rows that are no targets were refused by `check`."""
@@ -54,11 +63,12 @@ class Inline:
 
     def __init__(self, targets: Sequence[Target]) -> None:
         self.name = "items"
+        self.interactive = False
         self._targets = targets
 
-    def check(self) -> Checked:
-        """Return the count; the plan's own digest covers the content."""
-        return Checked(len(self._targets), "")
+    def check(self, takes: Takes = everything) -> Checked:
+        """Count what is taken; the plan's own digest covers the content."""
+        return Checked(sum(map(takes, self._targets)), "")
 
     def targets(self) -> Iterator[Target]:
         """Return the items."""
@@ -70,17 +80,18 @@ class Rows:
 
     def __init__(self, name: str, path: Path | None, builder: TargetBuilder, common: Row) -> None:
         self.name = name
+        self.interactive = path is None
         self._path = path
         self._builder = builder
         self._common = common
         self._spool: IO[bytes] | None = None
         self._digest = ""
 
-    def check(self) -> Checked:
-        """Read it all once."""
+    def check(self, takes: Takes = everything) -> Checked:
+        """Read it all once, and count what is taken."""
         digest = hashlib.sha256()
         try:
-            count, faults = self._count(digest.update)
+            count, faults = self._count(digest.update, takes)
         except OSError as error:
             return Checked(0, "", (Fault(self.name, f"cannot be read: {error.strerror}"),))
         except UnreadableError as error:
@@ -98,27 +109,29 @@ class Rows:
         if self._digest and digest.hexdigest() != self._digest:
             raise UnreadableError("is not what it was when the run began")
 
-    def _count(self, tell: Callable[[bytes], object]) -> tuple[int, list[Fault]]:
+    def _count(self, tell: Callable[[bytes], object], takes: Takes) -> tuple[int, list[Fault]]:
         count, wrong = 0, 0
         faults: list[Fault] = []
         for line, row in self._rows(tell):
-            problems = self._problems(row)
-            wrong += bool(problems)
-            count += not problems
-            if problems and wrong <= MAX_FAULTS:
-                faults += [Fault(self.name, message, line, name) for name, message in problems]
+            found = self._target(row)
+            if isinstance(found, Target):
+                count += takes(found)
+                continue
+            wrong += 1
+            if wrong <= MAX_FAULTS:
+                faults += [Fault(self.name, message, line, name) for name, message in found]
         if wrong > MAX_FAULTS:
             faults.append(Fault(self.name, f"has {wrong - MAX_FAULTS} more rows that are not valid"))
         return count, faults
 
-    def _problems(self, row: Parsed) -> list[tuple[str, str]]:
+    def _target(self, row: Parsed) -> Target | list[tuple[str, str]]:
+        """Return the target of a row, or (field, what is wrong) of everything that is."""
         if isinstance(row, str):
             return [("", row)]
         try:
-            self._builder.build(self._filled(row), literal)
+            return self._builder.build(self._filled(row), literal)
         except RowError as error:
             return error.problems
-        return []
 
     def _rows(self, tell: Callable[[bytes], object]) -> Iterator[tuple[int, Parsed]]:
         with self._open() as file:

@@ -12,7 +12,7 @@ from orchestrator.auth.credential import Credential, CredentialRefused, Credenti
 from orchestrator.auth.iam_request import Account
 from orchestrator.auth.iam_token import IamToken, Login
 from orchestrator.auth.none import none
-from orchestrator.auth.standing import Standing
+from orchestrator.auth.standing import Admission, Standing
 
 KINDS: Mapping[str, Callable[..., Credential]] = {
     "aksk": AkSk,
@@ -23,4 +23,13 @@ KINDS: Mapping[str, Callable[..., Credential]] = {
     "none": none,
 }
 
-__all__ = ["KINDS", "Account", "Credential", "CredentialRefused", "CredentialUnavailable", "Login", "Standing"]
+__all__ = [
+    "KINDS",
+    "Account",
+    "Admission",
+    "Credential",
+    "CredentialRefused",
+    "CredentialUnavailable",
+    "Login",
+    "Standing",
+]

@@ -18,6 +18,8 @@ class AkSk:
     """
 
     generation = 1
+    ready = True
+    project_id = ""
 
     def __init__(
         self,
@@ -40,7 +42,10 @@ class AkSk:
         self._signer = Signer(key, secret_key, security_token, project_id)
         self._clock = clock
 
-    async def headers(self, request: Request) -> Mapping[str, str]:
+    async def obtain(self) -> None:
+        """Do nothing: the key is at hand."""
+
+    def headers(self, request: Request) -> Mapping[str, str]:
         """Sign the request as it stands, as of now."""
         return self._signer.sign(request, self._clock())
 

@@ -20,7 +20,7 @@ _TELLING = 6  # so many first characters of a secret are worth hiding where the 
 class Credential(Protocol):
     """One way of proving who is calling; shared by every lane that calls as the same user.
 
-    Call `headers` first and read `generation` right after it: the two belong together until the next await.
+    Ask for `headers` when it is `ready`, and read `generation` right after: they belong together until the next await.
     """
 
     @property
@@ -31,10 +31,24 @@ class Credential(Protocol):
     def generation(self) -> int:
         """Number the credential that the next call carries; 0 where there is nothing to prove."""
 
-    async def headers(self, request: Request) -> Mapping[str, str]:
-        """Return what this attempt at the finished request adds to its headers; called anew at every attempt.
+    @property
+    def project_id(self) -> str:
+        """Return the project that it turned out to be for, once obtained; empty where nobody says."""
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether a call can be made without `obtain`."""
+
+    async def obtain(self) -> None:
+        """Get what the next call carries, or replace it where that is due; it may be cancelled at any time.
 
         Raises CredentialRefused for good, CredentialUnavailable for now.
+        """
+
+    def headers(self, request: Request) -> Mapping[str, str]:
+        """Return what this attempt at the finished request adds to its headers; called anew at every attempt.
+
+        Raises CredentialUnavailable when what was obtained has been dropped since.
         """
 
     async def renew(self, generation: int) -> bool:

@@ -10,6 +10,9 @@ from orchestrator.model import Request
 class Fixed:
     """Constant headers and the secrets in them; generation 0 says that there is nothing to prove."""
 
+    ready = True
+    project_id = ""
+
     def __init__(self, headers: Mapping[str, str], secrets: Sequence[str], generation: int = 1) -> None:
         self.generation = generation
         self._headers = headers
@@ -20,7 +23,10 @@ class Fixed:
         """Return the credential itself: the same password elsewhere is another credential."""
         return self
 
-    async def headers(self, request: Request) -> Mapping[str, str]:
+    async def obtain(self) -> None:
+        """Do nothing: the headers are at hand."""
+
+    def headers(self, request: Request) -> Mapping[str, str]:
         """Return the same headers for every request."""
         return self._headers
 

@@ -25,20 +25,28 @@ _EARLY_SHARE = 0.2  # ... or in the last fifth of its life, whichever is later
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token, when to replace it and when it dies, in seconds since the epoch by this machine's clock."""
+    """A token, when to replace it and when it dies, in seconds since the epoch by this machine's clock.
+
+    `project_id` is the project that it is for, empty where IAM does not say.
+    """
 
     value: Secret
     renew_at: float
     expires_at: float
+    project_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """IAM said no, and asking again would be wrong: a few wrong passwords lock the account."""
+    """IAM said no, and asking again would be wrong: a few wrong passwords lock the account.
+
+    `stranger` says that what answered does not look like IAM at all.
+    """
 
     status: int
     code: str | None
     message: str
+    stranger: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,8 @@ def read_login(answer: Response | Lost, asked_at: float) -> Token | Refusal | Tr
     if answer.status in _PASSING:
         origin = f"HTTP {answer.status}" + (f", {code}" if code else "")
         return Trouble(f"{message or 'no message'} ({origin})", asked_wait(answer.headers, message, asked_at))
-    return Refusal(answer.status, code, message)
+    known = answer.status == 401 or (400 <= answer.status < 500 and _says_why(answer.body))
+    return Refusal(answer.status, code, message, stranger=not known)
 
 
 def _sendable(value: str) -> bool:
@@ -75,7 +84,9 @@ def _token(value: str, body: bytes, asked_at: float) -> Token:
     issued, expires = _moment(facts.get("issued_at")), _moment(facts.get("expires_at"))
     life = _ASSUMED_LIFE if expires is None else expires - (asked_at if issued is None else issued)
     life = life if life > 0 else _ASSUMED_LIFE
-    return Token(Secret(value), asked_at + life - min(_EARLY, life * _EARLY_SHARE), asked_at + life)
+    project = _mapping(facts.get("project")).get("id")
+    renew_at = asked_at + life - min(_EARLY, life * _EARLY_SHARE)
+    return Token(Secret(value), renew_at, asked_at + life, project if isinstance(project, str) else "")
 
 
 def asked_wait(headers: Mapping[str, str], message: str, now: float) -> float | None:
@@ -87,6 +98,10 @@ def asked_wait(headers: Mapping[str, str], message: str, now: float) -> float | 
         return max(moment.timestamp() - now, 0.0)
     found = _THRESHOLD.search(message)
     return float(found[2]) if found else None
+
+
+def _says_why(body: bytes) -> bool:
+    return isinstance(_decoded(body), dict) and any(code_and_message(body))
 
 
 def code_and_message(body: bytes) -> tuple[str | None, str]:

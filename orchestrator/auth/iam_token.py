@@ -77,13 +77,36 @@ class IamToken:
     @property
     def generation(self) -> int:
         """Return the number of the token that the next call carries, counting one that is still to be got."""
-        alive = self._token is not None and self._clock() < self._token.expires_at
-        return len(self._issued) if alive else len(self._issued) + 1
+        return len(self._issued) if self._alive() else len(self._issued) + 1
 
-    async def headers(self, request: Request) -> Mapping[str, str]:
-        """Return the header with the token, which is got or replaced first where that is due."""
-        if self._due():
-            await self._refresh()
+    @property
+    def project_id(self) -> str:
+        """Return the id of the project that the latest token is for."""
+        return self._issued[-1].project_id if self._issued else ""
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether there is a token that is not to be replaced yet."""
+        return not self._due()
+
+    async def obtain(self) -> None:
+        """Get a token unless another call just did; while the old one serves, nobody waits for that or fails."""
+        if self._serves() and (self._login.lock.locked() or self._clock() < self._paused_until):
+            return
+        async with self._login.lock:
+            if not self._due():
+                return
+            try:
+                await self._replace()
+            except CredentialUnavailable as error:
+                if not self._serves():
+                    raise
+                _log.warning("token_not_replaced", iam=self._account.iam_url, reason=error.message)
+
+    def headers(self, request: Request) -> Mapping[str, str]:
+        """Return the header with the token; raise CredentialUnavailable when it is gone since it was got."""
+        if not self._alive():
+            raise CredentialUnavailable("the token was dropped before the call could be made")
         return self._headers
 
     async def renew(self, generation: int) -> bool:
@@ -108,25 +131,14 @@ class IamToken:
     def _due(self) -> bool:
         return self._token is None or self._clock() >= self._token.renew_at
 
+    def _alive(self) -> bool:
+        return self._token is not None and self._clock() < self._token.expires_at
+
     def _serves(self) -> bool:
         return self._token is not None and self._clock() < self._token.expires_at - _LAST_SECOND
 
     def _known_refusal(self) -> CredentialRefused | None:
         return self._refusal or self._login.refusal
-
-    async def _refresh(self) -> None:
-        """Get a token unless another call just did; while the old one serves, nobody waits for that or fails."""
-        if self._serves() and (self._login.lock.locked() or self._clock() < self._paused_until):
-            return
-        async with self._login.lock:
-            if not self._due():
-                return
-            try:
-                await self._replace()
-            except CredentialUnavailable as error:
-                if not self._serves():
-                    raise
-                _log.warning("token_not_replaced", iam=self._account.iam_url, reason=error.message)
 
     async def _replace(self) -> None:
         if refusal := self._known_refusal():
@@ -159,7 +171,12 @@ class IamToken:
 
     def _refused(self, reading: Refusal) -> CredentialRefused:
         code = self._scrubbed(reading.code) if reading.code else None
-        message = refusal_text(reading.status, code, self._scrubbed(reading.message), who=self._name())
+        message = self._scrubbed(reading.message)
+        if reading.stranger:
+            said = f"{self._name()} does not answer as IAM does; check the endpoint (HTTP {reading.status})"
+            message = f"{said}: {message}" if message else said
+        else:
+            message = refusal_text(reading.status, code, message, who=self._name())
         self._refusal = CredentialRefused(self._scrubbed(message), code)
         if reading.status == 401:
             self._login.refusal = self._refusal

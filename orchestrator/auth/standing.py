@@ -1,7 +1,8 @@
-"""Whether a credential works, told once to every lane that shares it.
+"""Whether a credential works: told once to every lane that shares it, and judged for each lane by itself.
 
 More than five wrong signatures lock a key, and many workers of several lanes call with one credential: so until
-a generation has worked once, one call at a time carries it, and its first refusal stops them all.
+a generation has worked once, one call at a time carries it, and its first refusal stops them all. But a service that
+refuses what others take is that service's affair: it stops its own lane and no other.
 """
 
 from __future__ import annotations
@@ -9,82 +10,113 @@ from __future__ import annotations
 import asyncio
 from types import TracebackType
 
-from orchestrator.auth.credential import Credential, CredentialRefused, scrub
+from orchestrator.auth.credential import Credential, scrub
 
 
 class Standing:
-    """What is known of one credential: whether the generation in use has worked, and why it was refused."""
+    """What is known of one credential: the generation that last worked, and why it was refused for good."""
 
-    __slots__ = ("_credential", "_gate", "_worked", "refused")
+    __slots__ = ("_credential", "gate", "refused", "worked")
 
     def __init__(self, credential: Credential) -> None:
-        self._credential = credential
-        self._gate = asyncio.Lock()
-        self._worked = 0
+        self.gate = asyncio.Lock()
+        self.worked = 0
         self.refused: str | None = None
+        self._credential = credential
 
     @property
     def proven(self) -> bool:
         """Return whether the generation that the next call carries has worked at least once."""
-        return self._worked >= self._credential.generation
+        return self.worked >= self._credential.generation
 
     def is_open(self) -> bool:
         """Return whether calls need not wait for each other: all is well, or nothing more will be sent."""
         return self.refused is not None or self.proven
 
+    def refuse(self, message: str) -> None:
+        """Note that the credential is refused for good, everywhere; the first message stays."""
+        if self.refused is None:
+            self.refused = scrub(message, self._credential.secrets())
+
+
+class Admission:
+    """One lane's view of a credential: whether this service lets it in."""
+
+    __slots__ = ("_credential", "_own_refusal", "_rejected", "_standing", "_worked")
+
+    def __init__(self, credential: Credential, standing: Standing) -> None:
+        self._credential = credential
+        self._standing = standing
+        self._worked = 0  # the generation that this lane was let in with last ...
+        self._rejected = 0  # ... and the one that was sent away last
+        self._own_refusal: str | None = None
+
+    @property
+    def refused(self) -> str | None:
+        """Return why this lane must not call any more, if so."""
+        return self._standing.refused or self._own_refusal
+
     def turn(self) -> Turn:
-        """Return the context that covers `headers` and the send; look at `refused` once inside it."""
-        return Turn(self, self._gate)
+        """Return the context that covers getting the credential and the send; look at `refused` once inside it."""
+        return Turn(self._standing)
+
+    def refuse(self, message: str) -> None:
+        """Note that the credential is refused for good, everywhere."""
+        self._standing.refuse(message)
 
     def worked(self, generation: int) -> None:
         """Note that the service let a call of this generation in, whatever else it answered."""
         self._worked = max(self._worked, generation)
-
-    def refuse(self, message: str) -> None:
-        """Note that the credential is refused for good; the first message stays."""
-        if self.refused is None:
-            self.refused = scrub(message, self._credential.secrets())
+        self._standing.worked = max(self._standing.worked, generation)
 
     async def rejected(self, generation: int, message: str) -> bool:
-        """Decide what a 401 to a call of this generation means: True = call again, False = refused for good.
+        """Decide what a 401 to a call of this generation means: True = call again, False = this lane is over.
 
         Nothing is renewed twice: a call that began before the latest renewal is simply made again. A generation
-        that is refused before it ever worked is refused for good.
+        that is refused before any ever worked is refused for good. One that works elsewhere, and is refused here
+        for the second time in a row or has never worked here and cannot be renewed, ends this lane only.
         """
-        if self.refused is None and generation >= self._credential.generation:
-            never_worked = generation > self._worked
-            if never_worked or not await self._credential.renew(generation):
-                self.refuse(message)
+        if self.refused is not None or generation < self._credential.generation:
+            return self.refused is None
+        again = 0 < self._rejected < generation and self._worked <= self._rejected
+        self._rejected = generation
+        if self._standing.worked == 0:
+            self.refuse(message)
+        elif again or not await self._credential.renew(generation):
+            self._give_up(message, here_only=again or self._worked == 0)
         return self.refused is None
+
+    def _give_up(self, message: str, *, here_only: bool) -> None:
+        if here_only:
+            self._own_refusal = scrub(message, self._credential.secrets())
+        else:
+            self.refuse(message)
 
 
 class Turn:
     """One call's place behind the gate; free of cost and of waiting once the credential is proven.
 
-    Inside it, in this order: `refused`, `headers`, `generation`, the send, then `worked` or `rejected` with that same
-    generation. Read after the send it may be the next one's, and an old token's 401 would condemn the new token.
+    Inside it, in this order: `refused`, `obtain`, `headers`, `generation`, the send, then `worked` or `rejected` with
+    that same generation. Read after the send it may be the next one's, and an old token's 401 would condemn that.
     """
 
-    __slots__ = ("_gate", "_held", "_standing")
+    __slots__ = ("_held", "_standing")
 
-    def __init__(self, standing: Standing, gate: asyncio.Lock) -> None:
+    def __init__(self, standing: Standing) -> None:
         self._standing = standing
-        self._gate = gate
         self._held = False
 
     async def __aenter__(self) -> None:
         if self._standing.is_open():
             return
-        await self._gate.acquire()
+        await self._standing.gate.acquire()
         if self._standing.is_open():  # settled while this call waited: the others need not queue behind it
-            self._gate.release()
+            self._standing.gate.release()
         else:
             self._held = True
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, CredentialRefused):
-            self._standing.refuse(error.message)
         if self._held:
-            self._gate.release()
+            self._standing.gate.release()

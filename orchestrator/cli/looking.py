@@ -28,7 +28,8 @@ def validate(options: argparse.Namespace) -> int:
     for name in options.plans:
         try:
             plan = app.prepare(Path(name), variables, config_file, offline=True)
-            targets = conduct.count(plan.sections, standard_input=False).total
+            offline = [section for section in plan.sections if not section.source.interactive]
+            targets = conduct.count(offline, Selector(())).total
         except InvalidInput as error:
             faults += error.faults
             continue

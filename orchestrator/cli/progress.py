@@ -89,10 +89,10 @@ async def _nothing(view: View) -> None:
 
 async def _plain(view: View) -> None:
     pulse = Pulse(view)
-    pulse.rows(time.time())
+    pulse.rows(time.monotonic())
     for seconds in chain(PLAIN_SECONDS, repeat(LAST_PLAIN_SECONDS)):
         await anyio.sleep(seconds)
-        for row in pulse.rows(time.time()):
+        for row in pulse.rows(time.monotonic()):
             if row.moves:
                 print(_line(row), file=sys.stderr, flush=True)  # noqa: T201
 
@@ -105,10 +105,10 @@ async def _live(view: View) -> None:
     with Live(_table(view, []), console=Console(stderr=True), auto_refresh=False) as live:
         try:
             while True:
-                live.update(_table(view, pulse.rows(time.time())), refresh=True)
+                live.update(_table(view, pulse.rows(time.monotonic())), refresh=True)
                 await anyio.sleep(LIVE_SECONDS)
         finally:
-            live.update(_table(view, pulse.rows(time.time())), refresh=True)
+            live.update(_table(view, pulse.rows(time.monotonic())), refresh=True)
 
 
 def _table(view: View, rows: list[Row]) -> Table:
@@ -150,8 +150,11 @@ def _reasons(lane: Lane, view: View, now: float) -> Iterator[str]:
     if lane.halted:
         yield f"stopped: {lane.halted}"
     if lane.pacer.paused_until > now:
-        until = time.strftime("%H:%M:%S", time.localtime(lane.pacer.paused_until))
-        yield f"the service's limit, until {until}"
+        yield f"the service's limit, until {_at(lane.pacer.paused_until - now)}"
     if lane.resting_until > now:
-        until = time.strftime("%H:%M:%S", time.localtime(lane.resting_until))
-        yield f"another attempt, at {until}"
+        yield f"another attempt, at {_at(lane.resting_until - now)}"
+
+
+def _at(seconds: float) -> str:
+    """Return the local time so many seconds from now."""
+    return time.strftime("%H:%M:%S", time.localtime(time.time() + seconds))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
@@ -35,9 +36,8 @@ def resume(options: argparse.Namespace) -> int:
     config_file = common.read_config(options)
     record = _record(config_file, options.run)
     plan = app.prepare(Path(record.plan_path), dict(record.variables), config_file)
-    terms = record.selector.split(" or ") if record.selector else []
     finished = anyio.run(
-        conduct.resume, plan, record, _options(options, True, terms), progress.chosen(options.progress)
+        conduct.resume, plan, record, _options(options, True, record.selectors), progress.chosen(options.progress)
     )
     return conclude(finished, options.output)
 
@@ -58,7 +58,7 @@ def conclude(finished: Finished, output: str) -> int:
     return 1 if code is None else code
 
 
-def _options(options: argparse.Namespace, yes: bool, only: list[str]) -> Options:
+def _options(options: argparse.Namespace, yes: bool, only: Sequence[str]) -> Options:
     return Options(
         report_dir=Path(found) if (found := getattr(options, "report_dir", None)) else None,
         deadline=common.duration(options.deadline),

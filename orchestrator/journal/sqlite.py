@@ -137,6 +137,10 @@ class SqliteJournal:
         """Return (service, connection, target, outcome) of every target that has an outcome."""
         yield from self._execute(sql.OUTCOMES, (run,))
 
+    def identities(self, run: str) -> Iterator[tuple[str, str, str]]:
+        """Return (service, connection, target) of every target that is on record."""
+        yield from self._execute(sql.IDENTITIES, (run,))
+
     def in_flight(self, run: str) -> Iterator[Settled]:
         """Return as unknown every target that was sent and has no outcome: the call may have taken effect."""
         for service, connection, target, stage, batch, sent in self._execute(sql.IN_FLIGHT, (run,)):
@@ -268,6 +272,6 @@ def _packed(value: object) -> Any:
 
 def _run_record(row: Sequence[Any]) -> RunRecord:
     values = dict(zip((field.name for field in fields(RunRecord)), row, strict=True))
-    for name in ("variables", "inputs", "notes"):
+    for name in ("selectors", "variables", "inputs", "notes"):
         values[name] = orjson.loads(values[name])
     return RunRecord(**values)

@@ -7,7 +7,7 @@ SCHEMA = (
     CREATE TABLE IF NOT EXISTS runs (
         run TEXT PRIMARY KEY, plan TEXT NOT NULL, plan_path TEXT NOT NULL, config_path TEXT, digest TEXT NOT NULL,
         lock_name TEXT NOT NULL, require TEXT NOT NULL, started REAL NOT NULL, folder TEXT NOT NULL,
-        selector TEXT NOT NULL, planned INTEGER NOT NULL, variables TEXT NOT NULL, inputs TEXT NOT NULL,
+        selectors TEXT NOT NULL, planned INTEGER NOT NULL, variables TEXT NOT NULL, inputs TEXT NOT NULL,
         ended REAL, exit_code INTEGER, reason TEXT NOT NULL, notes TEXT NOT NULL)
     """,
     # outcome is NULL from the moment before the call until there is one; earlier and record then have the one before
@@ -21,7 +21,7 @@ SCHEMA = (
 )
 
 RUN_COLUMNS = (
-    "run, plan, plan_path, config_path, digest, require, started, lock_name, folder, selector, planned, variables, "
+    "run, plan, plan_path, config_path, digest, require, started, lock_name, folder, selectors, planned, variables, "
     "inputs, ended, exit_code, reason, notes"
 )
 ADD_RUN = f"INSERT INTO runs ({RUN_COLUMNS}) VALUES ({', '.join('?' * 17)})"  # noqa: S608  constants only
@@ -52,6 +52,7 @@ SETTLED = """
 """
 
 OUTCOMES = "SELECT service, connection, target, outcome FROM targets WHERE run = ? AND outcome IS NOT NULL"
+IDENTITIES = "SELECT service, connection, target FROM targets WHERE run = ?"
 IN_FLIGHT = """
     SELECT service, connection, target, stage, batch, sent FROM targets
     WHERE run = ? AND outcome IS NULL ORDER BY position

@@ -21,8 +21,8 @@ STATUS = {
     5: ("stopped midway", "The run stopped at its failure threshold or its deadline; the rest was not attempted."),
     6: ("nothing matched", "No target matched, and the plan does not say that this is all right."),
     75: ("locked", "Another run of the same plan holds the lock; try again later."),
-    130: ("interrupted", "The run was interrupted; no new calls were made and those in flight finished."),
-    143: ("terminated", "The run was told to stop; no new calls were made and those in flight finished."),
+    130: ("interrupted", "The run was interrupted; no new calls were made."),
+    143: ("terminated", "The run was told to stop; no new calls were made."),
 }
 SOURCE_FAILED = "The run finished, but not everything that it was to read could be read; targets may be missing."
 

@@ -172,7 +172,7 @@ def test_the_deadline_stops_a_run(site: Site, given: str) -> None:
 
 def test_a_service_that_asks_to_wait_past_the_deadline_is_not_waited_for(site: Site) -> None:
     site.fault("dcs", "status", status=429, headers={"Retry-After": "30"}, times=None)
-    assert site.run("run", site.plan(site.webcli(20)), "--deadline", "5s").code == 3
+    assert site.run("run", site.plan(site.webcli(20)), "--deadline", "5s").code == 5
     assert site.latest.outcomes["ended"] == 0
     assert site.latest.outcomes["not_attempted"] >= 4
     assert any("past the deadline" in note for note in site.latest.summary["notes"])

@@ -173,9 +173,10 @@ def test_a_second_signal_stops_at_once_and_leaves_what_a_resume_needs(site: Site
     assert done.code == 130
     report = site.latest
     assert report.summary["exit_code"] == 130
-    assert report.outcomes["ended"] == 5
-    assert report.outcomes["unknown"] >= 2
+    assert report.outcomes == Counter(ended=5, unknown=2, not_attempted=13)  # every target has its line
     assert "resume" in done.out
+    assert "in the middle of its calls" in done.out
+    assert "those in flight finished" not in done.out
 
     site.control("faults", method="DELETE")
     assert site.command("resume", "latest").code == 0
@@ -183,6 +184,18 @@ def test_a_second_signal_stops_at_once_and_leaves_what_a_resume_needs(site: Site
     assert len(set(site.latest.keys())) == 20
     assert site.latest.outcomes == Counter(ended=20)
     assert not site.state()["sessions"]["dcs"]
+
+
+def test_a_signal_does_not_wait_for_a_login_that_hangs_and_nothing_is_sent_after_it(site: Site) -> None:
+    plan = site.plan(site.databases(30, "token"))
+    site.fault("iam", "hang", seconds=3, times=None)
+    with site.started("run", plan) as process:
+        until(lambda: site.calls("iam") == 1)
+        process.send_signal(signal.SIGTERM)
+        done = finished(process, 3)
+    assert done.code == 143
+    assert site.latest.outcomes == Counter(not_attempted=30)
+    assert site.calls("das") == 0
 
 
 def test_an_interrupt_does_not_wait_for_a_lane_that_pauses(site: Site) -> None:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from orchestrator import catalogue
-from orchestrator.auth import Standing
+from orchestrator.auth import Admission, Standing
 from orchestrator.auth.aksk import AkSk
 from orchestrator.classify import compile_reading
 from orchestrator.connector import HttpConnector
@@ -74,8 +74,9 @@ async def test_a_dcs_logout_leaves_as_the_cloud_expects_it() -> None:
 
     async with listening(b"HTTP/1.1 204 No Content\r\n\r\n") as (url, came), HttpTransport() as transport:
         sender = Detour(transport, url)
+        admission = Admission(credential, Standing(credential))
         connector = HttpConnector(
-            render, {"": classify}, credential, Standing(credential), sender, idempotent=True, seconds=5.0
+            [lambda project_id: render], {"": classify}, credential, admission, sender, idempotent=True, seconds=5.0
         )
         ruling = await connector.call(Batch([target], 1))
 

@@ -21,7 +21,7 @@ def a_run(run: str = RUN, lock_name: str = "plan", started: float = 1000.0) -> R
         started,
         lock_name=lock_name,
         folder="/reports/plan",
-        selector="stage=a or service=b",
+        selectors=["stage=a", "service=b"],
         planned=7,
         variables={"message": 'good "night"', "empty": ""},
         inputs={"rows.csv": "0" * 64},

@@ -19,7 +19,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from orchestrator.auth import Account, Credential, CredentialRefused, Login, Standing
+from orchestrator.auth import Account, Admission, Credential, CredentialRefused, Login, Standing
 from orchestrator.auth.iam_token import IamToken
 from orchestrator.model import Lost, Request, Response, Secret
 from orchestrator.transport import HttpTransport
@@ -62,7 +62,7 @@ class World:
         return IamToken(account or self.account, self.wire, **more)
 
     async def ask(self, credential: Credential) -> Response:
-        return await self.get("/v3/auth/projects", dict(await credential.headers(Request("GET", self.url, "/"))))
+        return await self.get("/v3/auth/projects", await headers_of(credential))
 
     async def get(self, path: str, headers: dict[str, str]) -> Response:
         answer = await self.wire.send(Request("GET", self.url, path, headers=headers))
@@ -72,22 +72,28 @@ class World:
     async def validated(self, value: str) -> Response:
         return await self.get("/v3/auth/tokens", {**self.admin, "X-Subject-Token": value})
 
-    async def call(self, credential: Credential, standing: Standing) -> int:
-        """Call as the connector does: a turn, the headers, the send, and a 401 decided by the standing."""
+    async def call(self, credential: Credential, lane: Admission) -> int:
+        """Call as the connector does: a turn, the headers, the send, and a 401 decided by the admission."""
         while True:
-            async with standing.turn():
-                headers = dict(await credential.headers(Request("GET", self.url, "/")))
+            async with lane.turn():
+                headers = await headers_of(credential)
                 generation = credential.generation  # of what is sent: by the time of the answer it may be another
                 answer = await self.get("/v3/auth/projects", headers)
                 if answer.status != 401:
-                    standing.worked(generation)
+                    lane.worked(generation)
                     return answer.status
-                if not await standing.rejected(generation, "refused"):
+                if not await lane.rejected(generation, "refused"):
                     return answer.status
+
+
+async def headers_of(credential: Credential) -> dict[str, str]:
+    if not credential.ready:
+        await credential.obtain()
+    return dict(credential.headers(Request("GET", "http://any.example", "/")))
 
 
 async def value_of(credential: Credential) -> str:
-    return (await credential.headers(Request("GET", "http://any.example", "/")))["X-Auth-Token"]
+    return (await headers_of(credential))["X-Auth-Token"]
 
 
 async def refusal_of(credential: Credential) -> CredentialRefused:
@@ -132,14 +138,14 @@ async def a_token_is_replaced_before_it_expires(world: World) -> None:
 
 async def a_token_revoked_behind_our_back_is_renewed_once_by_fifty_calls(world: World) -> None:
     token = world.token()
-    standing = Standing(token)
-    assert await world.call(token, standing) == 200
+    lane = Admission(token, Standing(token))
+    assert await world.call(token, lane) == 200
     headers = world.admin | {"X-Subject-Token": await value_of(token)}
     await world.wire.send(Request("DELETE", world.url, "/v3/auth/tokens", headers=headers))
-    answers = await asyncio.gather(*(world.call(token, standing) for _ in range(50)))
+    answers = await asyncio.gather(*(world.call(token, lane) for _ in range(50)))
     assert answers == [200] * 50, Counter(answers)
     assert world.wire.logins == 2, world.wire.count
-    assert standing.refused is None
+    assert lane.refused is None
 
 
 async def closing_revokes_every_token_that_was_issued(world: World) -> None:

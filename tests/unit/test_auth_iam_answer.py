@@ -76,16 +76,20 @@ KEYSTONE_401 = b'{"error":{"code":401,"message":"The request you have made requi
             id="locked",
         ),
         pytest.param(
-            Response(404, {}, b"<html>\n not here</html>"), Refusal(404, None, "<html> not here</html>"), id="404"
+            Response(404, {}, b"<html>\n not here</html>"),
+            Refusal(404, None, "<html> not here</html>", True),
+            id="404",
         ),
-        pytest.param(Response(302, {}), Refusal(302, None, ""), id="redirect"),
-        pytest.param(Response(200, {"x-subject-token": "T1"}), Refusal(200, None, ""), id="200-is-not-201"),
+        pytest.param(Response(302, {}), Refusal(302, None, "", True), id="redirect"),
+        pytest.param(Response(200, {"x-subject-token": "T1"}), Refusal(200, None, "", True), id="200-is-not-201"),
         pytest.param(
-            Response(201, {}), Refusal(201, None, "the answer holds no token (X-Subject-Token)"), id="no-token"
+            Response(201, {}),
+            Refusal(201, None, "the answer holds no token (X-Subject-Token)", True),
+            id="no-token",
         ),
         pytest.param(
             Response(201, {"x-subject-token": "a b"}),
-            Refusal(201, None, "the answer holds no token (X-Subject-Token)"),
+            Refusal(201, None, "the answer holds no token (X-Subject-Token)", True),
             id="a-token-no-header-may-carry",
         ),
         pytest.param(Lost("timed out", sent=True), Trouble("no answer: timed out"), id="lost"),

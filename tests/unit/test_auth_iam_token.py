@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import structlog.testing
 
-from orchestrator.auth import Account, CredentialRefused, CredentialUnavailable, Login, Standing
+from orchestrator.auth import Account, Admission, CredentialRefused, CredentialUnavailable, Login, Standing
 from orchestrator.auth.iam_token import ATTEMPTS, LONGEST_PAUSE, PAUSE, IamToken
 from orchestrator.model import Lost, Request, Response, Secret
 
@@ -60,7 +60,9 @@ class Iam:
 
 
 async def value_of(token: IamToken) -> str:
-    return (await token.headers(REQUEST))["X-Auth-Token"]
+    if not token.ready:
+        await token.obtain()
+    return token.headers(REQUEST)["X-Auth-Token"]
 
 
 async def test_fifty_calls_at_once_make_one_login() -> None:
@@ -139,7 +141,7 @@ async def test_a_token_that_expired_is_never_sent_and_counts_as_gone() -> None:
 async def test_a_wrong_password_is_tried_once_and_told_in_the_server_s_words() -> None:
     iam = Iam(WRONG)
     token = iam.token()
-    ends = await asyncio.gather(*(token.headers(REQUEST) for _ in range(50)), return_exceptions=True)
+    ends = await asyncio.gather(*(token.obtain() for _ in range(50)), return_exceptions=True)
     assert iam.logins == 1
     expected = "IAM at https://iam.example refused the credential: wrong password [secret] (HTTP 401, 401)"
     assert {str(end) for end in ends} == {expected}
@@ -152,7 +154,7 @@ async def test_a_wrong_password_is_tried_once_for_all_projects_of_a_user() -> No
     iam = Iam(WRONG)
     logins: dict[Hashable, Login] = {}
     projects = [iam.token(replace(ACCOUNT, project=name), logins=logins) for name in ("eu-de", "eu-nl", "eu-ch")]
-    ends = await asyncio.gather(*(token.headers(REQUEST) for token in projects), return_exceptions=True)
+    ends = await asyncio.gather(*(token.obtain() for token in projects), return_exceptions=True)
     assert all(isinstance(end, CredentialRefused) for end in ends)
     assert iam.logins == 1
 
@@ -210,7 +212,7 @@ async def test_trouble_that_passes(script: list[Response | Lost], slept: list[fl
 async def test_trouble_that_lasts(script: list[Response | Lost], logins: int, message: str, pause: float) -> None:
     iam = Iam(*script)
     token = iam.token()
-    for end in await asyncio.gather(*(token.headers(REQUEST) for _ in range(50)), return_exceptions=True):
+    for end in await asyncio.gather(*(token.obtain() for _ in range(50)), return_exceptions=True):
         assert isinstance(end, CredentialUnavailable)
         assert re.match(f"IAM at https://iam.example is not available: {message}$", end.message), end.message
     assert iam.logins == logins
@@ -226,9 +228,10 @@ async def test_fifty_refusals_of_a_token_that_worked_make_one_login() -> None:
     iam = Iam()
     token = iam.token()
     standing = Standing(token)
+    lane = Admission(token, standing)
     await value_of(token)
-    standing.worked(1)
-    assert await asyncio.gather(*(standing.rejected(1, "expired") for _ in range(50))) == [True] * 50
+    lane.worked(1)
+    assert await asyncio.gather(*(lane.rejected(1, "expired") for _ in range(50))) == [True] * 50
     assert not standing.proven
     assert set(await asyncio.gather(*(value_of(token) for _ in range(50)))) == {"T2"}
     assert (await token.renew(1), await value_of(token)) == (True, "T2")  # late: the new one stays
@@ -239,8 +242,9 @@ async def test_a_new_token_refused_before_it_worked_is_not_replaced() -> None:
     iam = Iam()
     token = iam.token()
     standing = Standing(token)
+    lane = Admission(token, standing)
     await value_of(token)
-    assert await standing.rejected(token.generation, "wrong project") is False
+    assert await lane.rejected(token.generation, "wrong project") is False
     assert iam.logins == 1
 
 

@@ -51,7 +51,9 @@ AK, SK = Secret("AK-1"), Secret("SK-1")
 async def test_what_a_fixed_kind_adds(
     credential: Credential, headers: dict[str, str], secrets: list[str], generation: int
 ) -> None:
-    assert await credential.headers(REQUEST) == headers
+    assert credential.ready
+    await credential.obtain()
+    assert credential.headers(REQUEST) == headers
     assert list(credential.secrets()) == secrets
     assert credential.generation == generation
     assert await credential.renew(generation) is False
@@ -62,9 +64,9 @@ async def test_what_a_fixed_kind_adds(
 async def test_a_key_pair_signs_anew_as_time_goes_by() -> None:
     now = 1704164645.0
     credential = AkSk(AK, SK, Secret("ST-1"), "p1", clock=lambda: now)
-    first = await credential.headers(REQUEST)
+    first = credential.headers(REQUEST)
     now += 1
-    second = await credential.headers(REQUEST)
+    second = credential.headers(REQUEST)
     assert first["X-Sdk-Date"] == "20240102T030405Z"
     assert first["X-Security-Token"] == "ST-1"
     assert first["X-Project-Id"] == "p1"

@@ -85,7 +85,7 @@ def test_a_clear_word_settles_every_doubt(verdict: Verdict) -> None:
             Ruling(Verdict.FAIL, "no", 404, "X"),
             True,
             Outcome.UNKNOWN,
-            "may have ended it; the last one was refused: no (HTTP 404, X)",
+            "may have ended it; then: no (HTTP 404, X)",
             id="refused-after-a-doubt-404",
         ),
         pytest.param(

@@ -7,9 +7,10 @@ from email.utils import formatdate
 
 import pytest
 
-from orchestrator.auth import CredentialRefused, CredentialUnavailable, Standing
+from orchestrator.auth import Admission, CredentialRefused, CredentialUnavailable, Standing
 from orchestrator.connector import HttpConnector
 from orchestrator.model import Batch, Lost, Request, Response, Ruling, Secret, Target, Verdict
+from orchestrator.render import Render
 
 NOW = 1_700_000_000.0
 KEY = "key-0123456789"
@@ -24,13 +25,23 @@ class Key:
     def __init__(self, *, renewable: bool = False) -> None:
         self.generation = 1
         self.trouble: Exception | None = None
+        self.dropped = False
+        self.project_id = "p1"
         self.asked = 0
         self._renewable = renewable
 
-    async def headers(self, request: Request) -> Mapping[str, str]:
-        self.asked += 1
+    @property
+    def ready(self) -> bool:
+        return self.trouble is None
+
+    async def obtain(self) -> None:
         if self.trouble:
             raise self.trouble
+
+    def headers(self, request: Request) -> Mapping[str, str]:
+        self.asked += 1
+        if self.dropped:
+            raise CredentialUnavailable("dropped")
         return {"X-Key": f"{self.generation}"}
 
     async def renew(self, generation: int) -> bool:
@@ -68,26 +79,34 @@ def answer(verdict: str, status: int = 200, **headers: str) -> Response:
     return Response(status, headers, verdict.encode())
 
 
+def first(project_id: str) -> Render:
+    """Compile the operation for a project, without which there is none."""
+    if not project_id:
+        raise LookupError("the token names no project")
+    return lambda targets: Request("POST", "http://there", f"/{project_id}/end", headers={"X-Own": "1"}, body=b"body")
+
+
 class Bench:
     def __init__(self, *answers: Response | Lost, renewable: bool = False, fallback: bool = False) -> None:
         self.key = Key(renewable=renewable)
         self.wire = Wire(*answers)
         self.standing = Standing(self.key)
         self.connector = HttpConnector(
-            lambda targets: Request("POST", "http://there", "/end", headers={"X-Own": "1"}, body=b"body"),
+            [first, lambda project_id: lambda targets: Request("GET", "http://there", "/end")][: 2 if fallback else 1],
             {"": classify, "denied": lambda response, batch, now: Ruling(Verdict.DENIED, status=response.status)},
             self.key,
-            self.standing,
+            Admission(self.key, self.standing),
             self.wire,
             idempotent=True,
             seconds=7.0,
-            fallback=(lambda targets: Request("GET", "http://there", "/end")) if fallback else None,
             clock=lambda: NOW,
         )
 
     async def call(self, expect: str = "") -> Ruling:
         target = Target("service", "prod", "id", {"ticket": Secret(TICKET), "name": "plain"}, expect=expect)
         async with self.connector.turn():
+            if not self.connector.ready and (unready := await self.connector.obtain()):
+                return unready
             return await self.connector.call(Batch([target], 1))
 
 
@@ -95,7 +114,7 @@ async def test_a_call_is_rendered_signed_sent_and_read() -> None:
     bench = Bench(answer("ended"))
     assert (await bench.call()).verdict is Verdict.ENDED
     (request,) = bench.wire.sent
-    assert (request.method, request.body) == ("POST", b"body")
+    assert (request.method, request.path, request.body) == ("POST", "/p1/end", b"body")
     assert request.headers == {"X-Own": "1", "X-Key": "1"}
     assert bench.wire.timeouts == [7.0]
     assert bench.standing.proven
@@ -142,8 +161,7 @@ async def test_a_405_without_another_method_is_what_it_is() -> None:
 async def test_a_token_that_has_worked_is_renewed_and_the_call_made_again() -> None:
     bench = Bench(answer("ended"), answer("reauth expired", 401), answer("ended"), renewable=True)
     rulings = [await bench.call() for _ in range(3)]
-    assert [ruling.verdict for ruling in rulings] == [Verdict.ENDED, Verdict.RETRY, Verdict.ENDED]
-    assert rulings[1].wait == 0.0
+    assert [ruling.verdict for ruling in rulings] == [Verdict.ENDED, Verdict.REAUTH, Verdict.ENDED]
     assert [request.headers["X-Key"] for request in bench.wire.sent] == ["1", "1", "2"]
 
 
@@ -160,6 +178,29 @@ async def test_a_key_that_cannot_be_renewed_is_refused_for_good() -> None:
     bench = Bench(answer("ended"), answer("reauth revoked", 401))
     assert [(await bench.call()).verdict for _ in range(2)] == [Verdict.ENDED, Verdict.HALT]
     assert bench.connector.refused is not None
+
+
+async def test_where_nobody_says_who_is_calling_a_401_is_its_targets_affair() -> None:
+    bench = Bench(answer("reauth log in first", 401), answer("ended"))
+    bench.key.generation = 0
+    assert [(await bench.call()).verdict for _ in range(2)] == [Verdict.FAIL, Verdict.ENDED]
+    assert bench.connector.refused is None
+
+
+async def test_a_token_that_names_no_project_halts_where_one_is_needed() -> None:
+    bench = Bench()
+    bench.key.project_id = ""
+    unready = await bench.connector.obtain()
+    assert unready is not None
+    assert (unready.verdict, unready.reason) == (Verdict.HALT, "the token names no project")
+    assert bench.connector.refused is None
+
+
+async def test_a_token_that_was_dropped_on_the_way_to_the_call_is_got_anew() -> None:
+    bench = Bench()
+    bench.key.dropped = True
+    assert (await bench.call()).verdict is Verdict.REAUTH
+    assert bench.wire.sent == []
 
 
 @pytest.mark.parametrize("skew", [1260, -1260])

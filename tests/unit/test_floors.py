@@ -20,7 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("backoff", "render", "classify", "targets", "rows", "batches", "conclusion"),
     ("catalogue", "references", "auth", "transport", "journal", "report"),
     ("connector",),
-    ("pacing", "lane"),
+    ("learning", "pacing", "intents", "lane"),
     ("sources", "verify", "run"),
     ("settings", "logs", "selection", "connections", "blueprint", "app", "history", "conduct", "forecast"),
     ("sandbox", "demo", "cli", "__main__"),

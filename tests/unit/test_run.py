@@ -15,7 +15,7 @@ from orchestrator.model import Batch, Outcome, Ruling, Secret, Settled, Target, 
 from orchestrator.pacing import Pacer, Stop
 from orchestrator.rows import UnreadableError
 from orchestrator.run import LaneWork, RunMemory, Seen, StageWork, execute, exit_code, fresh
-from orchestrator.sources import Checked, Inline, Source
+from orchestrator.sources import Checked, Inline, Source, Takes, everything
 from orchestrator.units import Rate
 
 
@@ -23,18 +23,15 @@ def target(name: object, service: str = "service", stage: str = "") -> Target:
     return Target(service, "prod", str(name), {"id": str(name)}, stage)
 
 
-def everything(one: Target) -> bool:
-    return True
-
-
 class Breaking:
     """A source that ends in the middle."""
 
     def __init__(self, error: Exception) -> None:
         self.name = "rows.csv"
+        self.interactive = False
         self._error = error
 
-    def check(self) -> Checked:
+    def check(self, takes: Takes = everything) -> Checked:
         return Checked(2, "")
 
     def targets(self) -> Iterator[Target]:
@@ -62,6 +59,7 @@ class Journal:
 
 class Service:
     idempotent = True
+    ready = True
     refused: str | None = None
 
     def __init__(self, log: list[str]) -> None:
@@ -69,6 +67,9 @@ class Service:
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         return nullcontext()
+
+    async def obtain(self) -> Ruling | None:
+        return None
 
     async def call(self, batch: Batch) -> Ruling:
         self._log.append(f"{batch.targets[0].stage} began")

@@ -1,0 +1,57 @@
+"""The batches of a lane, and the intent to call each: on disk before the call, and not much before it.
+
+One commit for every call would bound a fast lane by the disk, so that a fast lane announces a moment's worth of calls
+together. A slow one announces each just before its call: what a crash leaves in doubt is then what was really sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+from orchestrator.model import Batch
+
+MOMENT = 0.25  # seconds of calls at the lane's rate that are announced together
+
+Sent = Callable[[Sequence[Batch]], Awaitable[None]]
+
+
+class Intents:
+    """Hands out batches in their order, and makes durable that those about to be called are."""
+
+    def __init__(self, batches: Iterator[Batch], sent: Sent) -> None:
+        self._batches = batches
+        self._sent = sent
+        self._ahead: deque[Batch] = deque()  # read for an announcement, and not taken yet
+        self._announced: set[int] = set()  # numbers of batches whose intent is durable, until their call
+        self._waiting: dict[int, Batch] = {}
+        self._one = asyncio.Lock()
+
+    def take(self) -> Batch | None:
+        """Return the next batch, None after the last."""
+        return self._ahead.popleft() if self._ahead else next(self._batches, None)
+
+    def unused(self) -> list[Batch]:
+        """Return the batches that were read for an announcement and never taken."""
+        return list(self._ahead)
+
+    async def announce(self, batch: Batch, per_second: float) -> None:
+        """Return when the intent to call the batch is durable, with that of a moment's worth of those that follow."""
+        if batch.number not in self._announced:
+            self._waiting[batch.number] = batch
+            async with self._one:
+                if batch.number not in self._announced:
+                    await self._announce(int(per_second * MOMENT) - len(self._ahead))
+        self._waiting.pop(batch.number, None)
+        self._announced.discard(batch.number)
+
+    async def _announce(self, room: int) -> None:
+        """Announce those that wait, and as many of those that follow as there is room for."""
+        following = list(itertools.islice(self._batches, max(0, room - len(self._waiting))))
+        self._ahead.extend(following)
+        together = [*self._waiting.values(), *following]
+        self._waiting.clear()
+        await self._sent(together)
+        self._announced.update(batch.number for batch in together)

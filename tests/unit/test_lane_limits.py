@@ -1,0 +1,252 @@
+"""What holds a lane back: the service's limit, the journal's intents, the credential."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from lanes import ENDED, START, Bench, Service, targets, throttled
+
+from orchestrator.intents import MOMENT
+from orchestrator.lane import LANE_PAUSE
+from orchestrator.learning import HOPELESS
+from orchestrator.model import Batch, Outcome, Ruling, Verdict
+
+# Throttling
+
+
+async def test_a_long_wait_holds_the_whole_lane_back() -> None:
+    bench = Bench(Service(throttled(30.0), ENDED), concurrency=1)
+    await bench.run(3)
+    assert bench.pacer.pauses == [30.0]
+    assert bench.pacer.turns == [START, *[START + 30.0] * 3]
+
+
+@pytest.mark.parametrize("wait", [None, 0.5, LANE_PAUSE])
+async def test_a_short_wait_or_none_holds_its_target_back_and_the_lane_learns_from_it(wait: float | None) -> None:
+    bench = Bench(Service(throttled(wait), ENDED))
+    await bench.run(3)
+    assert bench.pacer.pauses == []
+    (rest,) = bench.stop.rests
+    assert rest >= (wait or 0.0)
+    assert bench.pacer.learner.pace is not None
+    assert bench.pacer.learner.pace < bench.pacer.per_second
+
+
+async def test_calls_that_were_under_way_when_the_pause_began_say_nothing_new() -> None:
+    service = Service()
+    service.ticks = 50  # so that all four are under way together
+    service.answer = lambda batch: throttled(30.0) if len(service.calls) <= 4 else ENDED
+    bench = Bench(service, concurrency=4)
+    await bench.run(4)
+    assert service.most_open == 4
+    assert bench.lane.throttles == 4
+    assert set(bench.pacer.pauses) == {30.0}
+    assert bench.pacer.learner.pace is not None
+    assert bench.pacer.learner.pace > 0.8 * bench.pacer.per_second
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+async def test_a_throttle_costs_a_target_no_attempt(attempts: int) -> None:
+    bench = Bench(Service(*[throttled(1.0)] * 5, ENDED), attempts=attempts, concurrency=1)
+    await bench.run(1)
+    assert (bench.only.outcome, bench.only.attempts) == (Outcome.ENDED, 6)
+
+
+async def test_a_lane_that_is_let_through_no_more_gives_up() -> None:
+    bench = Bench(Service(throttled()), concurrency=1)
+    await bench.run(10)
+    assert HOPELESS <= len(bench.service.calls) < 100
+    assert bench.lane.halted is not None
+    assert "lets none through" in bench.lane.halted
+    tried = len({name for names in bench.service.calls for name in names})
+    assert bench.outcomes == Counter({Outcome.FAILED: tried, Outcome.NOT_ATTEMPTED: 10 - tried})
+
+
+async def test_a_target_that_alone_is_throttled_does_not_hold_the_others_for_ever() -> None:
+    service = Service()
+    service.answer = lambda batch: throttled(1.0) if batch.targets[0].id == "0" else ENDED
+    bench = Bench(service, concurrency=1)
+    await bench.run(200)
+    assert bench.outcomes == Counter({Outcome.ENDED: 199, Outcome.FAILED: 1})
+
+
+async def test_a_wait_that_comes_with_a_retry_is_not_the_lanes() -> None:
+    bench = Bench(Service(Ruling(Verdict.RETRY, "busy", 503, wait=30.0), ENDED))
+    await bench.run(2)
+    assert bench.pacer.pauses == []
+    assert bench.stop.rests[0] >= 30.0
+
+
+async def test_an_announced_pace_slows_the_lane_and_never_speeds_it_up() -> None:
+    bench = Bench(Service(throttled(pace=5.0), throttled(pace=50.0), ENDED), concurrency=1)
+    await bench.run(1)
+    assert bench.pacer.per_second == 5.0
+    assert bench.lane.throttles == 2
+
+
+async def test_a_wait_past_the_deadline_ends_the_lane() -> None:
+    bench = Bench(Service(throttled(30.0)), deadline=20.0, concurrency=1)
+    await bench.run(50)
+    assert len(bench.service.calls) == 1
+    assert bench.lane.halted is not None
+    assert "past the deadline" in bench.lane.halted
+    assert bench.outcomes == Counter({Outcome.FAILED: 1, Outcome.NOT_ATTEMPTED: 49})
+
+
+# Intents
+
+
+@pytest.mark.parametrize(("rate", "groups"), [(1, 200), (400, 10)])
+async def test_every_call_is_announced_before_it_is_made(rate: int, groups: int) -> None:
+    bench = Bench(Service(), concurrency=1)
+    bench.pacer.per_second = rate
+    waiting: list[int] = []
+
+    def look() -> None:
+        announced = {name for names in bench.memory.announced for name in names}
+        assert set(bench.service.calls[-1]) <= announced
+        waiting.append(len(announced) - len(bench.service.calls))
+
+    bench.service.before = look
+    await bench.run(200)
+    assert len(bench.memory.announced) <= groups
+    assert max(waiting) <= rate * MOMENT  # a crash leaves no more in doubt that were never sent
+
+
+async def test_an_intent_that_is_not_on_disk_yet_lets_none_of_its_calls_go() -> None:
+    bench = Bench(Service(), concurrency=3)
+    bench.pacer.per_second = 400
+    durable: set[str] = set()
+
+    async def sent(batches: Sequence[Batch]) -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        durable.update(target.id for batch in batches for target in batch.targets)
+
+    def look() -> None:
+        assert set(bench.service.calls[-1]) <= durable
+
+    bench.memory.sent = sent  # type: ignore[method-assign]
+    bench.service.before = look
+    await bench.run(200)
+    assert len(bench.service.calls) == 200
+
+
+async def test_a_lane_that_is_cut_off_leaves_open_only_what_it_was_calling() -> None:
+    bench = Bench(Service(), concurrency=2)
+    bench.pacer.per_second = 400
+    never = asyncio.Event()
+    call = bench.service.call
+
+    async def hang(batch: Batch) -> Ruling:
+        if len(bench.service.calls) >= 5:
+            bench.service.calls.append([target.id for target in batch.targets])
+            bench.stop.set("interrupted", 130)
+            await never.wait()
+        return await call(batch)
+
+    bench.service.call = hang  # type: ignore[method-assign]
+    running = asyncio.create_task(bench.lane.run(iter(targets(range(50)))))
+    while len(bench.service.calls) < 6:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    announced = {name for names in bench.memory.announced for name in names}
+    settled = {one.target.id for one in bench.memory.settled}
+    called = {name for names in bench.service.calls for name in names}
+    open_calls = announced - settled
+    assert 1 <= len(open_calls) <= 2
+    assert open_calls <= called
+    assert {one.outcome for one in bench.memory.settled if one.target.id not in called} == {Outcome.NOT_ATTEMPTED}
+
+
+async def test_what_must_not_be_repeated_is_announced_one_by_one_just_before_the_call() -> None:
+    bench = Bench(Service(idempotent=False), concurrency=1)
+    waiting: list[int] = []
+
+    def look() -> None:
+        announced = sum(len(names) for names in bench.memory.announced)
+        waiting.append(announced - len(bench.service.calls))
+
+    bench.service.before = look
+    await bench.run(50)
+    assert waiting == [0] * 50
+    assert all(len(names) == 1 for names in bench.memory.announced)
+
+
+async def test_what_must_not_be_repeated_is_announced_once_however_often_it_is_throttled() -> None:
+    bench = Bench(Service(throttled(), throttled(), ENDED, idempotent=False))
+    await bench.run(1)
+    assert bench.memory.announced == [["0"]]
+
+
+# The credential
+
+
+async def test_a_credential_is_got_before_the_turn_is_taken() -> None:
+    bench = Bench(Service(ENDED))
+    bench.service.ready = False
+    await bench.run(3)
+    assert bench.outcomes == Counter({Outcome.ENDED: 3})
+    assert 1 <= bench.service.obtained <= 2
+
+
+async def test_a_stop_while_the_credential_is_got_ends_at_once_and_sends_nothing() -> None:
+    bench = Bench(Service(ENDED), concurrency=1)
+    bench.service.ready = False
+    bench.service.obtaining = asyncio.Event()  # never set: a login that hangs
+
+    async def interrupt() -> None:
+        while not bench.service.obtained:  # noqa: ASYNC110  there is no event for it
+            await asyncio.sleep(0)
+        bench.stop.set("interrupted", 130)
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(interrupt())
+        group.create_task(bench.run(3))
+    assert bench.service.calls == bench.memory.announced == []
+    assert bench.outcomes == Counter({Outcome.NOT_ATTEMPTED: 3})
+    assert {(one.reason, one.attempts, one.first_sent) for one in bench.memory.settled} == {("interrupted", 0, None)}
+
+
+async def test_a_credential_that_is_refused_before_anything_was_sent_leaves_every_target_not_attempted() -> None:
+    bench = Bench(Service(ENDED), concurrency=1)
+    bench.service.ready = False
+    bench.service.unready = [Ruling(Verdict.HALT, "the password is wrong")]
+    await bench.run(5)
+    assert bench.service.calls == []
+    assert bench.outcomes == Counter({Outcome.NOT_ATTEMPTED: 5})
+    assert {one.reason for one in bench.memory.settled} == {"the password is wrong"}
+
+
+async def test_a_credential_that_cannot_be_had_for_now_is_asked_for_again() -> None:
+    bench = Bench(Service(ENDED), concurrency=1)
+    bench.service.ready = False
+    bench.service.unready = [Ruling(Verdict.RETRY, "IAM does not answer")] * 2
+    await bench.run(1)
+    assert (bench.only.outcome, bench.only.attempts) == (Outcome.ENDED, 1)
+    assert bench.stop.rests == [1.0, 2.0]
+
+
+async def test_without_a_credential_nothing_was_attempted() -> None:
+    bench = Bench(Service(ENDED), concurrency=1)
+    bench.service.ready = False
+    bench.service.unready = [Ruling(Verdict.RETRY, "IAM does not answer")] * 9
+    await bench.run(1)
+    assert (bench.only.outcome, bench.only.reason) == (Outcome.NOT_ATTEMPTED, "IAM does not answer")
+
+
+async def test_a_renewed_credential_costs_no_attempt() -> None:
+    bench = Bench(Service(Ruling(Verdict.REAUTH, "expired", 401), ENDED), attempts=1)
+    await bench.run(1)
+    assert (bench.only.outcome, bench.only.attempts, bench.stop.rests) == (Outcome.ENDED, 2, [])
+
+
+async def test_a_target_that_is_never_let_in_is_given_up() -> None:
+    bench = Bench(Service(Ruling(Verdict.REAUTH, "expired", 401)), attempts=2)
+    await bench.run(1)
+    assert (bench.only.outcome, bench.only.attempts) == (Outcome.FAILED, 3)
