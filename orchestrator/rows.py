@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import csv
+import json
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from orchestrator.validation import suggestion
+
+_BETWEEN = re.compile(r"[,;\t|]")
+_PAIRS = json.JSONDecoder(object_pairs_hook=list, parse_int=str).decode  # several times slower than orjson
+_AROUND = " \t\r\n\"'"
 
 Row = Mapping[str, Any]
 Parsed = Row | str  # a row, or what is wrong with the line that should be one
@@ -47,13 +54,8 @@ def csv_rows(lines: Lines, fields: Sequence[str], key: Sequence[str]) -> Iterato
 def ndjson_rows(lines: Lines, fields: Sequence[str], key: Sequence[str]) -> Iterator[tuple[int, Parsed]]:
     """Read one JSON object a line; yields (line, row)."""
     for number, text in lines:
-        if not text.strip():
-            continue
-        try:
-            row = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            row = None
-        yield number, row if isinstance(row, dict) else "should be one JSON object"
+        if text.strip():
+            yield number, _object(text)
 
 
 def text_rows(lines: Lines, fields: Sequence[str], key: Sequence[str]) -> Iterator[tuple[int, Parsed]]:
@@ -68,12 +70,31 @@ FORMATS: Mapping[str, Read] = {".csv": csv_rows, ".ndjson": ndjson_rows, ".jsonl
 
 
 def guessed(first: str, fields: Sequence[str]) -> Read:
-    """Tell the format by the first line: an object, a line with a field's name in it, or a value."""
+    """Tell the format by the first line: an object, a line with a field's name in it, or a value.
+
+    A name in capitals, or with anything but commas around it, makes it CSV too, which then says what is wrong with it.
+    """
     if first.lstrip().startswith("["):
         raise UnreadableError("begins with a list; JSON goes in as one object a line (NDJSON)", 1)
     if first.lstrip().startswith("{"):
         return ndjson_rows
-    return csv_rows if {part.strip().strip('"') for part in first.split(",")} & set(fields) else text_rows
+    parts = {part.strip(_AROUND).lower() for part in _BETWEEN.split(first)}
+    return csv_rows if parts & {name.lower() for name in fields} else text_rows
+
+
+def _object(text: str) -> Parsed:
+    """Read one JSON object; a key that is there twice is refused, because the last one would silently win."""
+    try:
+        row = orjson.loads(text)
+        pairs = _PAIRS(text) if isinstance(row, dict) and text.count(":") > len(row) else ()
+    except (json.JSONDecodeError, RecursionError):
+        row = None
+    if not isinstance(row, dict):
+        return "should be one JSON object"
+    if len(pairs) > len(row):
+        name = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        return f"has the key {name!r} twice"
+    return row
 
 
 def _header(values: Sequence[str], fields: Sequence[str], line: int) -> list[str]:
