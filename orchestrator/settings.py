@@ -167,7 +167,7 @@ class Logging(Strict):
 
 
 class Config(BaseSettings):
-    """Everything a config can say; the environment is over the file."""
+    """Everything a config can say."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENVIRONMENT, env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
@@ -190,8 +190,19 @@ class Config(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Put the environment over the file, which arrives as arguments."""
-        return env_settings, init_settings
+        """Take the arguments only: `load` knows which environment counts, and this would be the process's own."""
+        return (init_settings,)
+
+
+class _Environment(EnvSettingsSource):
+    """The settings of a given environment, instead of the process's own."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        super().__init__(Config)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {name.lower(): value for name, value in self._environment.items()}
 
 
 class ConfigFile:
@@ -242,15 +253,25 @@ def load(path: Path | None, environment: Mapping[str, str]) -> ConfigFile:
     faults = list(_misnamed(environment))
     found: list[Fault] = []
     try:
-        config = Config(**document)
+        given = _Environment(environment)()
+        config = Config(**_over(given, document))
     except ValidationError as error:
-        found = validation.faults_of(error, Config, document, text, source, _elsewhere(document, environment))
+        found = validation.faults_of(error, Config, document, text, source, _elsewhere(document, given, environment))
     except SettingsError:
         faults += _unreadable(environment)
     faults += validation.together(form, found)
     if faults:
         raise InvalidInput(faults)
     return ConfigFile(path, text, config)
+
+
+def _over(given: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document with what the environment gives over it, mapping by mapping."""
+    merged = {**document, **given}
+    for name, value in given.items():
+        if isinstance(value, dict) and isinstance(document.get(name), dict):
+            merged[name] = _over(value, document[name])
+    return merged
 
 
 def _settings(environment: Mapping[str, str]) -> dict[str, Place]:
@@ -276,9 +297,8 @@ def _unreadable(environment: Mapping[str, str]) -> Iterator[Fault]:
             yield Fault(f"environment variable {name}", "should be JSON")
 
 
-def _elsewhere(document: Mapping[str, Any], environment: Mapping[str, str]) -> Elsewhere:
+def _elsewhere(document: Mapping[str, Any], given: Mapping[str, Any], environment: Mapping[str, str]) -> Elsewhere:
     """Return the function that tells which environment variable gave the value at a place, if one did."""
-    given = EnvSettingsSource(Config)()
     settings = _settings(environment)
 
     def elsewhere(place: Place, absent: bool) -> tuple[str, Place] | None:

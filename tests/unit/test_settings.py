@@ -83,6 +83,13 @@ def test_the_environment_is_over_the_file(monkeypatch: pytest.MonkeyPatch) -> No
     assert found.config.connections["prod"].cloud == "huaweicloud"
 
 
+def test_no_environment_counts_but_the_one_that_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORCHESTRATOR_STATE_DIR", "/elsewhere")
+    monkeypatch.setenv("ORCHESTRATOR_LOG", "no JSON")
+    assert settings.load(None, {}).config == settings.Config()
+    assert settings.load(None, {"ORCHESTRATOR_REPORT_DIR": "here"}).config == settings.Config(report_dir=Path("here"))
+
+
 AUTH = "auth: {type: none}"
 
 
