@@ -6,7 +6,7 @@
     ├── NothingMatched      no target, and the plan does not allow that
     ├── Locked              another run of the same plan holds the lock
     ├── JournalError        the journal cannot be read or written
-    └── ReportError         the report cannot be written
+    └── ReportError         the report, or what goes to standard output, cannot be written
 
 What a service answers is never an exception: it is a `model.Ruling`.
 """
@@ -85,4 +85,4 @@ class JournalError(OrchestratorError):
 
 
 class ReportError(OrchestratorError):
-    """The run is over and in the journal, and its report cannot be written."""
+    """The report, or what goes to standard output, cannot be written; a run that is over is in the journal."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -239,9 +240,21 @@ def find(given: str | None, environment: Mapping[str, str]) -> Path | None:
     named = given or environment.get(ENVIRONMENT + "CONFIG")
     if named:
         return Path(named)
-    home = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    candidates = [Path("config.yaml"), home / "orchestrator" / "config.yaml"]
-    return next((path for path in candidates if path.is_file()), None)
+    return next(filter(_is_there, _usual(environment)), None)
+
+
+def _usual(environment: Mapping[str, str]) -> Iterator[Path]:
+    yield Path("config.yaml")
+    with suppress(RuntimeError):  # nobody has no home
+        home = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+        yield home / "orchestrator" / "config.yaml"
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # the home of somebody else, most often: HOME outlives a change of user
+        return False
 
 
 def load(path: Path | None, environment: Mapping[str, str]) -> ConfigFile:

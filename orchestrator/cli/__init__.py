@@ -25,19 +25,24 @@ exit codes (an unknown code is a failure):
 OUTPUTS = ("text", "json", "none")
 PROGRESS = ("auto", "plain", "none")
 FORMATS = ("html", "json", "csv", "junit", "markdown")
+INTERRUPTED = 130
 SCHEMAS = ("plan", "config", "service")
 
+Command: TypeAlias = Callable[[argparse.Namespace], int]
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
-    options = parser().parse_args(arguments)
-    from orchestrator.cli.failure import guarded
+    """Run one command and return its exit code; an interrupt before a run has begun, imports included, is 130."""
+    try:
+        options = parser().parse_args(arguments)
+        from orchestrator.cli.failure import guarded
 
-    module, _, name = options.command.partition(":")
-    command: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(f"orchestrator.cli.{module}"), name)
-    return guarded(command, options)
+        module, _, name = options.command.partition(":")
+        command: Command = getattr(importlib.import_module(f"orchestrator.cli.{module}"), name)
+        return guarded(command, options)
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def parser() -> argparse.ArgumentParser:

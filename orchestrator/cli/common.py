@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
 
 from orchestrator import logs, settings
-from orchestrator.errors import Fault, InvalidInput
+from orchestrator.errors import Fault, InvalidInput, ReportError
 from orchestrator.settings import ConfigFile
 from orchestrator.units import parse_duration
 
@@ -44,11 +47,24 @@ def duration(text: str | None) -> float | None:
 
 def say(text: str) -> None:
     """Print to standard output, whatever its encoding can carry."""
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    if not text.endswith("\n"):
-        sys.stdout.write("\n")
-    sys.stdout.flush()
+    with standard_output() as out:
+        encoding = out.encoding or "utf-8"
+        out.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        if not text.endswith("\n"):
+            out.write("\n")
+
+
+@contextmanager
+def standard_output() -> Iterator[TextIO]:
+    """Write to standard output; when it takes no more, say so once, and let nothing fail at the exit again."""
+    try:
+        yield sys.stdout
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise ReportError(f"standard output cannot be written: {error.strerror}") from None
 
 
 def warn(text: str) -> None:

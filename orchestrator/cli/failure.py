@@ -5,25 +5,42 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
-from orchestrator.errors import InvalidInput, OrchestratorError
+from orchestrator.errors import Fault, InvalidInput, OrchestratorError
 
 BROKEN_PIPE = 141
 
 
 def guarded(command: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
     """Run a command; turn what is a person's business into a message and an exit code."""
+    _open_streams()
     try:
+        if wrong := list(_no_text(options)):
+            raise InvalidInput(wrong)
         return command(options)
     except OrchestratorError as error:
-        print(_words(error), file=sys.stderr)  # noqa: T201
+        with suppress(OSError):  # the exit code counts, also where nobody can be told
+            print(_words(error), file=sys.stderr)  # noqa: T201
         return error.exit_code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except KeyboardInterrupt:
-        return 130
+
+
+def _open_streams() -> None:
+    """Give a process that was started with a closed output one that goes nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123  until the end
+
+
+def _no_text(options: argparse.Namespace) -> Iterator[Fault]:
+    """Find the arguments whose bytes are no UTF-8: neither the journal nor a report could hold them."""
+    for value in vars(options).values():
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and any("\ud800" <= character <= "\udfff" for character in text):
+                yield Fault("orchestrator", f"the argument {text!r} is not UTF-8 text")
 
 
 def _words(error: OrchestratorError) -> str:

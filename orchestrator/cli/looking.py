@@ -81,9 +81,11 @@ def report(options: argparse.Namespace) -> int:
     with _journal(options) as journal:
         record = history.find(journal, options.run)
         summary = history.summary(journal, record)
-        sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
-        FORMATS[options.format](sys.stdout, summary, history.lines(journal, record.run))
-        sys.stdout.flush()
+        with common.standard_output() as out:
+            out.reconfigure(encoding="utf-8", newline="")  # type: ignore[attr-defined]
+            FORMATS[options.format](out, summary, history.lines(journal, record.run))
+        for note in summary.notes:
+            common.warn(note)
     return 0
 
 

@@ -64,7 +64,7 @@ def _options(options: argparse.Namespace, yes: bool, only: Sequence[str]) -> Opt
         deadline=common.duration(options.deadline),
         selector=Selector(only),
         yes=yes,
-        ask=_ask if sys.stdin.isatty() and sys.stderr.isatty() else None,
+        ask=_ask if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty() else None,
     )
 
 

@@ -187,3 +187,19 @@ def test_a_wrong_value_in_the_environment_names_its_variable_also_where_the_file
 ) -> None:
     monkeypatch.setenv("ORCHESTRATOR_LOG__LEVEL", "loud")
     assert faults("state_dir: here\n")[0].startswith("environment variable ORCHESTRATOR_LOG__LEVEL: ")
+
+
+def test_who_has_no_home_has_no_config_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nowhere)
+    assert settings.find(None, {}) is None
+
+
+def test_a_home_that_may_not_be_looked_into_has_no_config(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(Path, "is_file", forbidden)
+    assert settings.find(None, {}) is None
