@@ -23,7 +23,7 @@ def demo(options: argparse.Namespace) -> int:
     os.environ.update(script.ENVIRONMENT)
     folder = Path(options.keep or "orchestrator-demo")
     finished, surprises = anyio.run(_play, folder)
-    common.say(text_summary(finished.summary, finished.written.worst))
+    common.say(text_summary(finished.summary, finished.written.worst, go_on=False))  # its sandbox is gone
     for surprise in surprises:
         common.warn(f"not as scripted: {surprise}")
     if not surprises and finished.summary.facts.exit_code == 3:

@@ -13,14 +13,15 @@ LISTED = 20
 LINE = 400
 
 
-def text_summary(summary: Summary, worst: Iterable[str], limit: int = LISTED) -> str:
+def text_summary(summary: Summary, worst: Iterable[str], limit: int = LISTED, *, go_on: bool = True) -> str:
     """Return what happened, each lane, the first targets that are not good, how to go on, and where the report is.
 
     `worst` are JSON lines; those of good targets among them are passed over, and of the others `limit` are shown.
+    Without `go_on` it does not say how to go on, for a run that nobody can go on with.
     """
     chosen = Chosen(summary, limit)
     feed([chosen], worst)
-    parts = [_head(summary), _lanes(summary), _targets(summary, chosen.worst), _notes(summary), _foot(summary)]
+    parts = [_head(summary), _lanes(summary), _targets(summary, chosen.worst), _notes(summary), _foot(summary, go_on)]
     return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part))) + "\n"
 
 
@@ -66,9 +67,9 @@ def _notes(summary: Summary) -> Iterator[str]:
         yield from (f"  {one_line(note, LINE)}" for note in summary.notes)
 
 
-def _foot(summary: Summary) -> Iterator[str]:
+def _foot(summary: Summary, go_on: bool) -> Iterator[str]:
     took = "" if summary.duration is None else f", took {wording.duration(summary.duration)}"
     yield f"Started:     {wording.moment(summary.facts.started)}{took}"
-    if summary.resume:
+    if go_on and summary.resume:
         yield f"Go on with:  {one_line(summary.resume)}"
     yield f"Report:      {one_line(summary.folder)}"

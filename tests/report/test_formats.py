@@ -170,6 +170,8 @@ def test_the_page_of_a_run_without_targets() -> None:
 
 def test_the_text_for_a_terminal() -> None:
     assert text_summary(SUMMARY, LINES) == TEXT
+    ends = "".join(line for line in TEXT.splitlines(keepends=True) if not line.startswith("Go on with:"))
+    assert text_summary(SUMMARY, LINES, go_on=False) == ends
 
 
 def test_the_text_is_short_when_all_is_well() -> None:
