@@ -11,6 +11,7 @@ from typing import TextIO
 
 from orchestrator import logs, settings
 from orchestrator.errors import Fault, InvalidInput, ReportError
+from orchestrator.report.wording import one_line
 from orchestrator.settings import ConfigFile
 from orchestrator.units import parse_duration
 
@@ -67,6 +68,11 @@ def standard_output() -> Iterator[TextIO]:
         raise ReportError(f"standard output cannot be written: {error.strerror}") from None
 
 
+def tell(text: str) -> None:
+    """Print one line to standard error, with nothing in it that a terminal would obey."""
+    print(one_line(text), file=sys.stderr)  # noqa: T201
+
+
 def warn(text: str) -> None:
     """Print a warning to standard error."""
-    print(f"warning: {text}", file=sys.stderr)  # noqa: T201
+    tell(f"warning: {text}")

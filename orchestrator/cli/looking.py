@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,16 +53,18 @@ def preview(options: argparse.Namespace) -> int:
 
 
 def runs(options: argparse.Namespace) -> int:
-    """List the runs in the journal, the latest last."""
+    """List the runs in the journal, one a line under a line of headings, the latest last."""
     with _journal(options) as journal:
         records = journal.runs()
+        width = max((len(record.run) for record in records), default=0)
+        if records:
+            common.say(f"{'run':{width}}  exit    good      of  status")
         for record in records:
             summary = history.summary(journal, record)
-            common.say(
-                f"{record.run}  exit {_code(record):>4}  {summary.good} of {summary.total} good  {summary.status}"
-            )
+            numbers = f"{_code(record):>4}  {summary.good:>6}  {summary.total:>6}"
+            common.say(f"{record.run:{width}}  {numbers}  {summary.status}")
     if not records:
-        print("no runs yet", file=sys.stderr)  # noqa: T201
+        common.tell("no runs yet")
     return 0
 
 
@@ -77,7 +78,7 @@ def show(options: argparse.Namespace) -> int:
 
 
 def report(options: argparse.Namespace) -> int:
-    """Write one run's report to standard output."""
+    """Write one run's report to standard output; what a format has no place for goes to standard error."""
     with _journal(options) as journal:
         record = history.find(journal, options.run)
         summary = history.summary(journal, record)

@@ -35,6 +35,7 @@ def resume(options: argparse.Namespace) -> int:
     """Go on with a run that stopped."""
     config_file = common.read_config(options)
     record = _record(config_file, options.run)
+    common.tell(f"goes on with the run {record.run} of {record.plan_path}")
     plan = app.prepare(Path(record.plan_path), dict(record.variables), config_file)
     finished = anyio.run(
         conduct.resume, plan, record, _options(options, True, record.selectors), progress.chosen(options.progress)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import cli
+from orchestrator import demo as script
 
 
 def called(arguments: Sequence[str | bytes], folder: Path, redirect: str = "") -> tuple[int, str, str]:
@@ -53,3 +54,67 @@ def test_an_interrupt_while_a_command_is_imported_is_no_traceback(monkeypatch: p
 
     monkeypatch.setattr(importlib, "import_module", interrupted)
     assert cli.main(["services"]) == 130
+
+
+CONFIG = """\
+connections:
+  nowhere: {endpoint: "http://127.0.0.1:9", auth: {type: none}}
+limits: {mrs.cas: {attempts: 1}}
+"""
+PLAN = """\
+name: one
+targets:
+  - {service: mrs.cas, connection: nowhere, items: [{ticket: "env:TICKET"}, {ticket: "env:TICKET"}]}
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """A run of one target that was listed twice, and failed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TICKET", "TGT-1-x")
+    Path("config.yaml").write_text(CONFIG)
+    Path("one.yaml").write_text(PLAN)
+    assert cli.main(["run", "one.yaml"]) == 3
+    capsys.readouterr()
+    (folder,) = Path("reports").glob("2*")
+    return folder.name
+
+
+def test_runs_stand_one_a_line_under_their_headings(run: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["runs"]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == ["run", "exit", "good", "of", "status"]
+    assert [line.split(maxsplit=4) for line in lines] == [[run, "3", "0", "1", "not all good"]]
+
+
+def test_without_runs_there_are_no_headings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["runs"]) == 0
+    assert capsys.readouterr() == ("", "no runs yet\n")
+
+
+@pytest.mark.parametrize("form", ["csv", "junit", "json"])
+def test_the_notes_of_a_run_are_told_beside_its_report(form: str, run: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["report", run, "--format", form]) == 0
+    err = capsys.readouterr().err
+    assert err == "warning: 1 rows named a target that was listed before; it is called once\n"
+
+
+def test_a_resume_says_which_run_of_which_plan_it_goes_on_with(run: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["resume", "latest", "--progress", "none"]) == 3
+    assert capsys.readouterr().err == f"goes on with the run {run} of {Path.cwd() / 'one.yaml'}\n"
+
+
+def test_the_demo_names_no_command_that_its_vanished_sandbox_would_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in script.ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)  # the demo sets them too, and pytest takes them back
+    assert cli.main(["demo"]) == 0
+    shown = capsys.readouterr().out
+    assert "1 of 160 targets not good" in shown
+    assert "resume" not in shown
