@@ -75,12 +75,15 @@ class TargetBuilder:
         return Target(service, connection, self.identity(fields), fields, stage, expect)
 
     def identity(self, fields: Mapping[str, FieldValue]) -> str:
-        """Return what tells a target from others: its key fields, a secret one as its fingerprint."""
+        """Return what tells a target from others: its key fields, a secret one as its fingerprint.
+
+        One that is absent keeps its place, unless nothing comes after it: `a`, `/b`, `a//c`.
+        """
         key = self._service.key
         if len(key) == 1:
             return str(fields[key[0]])
-        parts = [str(fields[name]) for name in key if name in fields]
-        return "/".join([part.replace("%", "%25").replace("/", "%2F") for part in parts])
+        parts = [str(fields.get(name, "")) for name in key]
+        return "/".join([part.replace("%", "%25").replace("/", "%2F") for part in parts]).rstrip("/")
 
     def field(self, name: str, value: Any, resolve: Resolve) -> FieldValue:
         """Return one field's value; raise ValueError with what is wrong with it, never with what it is."""

@@ -144,6 +144,53 @@ def test_different_keys_are_different_targets(one: tuple[str, str], other: tuple
     assert (ids[0] == ids[1]) == (one == other)
 
 
+GAPS = TargetBuilder(
+    Service.model_validate(
+        {
+            "service": "shop.gaps",
+            "title": "Gaps",
+            "endpoint": {"own": "https://x"},
+            "auth": ["none"],
+            "key": ["left", "middle", "right", "end"],
+            "fields": {
+                "left": {"optional": True},
+                "middle": {},
+                "right": {"optional": True},
+                "end": {"optional": True},
+            },
+            "end": {"method": "POST", "path": "/", "idempotent": True},
+            "success": {"status": 204, "then": "ended"},
+        }
+    ),
+    "prod",
+)
+
+
+@pytest.mark.parametrize(
+    ("row", "identity"),
+    [
+        ({"left": "a", "middle": "b", "right": "c", "end": "d"}, "a/b/c/d"),
+        ({"left": "a", "middle": "b", "right": "c"}, "a/b/c"),
+        ({"left": "a", "middle": "b"}, "a/b"),
+        ({"middle": "a", "right": "b"}, "/a/b"),
+        ({"left": "a", "middle": "b", "end": "c"}, "a/b//c"),
+        ({"middle": "/"}, "/%2F"),
+    ],
+)
+def test_a_part_of_the_key_that_is_absent_keeps_its_place(row: dict[str, str], identity: str) -> None:
+    assert GAPS.build(row, literal).id == identity
+
+
+value = st.text("a/%", min_size=1, max_size=2)
+gaps = st.fixed_dictionaries({"middle": value}, optional={"left": value, "right": value, "end": value})
+
+
+@given(gaps, gaps)
+def test_different_keys_with_gaps_are_different_targets(one: dict[str, str], other: dict[str, str]) -> None:
+    ids = [GAPS.build(row, literal).id for row in (one, other)]
+    assert (ids[0] == ids[1]) == (one == other)
+
+
 def test_a_target_knows_where_it_belongs() -> None:
     target = BUILDER.build(ROW, literal)
     assert (target.service, target.connection, target.stage, target.expect) == ("shop.tills", "prod", "one", "")
