@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from contextvars import ContextVar
 from types import TracebackType
 
 import aiohttp
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from yarl import URL
 
 from orchestrator import __version__
@@ -19,7 +22,25 @@ USER_AGENT = f"orchestrator/{__version__}"
 
 Trust = ssl.SSLContext | aiohttp.Fingerprint | bool  # what aiohttp takes for `ssl`
 
-_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+_connected: ContextVar[bool] = ContextVar("connected")
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Notes when a call has its connection, with TLS and proxy settled: before that, nothing of it was sent.
+
+    Tracing would say the same, for some 10 µs a call.
+    """
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  the signature is aiohttp's
+    ) -> Connection:
+        """Return a connection from the pool, or a new one."""
+        connection = await super().connect(req, traces, timeout)
+        _connected.set(True)
+        return connection
 
 
 class HttpTransport:
@@ -31,7 +52,7 @@ class HttpTransport:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> HttpTransport:
-        connector = aiohttp.TCPConnector(limit=0, ssl=self._tls)
+        connector = _Connector(limit=0, ssl=self._tls)
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -52,16 +73,16 @@ class HttpTransport:
 
     async def send(self, request: Request, timeout: float = 30.0) -> Response | Lost:  # noqa: ASYNC109  one deadline
         """Return the answer, or what is known about there being none within `timeout` seconds."""
+        _connected.set(False)
         try:
             async with asyncio.timeout(timeout):
                 return await self._exchange(request)
-        except TimeoutError as error:
-            never = isinstance(error, aiohttp.ConnectionTimeoutError)
-            return Lost("could not connect in time" if never else f"no answer within {timeout:g} s", sent=not never)
-        except _NEVER_SENT as error:
-            return Lost(f"could not connect: {_why(error)}", sent=False)
+        except TimeoutError:
+            sent = _connected.get()
+            return Lost(f"no answer within {timeout:g} s" if sent else "could not connect in time", sent)
         except (aiohttp.ClientError, OSError) as error:
-            return Lost(f"the connection broke: {_why(error)}", sent=True)
+            sent = _connected.get()
+            return Lost(f"{'the connection broke' if sent else 'could not connect'}: {_why(error)}", sent)
 
     async def _exchange(self, request: Request) -> Response:
         if self._session is None:
@@ -74,20 +95,18 @@ class HttpTransport:
             allow_redirects=False,
             proxy=self._proxy,
         ) as answer:
-            body, truncated = await _read(answer)
             headers = {name.lower(): value for name, value in answer.headers.items()}
-            return Response(answer.status, headers, body, answer.headers.getall("Set-Cookie", ()), truncated)
+            return Response(answer.status, headers, await _read(answer), answer.headers.getall("Set-Cookie", ()))
 
 
-async def _read(answer: aiohttp.ClientResponse) -> tuple[bytes, bool]:
-    """Read at most MAX_BYTES; what is longer is cut, and its connection is given up."""
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    """Read at most MAX_BODY bytes; what is longer is cut, and its connection is given up."""
     body = await answer.content.read(MAX_BODY)
     while len(body) < MAX_BODY and (more := await answer.content.read(MAX_BODY - len(body))):
         body += more
-    if len(body) < MAX_BODY or answer.content.at_eof():
-        return body, False
-    answer.close()
-    return body, True
+    if len(body) == MAX_BODY and not answer.content.at_eof():
+        answer.close()
+    return body
 
 
 def _why(error: Exception) -> str:
