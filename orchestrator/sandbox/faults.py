@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Literal, get_args
 
 from aiohttp import web
@@ -97,7 +99,7 @@ async def _truncate(_fault: Fault, call: Call, work: Work) -> web.StreamResponse
     """Do the work, and cut its answer in half below the length that was announced."""
     whole = _body(await work()) or b'{"cut": "here"}'
     answer = await _started(call, web.StreamResponse(), len(whole))
-    await answer.write(whole[: len(whole) // 2])
+    await _poured(answer, [whole[: len(whole) // 2]])
     if call.request.transport is not None:
         call.request.transport.close()
     return answer
@@ -116,26 +118,30 @@ async def _slow(fault: Fault, call: Call, work: Work) -> web.StreamResponse:
         return done
     answer = await _started(call, web.StreamResponse(status=done.status, headers=done.headers), len(body))
     pieces = min(10, len(body))
-    for n in range(pieces):
-        await asyncio.sleep(fault.seconds / pieces)
-        await answer.write(body[n * len(body) // pieces : (n + 1) * len(body) // pieces])
-    return answer
+    parts = (body[n * len(body) // pieces : (n + 1) * len(body) // pieces] for n in range(pieces))
+    return await _poured(answer, parts, pause=fault.seconds / pieces)
 
 
 async def _big(fault: Fault, call: Call, _work: Work) -> web.StreamResponse:
     """Answer 200 with a JSON string of `size` bytes."""
     answer = web.StreamResponse(headers={"Content-Type": "application/json"})
     await _started(call, answer, fault.size)
-    await answer.write(b'"')
-    for start in range(1, fault.size - 1, _PIECE):
-        await answer.write(b"x" * min(_PIECE, fault.size - 1 - start))
-    await answer.write(b'"')
-    return answer
+    parts = (b"x" * min(_PIECE, fault.size - 1 - start) for start in range(1, fault.size - 1, _PIECE))
+    return await _poured(answer, chain([b'"'], parts, [b'"']))
 
 
 async def _started(call: Call, answer: web.StreamResponse, length: int) -> web.StreamResponse:
     answer.content_length = length
     await answer.prepare(call.request)
+    return answer
+
+
+async def _poured(answer: web.StreamResponse, parts: Iterable[bytes], pause: float = 0.0) -> web.StreamResponse:
+    """Write a body part by part; a client that hangs up in the middle is no mistake of the sandbox."""
+    with suppress(ConnectionError):
+        for part in parts:
+            await asyncio.sleep(pause)
+            await answer.write(part)
     return answer
 
 

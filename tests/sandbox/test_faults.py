@@ -133,6 +133,18 @@ async def test_big(size: int) -> None:
         assert isinstance(answer.json, str)
 
 
+@pytest.mark.parametrize(("kind", "more"), [("big", {"size": 50_000_000}), ("slow", {"seconds": 0.2})])
+async def test_a_client_that_hangs_up_leaves_no_traceback(
+    kind: str, more: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(faulty(kind, before_auth=True, **more)) as client:
+        async with client.http.get(client.sandbox.url + INSTANCES) as answer:
+            await answer.content.read(1)
+            answer.close()
+        await asyncio.sleep(0.3)
+    assert caplog.text == ""
+
+
 def test_a_fault_that_cannot_be() -> None:
     with pytest.raises(ValueError, match="kind: 'explode' is none of status"):
         Fault("dcs", "explode")  # type: ignore[arg-type]
