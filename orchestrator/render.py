@@ -56,9 +56,10 @@ def compile_operation(operation: Operation, place: Place) -> Render:
 
 
 def encode_query(parameters: Mapping[str, Any]) -> str:
-    """Return a query string in the one form that is both signed and sent: sorted, lists repeated in order.
+    """Return a query string in the one form that is both signed and sent.
 
-    Keys and values keep only `A-Za-z0-9-_.~`; booleans are lower-case; absent values are left out.
+    Names are sorted, and so are the values of a list, each of which stands behind its name.
+    Names and values keep only `A-Za-z0-9-_.~`; booleans are lower-case; absent values are left out.
     """
     pairs = []
     for name in sorted(parameters):
