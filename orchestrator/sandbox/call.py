@@ -25,6 +25,17 @@ MALFORMED: Final = _Mark()
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """How an operation lists: the keys of its items and of their total, and how large a page is and may be."""
+
+    items: str
+    total: str = ""
+    default: int = 1000
+    low: int = 0
+    high: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One operation of one service; `targets` names what a logout call is for, so that calls can be counted."""
 
@@ -35,6 +46,7 @@ class Operation:
     handler: Callable[[Call], web.Response]
     open: bool = False
     targets: Callable[[Call], Iterable[str]] | None = None
+    listing: Listing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +61,10 @@ class Caller:
 
 @dataclass(slots=True)
 class Call:
-    """One request: `data` is its body read as JSON, or ABSENT, or MALFORMED."""
+    """One request: `data` is its body read as JSON, or ABSENT, or MALFORMED.
+
+    `pages_back` is by how many pages a listing lags behind what was asked for: trouble on request.
+    """
 
     world: World
     request: web.Request
@@ -58,6 +73,7 @@ class Call:
     body: bytes = b""
     data: object = ABSENT
     admitted: Caller | None = None
+    pages_back: int = 0
 
     @property
     def caller(self) -> Caller:
@@ -78,18 +94,41 @@ class Call:
         """Return one field of a JSON object in the body, None where there is no object or no field."""
         return self.data.get(name) if isinstance(self.data, dict) else None
 
-    def window(self, default: int, low: int, high: int, refuse: Callable[[str], web.Response]) -> slice:
+    def window(self, refuse: Callable[[str], web.Response]) -> slice:
         """Return the page asked for with offset and limit, or refuse with the service's own error."""
-        offset = self._number("offset", 0, 0, 1 << 31, refuse)
-        return slice(offset, offset + self._number("limit", default, low, high, refuse))
+        listing = self.operation.listing
+        assert listing is not None, "an operation that lists nothing asked for its page"
+        size = self._number("limit", listing.default, listing.low, listing.high, refuse)
+        offset = self._number("offset", 0, 0, 1 << 31, refuse) - self.pages_back * size
+        return slice(max(0, offset), max(0, offset) + size)
+
+    def page(self) -> int:
+        """Return which page of a listing is asked for, from 1 on; 0 where nothing is listed."""
+        listing = self.operation.listing
+        if listing is None:
+            return 0
+        offset, size = (self.request.query.get(name, "") for name in ("offset", "limit"))
+        return _digits(offset, 0) // max(1, _digits(size, listing.default)) + 1
+
+    def one_of(self, name: str, allowed: Callable[[str], bool], refuse: Callable[[str], web.Response]) -> str | None:
+        """Return a parameter that may be given once, None where it is not given or empty."""
+        values = [value for value in self.request.query.getall(name, []) if value]
+        if len(values) > 1 or not all(map(allowed, values)):
+            raise Refusal(refuse(name))
+        return values[0] if values else None
 
     def _number(self, name: str, default: int, low: int, high: int, refuse: Callable[[str], web.Response]) -> int:
         text = self.request.query.get(name)
         if text is None:
             return default
-        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+        if not low <= _digits(text, -1) <= high:
             raise Refusal(refuse(name))
         return int(text)
+
+
+def _digits(text: str, other: int) -> int:
+    """Return a number written in plain digits, and another one for any other text."""
+    return int(text) if text.isascii() and text.isdigit() else other
 
 
 def read_json(body: bytes) -> object:

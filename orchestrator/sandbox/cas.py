@@ -80,7 +80,8 @@ def log_out(call: Call) -> web.Response:
     answer = page(_LOGGED_OUT)
     ticket = call.request.cookies.get(TICKET_COOKIE)
     if ticket is not None:
-        call.world.cas.tickets.pop(ticket, None)
+        if ticket in call.world.cas.tickets:
+            call.world.end("cas", ticket, lambda _moment: call.world.cas.tickets.pop(ticket, None))
         if call.world.cas_clears_cookie:
             answer.set_cookie(TICKET_COOKIE, "", max_age=0, path="/cas", httponly=True)
     return answer

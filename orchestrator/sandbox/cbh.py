@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from orchestrator.sandbox.answers import Refusal, document
-from orchestrator.sandbox.call import Call, Operation
+from orchestrator.sandbox.call import Call, Listing, Operation
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ def _login_targets(call: Call) -> Iterable[str]:
 
 def list_instances(call: Call) -> web.Response:
     """List the instances, paged (the default page of 1000 is assumed)."""
-    window = call.window(1000, 1, 1000, lambda name: failure(call, 400, "CBH.10020010", f"Invalid {name}."))
+    window = call.window(lambda name: failure(call, 400, "CBH.10020010", f"Invalid {name}."))
     bastions = list(call.world.cbh.instances.values())
     shown = [_described(bastion) for bastion in bastions[window]]
     return document({"total": len(bastions), "instance": shown})
@@ -97,6 +97,8 @@ def status(call: Call) -> web.Response:
 _INSTANCE = "/v2/{project_id}/cbs/instance"
 OPERATIONS = (
     Operation("cbh", "login", "POST", f"{_INSTANCE}/login", log_in, targets=_login_targets),
-    Operation("cbh", "list_instances", "GET", f"{_INSTANCE}/list", list_instances),
+    Operation(
+        "cbh", "list_instances", "GET", f"{_INSTANCE}/list", list_instances, listing=Listing("instance", "total", low=1)
+    ),
     Operation("cbh", "status", "GET", f"{_INSTANCE}/{{server_id}}/status", status),
 )

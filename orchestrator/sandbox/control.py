@@ -1,4 +1,4 @@
-"""Control over HTTP under /_sandbox/: look, seed, break, set, and let users sign in again."""
+"""Control over HTTP under /_sandbox/: look, seed, break, set, and let people sign in again."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from aiohttp import web
 
 from orchestrator.sandbox.answers import document
 from orchestrator.sandbox.configuration import config_text
+from orchestrator.sandbox.endings import Lag
 from orchestrator.sandbox.faults import Fault
 from orchestrator.sandbox.limits import Limit
 from orchestrator.sandbox.state import World
-from orchestrator.sandbox.workspace import CONNECTED
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _PLAIN: dict[str, tuple[type, ...]] = {
-    "ignored_share": (int, float),
+    "random_seed": (int,),
+    "repeated_filters": (bool,),
+    "ignored": (dict,),
+    "returns": (dict,),
     "date_skew": (int, float),
     "token_life": (int, float),
     "token_bytes": (int,),
@@ -51,7 +54,8 @@ def routes(world: World) -> list[web.RouteDef]:
         web.post("/_sandbox/faults", _changing(lambda data: _add_faults(world, data))),
         web.delete("/_sandbox/faults", clear_faults),
         web.post("/_sandbox/settings", _changing(lambda data: apply_settings(world, data))),
-        web.post("/_sandbox/connect", _changing(lambda data: _connect(world, data))),
+        web.post("/_sandbox/connect", _changing(lambda data: _revive(world, "workspace", data["desktop_ids"]))),
+        web.post("/_sandbox/revive", _changing(lambda data: _revive(world, **data))),
     ]
 
 
@@ -81,7 +85,9 @@ def apply_settings(world: World, data: dict[str, Any]) -> dict[str, object]:
         elif name == "denied" and isinstance(value, list):
             world.denied = set(value)
         elif name == "lag":
-            world.lag = (float(value[0]), float(value[1])) if isinstance(value, list) else float(value)
+            world.lag = {s: _lag(v) for s, v in value.items()} if isinstance(value, dict) else _lag(value)
+        elif name == "ignored_share":
+            world.ignored_share = {s: float(v) for s, v in value.items()} if isinstance(value, dict) else float(value)
         elif name in _PLAIN and isinstance(value, _PLAIN[name]):
             setattr(world, name, value)
         else:
@@ -97,8 +103,11 @@ def _set_limits(world: World, limits: dict[str, dict[str, Any] | None]) -> None:
             world.limits[service] = Limit(**limit)
 
 
-def _connect(world: World, data: dict[str, list[str]]) -> dict[str, object]:
-    """Let the users of desktops sign in again; a logoff that is still pending is void."""
-    for desktop_id in data["desktop_ids"]:
-        world.desktops.move(world.desktops.members[desktop_id], CONNECTED)
+def _lag(value: Any) -> Lag:
+    return (float(value[0]), float(value[1])) if isinstance(value, list) else float(value)
+
+
+def _revive(world: World, service: str, ids: list[str], since: float | None = None) -> dict[str, object]:
+    """Let people sign in again; a logoff that is still pending is void."""
+    world.revive(service, ids, since)
     return {}

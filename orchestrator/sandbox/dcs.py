@@ -6,12 +6,13 @@ import secrets
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 
 from aiohttp import web
 
 from orchestrator.sandbox.answers import Refusal, document
-from orchestrator.sandbox.call import ABSENT, Call, Operation
+from orchestrator.sandbox.call import ABSENT, Call, Listing, Operation
 
 RUNNING = "RUNNING"
 
@@ -51,13 +52,20 @@ class Dcs:
         self.owned[session.instance_id, session.user][session.client_id] = None
 
     def end(self, session: Session) -> None:
-        """End a session."""
+        """End a session, if it is still there."""
+        if self.sessions.get(session.client_id) is not session:
+            return
         del self.sessions[session.client_id]
         del self.owned[session.instance_id, session.user][session.client_id]
 
     def alive(self) -> list[str]:
         """Return every living session as `instance_id/client_id`."""
-        return [f"{s.instance_id}/{s.client_id}" for s in self.sessions.values()]
+        return [named(session) for session in self.sessions.values()]
+
+
+def named(session: Session) -> str:
+    """Return what tells one session from another."""
+    return f"{session.instance_id}/{session.client_id}"
 
 
 def failure(status: int, code: str, message: str) -> web.Response:
@@ -111,11 +119,19 @@ def webcli_logout(call: Call) -> web.Response:
     """End one session; without a client_id all of the caller's on that instance (assumed)."""
     instance, dcs = _instance(call), call.world.dcs
     if call.field("client_id") is not None:
-        dcs.end(_session(call, instance))
+        _end(call, _session(call, instance))
     else:
         for client_id in list(dcs.owned[instance.instance_id, call.caller.user.name]):
-            dcs.end(dcs.sessions[client_id])
+            _end(call, dcs.sessions[client_id])
     return web.Response(status=204)
+
+
+def _end(call: Call, session: Session) -> None:
+    call.world.end("dcs", named(session), partial(_finish, call.world.dcs, session))
+
+
+def _finish(dcs: Dcs, session: Session, _moment: float) -> None:
+    dcs.end(session)
 
 
 def _logout_targets(call: Call) -> Iterable[str]:
@@ -126,7 +142,7 @@ def _logout_targets(call: Call) -> Iterable[str]:
 
 def list_instances(call: Call) -> web.Response:
     """List the instances, paged; name is matched as a part, status exactly."""
-    window = call.window(10, 1, 1000, _invalid_parameter)
+    window = call.window(_invalid_parameter)
     name, status = call.request.query.get("name", ""), call.request.query.get("status")
     instances = call.world.dcs.instances.values()
     found = [i for i in instances if name in i.name and status in (None, i.status)]
@@ -142,5 +158,12 @@ OPERATIONS = (
     Operation("dcs", "webcli_logout", "POST", f"{_INSTANCE}/webcli/logout", webcli_logout, targets=_logout_targets),
     Operation("dcs", "webcli_auth", "POST", f"{_INSTANCE}/webcli/auth", webcli_auth),
     Operation("dcs", "webcli_command", "POST", f"{_INSTANCE}/webcli/command", webcli_command),
-    Operation("dcs", "list_instances", "GET", "/v2/{project_id}/instances", list_instances),
+    Operation(
+        "dcs",
+        "list_instances",
+        "GET",
+        "/v2/{project_id}/instances",
+        list_instances,
+        listing=Listing("instances", "instance_num", default=10, low=1),
+    ),
 )

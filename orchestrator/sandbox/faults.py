@@ -13,9 +13,13 @@ from typing import Literal, get_args
 
 from aiohttp import web
 
+from orchestrator.sandbox import pages
 from orchestrator.sandbox.call import Call
 
-Kind = Literal["status", "hang", "reset", "truncate", "content_type", "slow", "lost", "big"]
+Kind = Literal[
+    "status", "hang", "reset", "truncate", "content_type", "slow", "lost", "big",
+    "throttle", "repeat_page", "empty_page", "false_total",
+]  # fmt: skip
 Work = Callable[[], Awaitable[web.StreamResponse]]
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER of zero seconds makes close() send a TCP RST
@@ -27,8 +31,10 @@ _PIECE = 64 * 1024
 class Fault:
     """One kind of trouble for the calls of a service ("*": of every service) whose path or body contain `match`.
 
-    Of the calls that match, the first `after` are spared, then each `every`-th is hit, `times` in all (None: no
-    end). `status`, `body` and `headers` are for kind status, `seconds` for hang, slow and lost, `size` for big.
+    `operation` and `page` narrow it down to one operation and to the page of a listing, from 1 on. Of the calls that
+    match, the first `after` are spared, then each `every`-th is hit, `times` in all (None: no end). `status`, `body`
+    and `headers` are for kind status, `seconds` for hang, slow, lost and throttle, `size` for big, `keep` for
+    empty_page, `total` for false_total.
     """
 
     service: str
@@ -37,12 +43,16 @@ class Fault:
     every: int = 1
     after: int = 0
     match: str = ""
+    operation: str = ""
+    page: int | None = None
     before_auth: bool = False
     status: int = 500
     body: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     size: int = 1024 * 1024
+    keep: int = 0
+    total: int = 0
     seen: int = field(default=0, init=False)
     hits: int = field(default=0, init=False)
 
@@ -56,6 +66,8 @@ class Fault:
         """Say whether this call is hit, and count it."""
         if self.service not in ("*", call.operation.service) or self.hits == self.times:
             return False
+        if self.operation not in ("", call.operation.name) or not self._is_for_page(call.page()):
+            return False
         if self.match not in call.request.raw_path and self.match.encode() not in call.body:
             return False
         self.seen += 1
@@ -63,6 +75,11 @@ class Fault:
         struck = position >= 0 and position % self.every == 0
         self.hits += struck
         return struck
+
+    def _is_for_page(self, number: int) -> bool:
+        """Say whether the page is one that this kind can strike; only from the second on is there one before it."""
+        first = {"repeat_page": 2, "empty_page": 1, "false_total": 1}.get(self.kind, 0)
+        return number >= first and self.page in (None, number)
 
 
 async def around(call: Call, *, before_auth: bool, work: Work) -> web.StreamResponse:
@@ -130,6 +147,23 @@ async def _big(fault: Fault, call: Call, _work: Work) -> web.StreamResponse:
     return await _poured(answer, chain([b'"'], parts, [b'"']))
 
 
+async def _throttle(fault: Fault, call: Call, _work: Work) -> web.StreamResponse:
+    return pages.throttled(call, fault.seconds)
+
+
+async def _repeat_page(_fault: Fault, call: Call, work: Work) -> web.StreamResponse:
+    call.pages_back = 1
+    return await work()
+
+
+async def _empty_page(fault: Fault, call: Call, work: Work) -> web.StreamResponse:
+    return pages.shortened(call, await work(), fault.keep)
+
+
+async def _false_total(fault: Fault, call: Call, work: Work) -> web.StreamResponse:
+    return pages.with_total(call, await work(), fault.total)
+
+
 async def _started(call: Call, answer: web.StreamResponse, length: int) -> web.StreamResponse:
     answer.content_length = length
     await answer.prepare(call.request)
@@ -170,4 +204,8 @@ _KINDS: dict[str, Callable[[Fault, Call, Work], Awaitable[web.StreamResponse]]] 
     "slow": _slow,
     "lost": _lost,
     "big": _big,
+    "throttle": _throttle,
+    "repeat_page": _repeat_page,
+    "empty_page": _empty_page,
+    "false_total": _false_total,
 }

@@ -1,23 +1,21 @@
-"""Things with a status that changes late: a logoff is accepted now and takes effect after a lag."""
+"""Many things of one kind, by id and by status, and the moments as the services write them."""
 
 from __future__ import annotations
 
-import heapq
-import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import chain
 from typing import Generic, TypeVar
 
 
 @dataclass(slots=True)
 class Endable:
-    """Something with an id and a status; `ends_at` is when an accepted logoff takes effect."""
+    """Something with an id and a status."""
 
     id: str
     status: str
-    ends_at: float | None = field(default=None, kw_only=True)
 
 
 Member = TypeVar("Member", bound=Endable)
@@ -32,8 +30,6 @@ class Fleet(Generic[Member]):
     def __init__(self, over: str, living: Iterable[str]) -> None:
         self.members: dict[str, Member] = {}
         self._by_status: defaultdict[str, dict[str, Member]] = defaultdict(dict)
-        self._due: list[tuple[float, int, Member]] = []
-        self._order = itertools.count()
         self._over = over
         self._living = tuple(living)
 
@@ -41,30 +37,22 @@ class Fleet(Generic[Member]):
         """Add a member, or replace the one of that id."""
         if (former := self.members.get(member.id)) is not None:
             del self._by_status[former.status][former.id]
-            former.ends_at = None
         self.members[member.id] = member
         self._by_status[member.status][member.id] = member
 
     def move(self, member: Member, status: str) -> None:
-        """Give a member another status at once; what was pending for it is void."""
+        """Give a member another status."""
         del self._by_status[member.status][member.id]
-        member.status, member.ends_at = status, None
+        member.status = status
         self._by_status[status][member.id] = member
 
-    def end(self, member: Member, now: float, lag: float) -> None:
-        """Let a living member end after a lag; one that is already ending keeps its time."""
-        if member.status not in self._living or member.ends_at is not None:
-            return
-        member.ends_at = now + lag
-        heapq.heappush(self._due, (member.ends_at, next(self._order), member))
-        self.settle(now)
+    def is_living(self, member: Member) -> bool:
+        """Say whether a member has a session."""
+        return member.status in self._living
 
-    def settle(self, now: float) -> None:
-        """Carry out every ending that is due."""
-        while self._due and self._due[0][0] <= now:
-            due, _, member = heapq.heappop(self._due)
-            if member.ends_at == due:
-                self.move(member, self._over)
+    def end(self, member: Member) -> None:
+        """End the session of a member."""
+        self.move(member, self._over)
 
     def listed(self, statuses: Iterable[str]) -> Iterator[Member]:
         """Return the members in any of the statuses; of no status means all."""
@@ -77,7 +65,20 @@ class Fleet(Generic[Member]):
         """Return how many members are in any of the statuses; of no status means all."""
         return sum(len(self._by_status[s]) for s in statuses) if statuses else len(self.members)
 
-    def alive(self, now: float) -> list[str]:
+    def alive(self) -> list[str]:
         """Return the ids of the members that have a session."""
-        self.settle(now)
         return [member.id for member in self.listed(self._living)]
+
+
+def told(moment: float) -> str:
+    """Return a moment as Workspace writes it: UTC to the second, with a Z."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def read_time(text: str) -> float | None:
+    """Return the moment that a query means, None when it is none; without a zone it is in UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

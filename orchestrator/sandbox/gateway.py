@@ -23,8 +23,7 @@ def guarded(world: World, operation: Operation) -> Callable[[web.Request], Await
     """Return the aiohttp handler of one operation."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        traffic = world.ledger.arrive(operation.service)
-        traffic.operations[operation.name] += 1
+        traffic = world.ledger.arrive(operation.service, operation.name)
         call = Call(world, request, operation, world.next_request_id())
         request[REQUEST_ID] = call.id
         try:
@@ -50,6 +49,7 @@ async def _answered(call: Call) -> web.StreamResponse:
 
 async def _admitted(call: Call) -> web.StreamResponse:
     """Let a call in: known caller first, then the rate limit of the user, then the project of the path."""
+    call.world.settle()
     try:
         if not call.operation.open:
             call.admitted = identify(call)
@@ -62,6 +62,7 @@ async def _admitted(call: Call) -> web.StreamResponse:
 
 
 async def _worked(call: Call) -> web.StreamResponse:
+    call.world.settle()
     if call.operation.targets is not None:
         traffic = call.world.ledger.of(call.operation.service)
         traffic.handled.update(call.operation.targets(call))

@@ -1,26 +1,35 @@
-"""IAM: users, keys, projects and tokens, and the calls that issue, check, revoke and disable them."""
+"""IAM: the account with its users, keys, projects and tokens, and the calls that issue, check and revoke tokens."""
 
 from __future__ import annotations
 
+import hashlib
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from orchestrator.sandbox.answers import Refusal, document, error, keystone_error
 from orchestrator.sandbox.call import Call, Operation
 
+if TYPE_CHECKING:
+    from orchestrator.sandbox.state import World
+
 
 @dataclass(slots=True)
 class User:
-    """An IAM user; a disabled one has no tokens, gets none, and its keys are refused."""
+    """An IAM user; a disabled one has no tokens, gets none, and its keys are refused.
+
+    Only an `administrator` sees and changes what is not its own.
+    """
 
     id: str
     name: str
     password: str
     enabled: bool = True
+    administrator: bool = False
 
 
 @dataclass(slots=True)
@@ -40,16 +49,19 @@ class Credential:
     user_id: str
     security_token: str = ""
     status: str = "active"
+    created: str = "2024-01-01T00:00:00.000000Z"
     failures: int = 0
     locked_until: float = 0.0
 
 
 @dataclass(slots=True)
 class Token:
-    """An issued token; `uses_left` None means any number."""
+    """An issued token; `id` is the fingerprint of its value, and `uses_left` None means any number."""
 
+    id: str
     user: User
     project_id: str | None
+    issued_at: float
     expires_at: float
     uses_left: int | None = None
     revoked: bool = False
@@ -91,11 +103,26 @@ class Iam:
         self.revoked += not token.revoked
         token.revoked = True
 
+    def disable(self, user: User) -> None:
+        """Disable a user, and end all its tokens."""
+        user.enabled = False
+        for token in self.tokens.values():
+            if token.user is user:
+                self.revoke(token)
+
     def summary(self, now: float) -> dict[str, int]:
         """Count tokens; their values are never shown."""
         tokens = self.tokens.values()
         alive = sum(not t.revoked and t.uses_left != 0 and t.expires_at > now for t in tokens)
         return {"issued": len(tokens), "revoked": self.revoked, "alive": alive}
+
+    def standing(self) -> dict[str, object]:
+        """Say who may come in: the users, and their permanent keys."""
+        permanent = [key for key in self.credentials.values() if not key.security_token]
+        return {
+            "users": {user.name: user.enabled for user in self.users.values()},
+            "access_keys": {key.access_key: key.status for key in permanent},
+        }
 
 
 def iso_time(moment: float) -> str:
@@ -105,19 +132,25 @@ def iso_time(moment: float) -> str:
 
 def create_token(call: Call) -> web.Response:
     """Issue a token for a name and a password."""
-    identity = _dig(call.data, "auth", "identity")
+    identity = dig(call.data, "auth", "identity")
     if not isinstance(identity, dict) or identity.get("methods") != ["password"]:
         raise Refusal(keystone_error(400, "Bad Request", "The request body is invalid."))
-    user = _authenticated(call, _dig(identity, "password", "user"))
-    project = _scoped_project(call, _dig(call.data, "auth", "scope"))
-    world, now = call.world, call.world.now()
-    uses = world.expire_tokens_after.pop(0) if world.expire_tokens_after else None
-    token = Token(user, project.id if project else None, now + world.token_life, uses)
-    value = "MII" + secrets.token_urlsafe(48)
+    user = _authenticated(call, dig(identity, "password", "user"))
+    project = _scoped_project(call, dig(call.data, "auth", "scope"))
+    world = call.world
+    value = issue(world, user, project.id if project else None)
+    token = world.iam.tokens[value]
+    token.uses_left = world.expire_tokens_after.pop(0) if world.expire_tokens_after else None
+    return document(_described(call, token), 201, {"X-Subject-Token": value})
+
+
+def issue(world: World, user: User, project_id: str | None, value: str = "") -> str:
+    """Issue a token, and return its value."""
+    value = value or "MII" + secrets.token_urlsafe(48)
     value += "A" * (world.token_bytes - len(value))
-    world.iam.tokens[value] = token
-    body = _described(call, token, now)
-    return document(body, 201, {"X-Subject-Token": value})
+    fingerprint = "sha256:" + hashlib.sha256(value.encode()).hexdigest()[:16]
+    world.iam.tokens[value] = Token(fingerprint, user, project_id, world.now(), world.now() + world.token_life)
+    return value
 
 
 def _authenticated(call: Call, claimed: object) -> User:
@@ -127,7 +160,7 @@ def _authenticated(call: Call, claimed: object) -> User:
     if "id" in claimed:
         user = iam.users.get(str(claimed["id"]))
     else:
-        user = iam.user_named(claimed.get("name")) if _dig(claimed, "domain", "name") == iam.domain else None
+        user = iam.user_named(claimed.get("name")) if dig(claimed, "domain", "name") == iam.domain else None
     if user is None or not user.enabled or claimed.get("password") != user.password:
         call.world.ledger.auth_failures[str(claimed.get("name") or claimed.get("id"))] += 1
         raise Refusal(keystone_error(401, "Unauthorized", "The username or password is wrong."))
@@ -136,7 +169,7 @@ def _authenticated(call: Call, claimed: object) -> User:
 
 def _scoped_project(call: Call, scope: object) -> Project | None:
     """Return the project of the scope, None for a domain; a project goes before a domain, none means global."""
-    wanted = _dig(scope, "project")
+    wanted = dig(scope, "project")
     if not isinstance(wanted, dict):
         return None
     for project in call.world.iam.projects.values():
@@ -145,13 +178,13 @@ def _scoped_project(call: Call, scope: object) -> Project | None:
     raise Refusal(keystone_error(401, "Unauthorized", "Could not find the project."))
 
 
-def _described(call: Call, token: Token, issued_at: float | None = None) -> dict[str, object]:
+def _described(call: Call, token: Token) -> dict[str, object]:
     """Describe a token as Keystone v3 does, without its value."""
     iam = call.world.iam
     domain = {"id": iam.domain_id, "name": iam.domain}
     token_body: dict[str, object] = {
         "expires_at": iso_time(token.expires_at),
-        "issued_at": iso_time(issued_at or token.expires_at - call.world.token_life),
+        "issued_at": iso_time(token.issued_at),
         "methods": ["password"],
         "user": {"id": token.user.id, "name": token.user.name, "domain": domain},
     }
@@ -169,7 +202,15 @@ def _subject(call: Call) -> Token:
     token = call.world.iam.tokens.get(call.request.headers.get("X-Subject-Token", ""))
     if token is None or token.revoked or token.expires_at <= call.world.now():
         raise Refusal(keystone_error(404, "Not Found", "X-Subject-Token is invalid in the request"))
+    permit(call, token.user)
     return token
+
+
+def permit(call: Call, user: User | None = None) -> None:
+    """Let through an administrator, and whoever asks about himself."""
+    if not (call.caller.user.administrator or call.caller.user is user):
+        message = "You are not authorized to perform the requested action."
+        raise Refusal(keystone_error(403, "Forbidden", message))
 
 
 def check_token(call: Call) -> web.Response:
@@ -182,10 +223,12 @@ def revoke_token(call: Call) -> web.Response:
     if not call.world.revocation:
         return not_published(call)
     token = _subject(call)
-    if token.user is not call.caller.user:
-        return keystone_error(403, "Forbidden", "You are not authorized to perform the requested action.")
-    call.world.iam.revoke(token)
+    call.world.end("iam", token.id, partial(_revoke, call.world.iam, token))
     return web.Response(status=204)
+
+
+def _revoke(iam: Iam, token: Token, _moment: float) -> None:
+    iam.revoke(token)
 
 
 def not_published(call: Call) -> web.Response:
@@ -194,78 +237,8 @@ def not_published(call: Call) -> web.Response:
     return error(404, "APIGW.0101", message, request_id=call.id)
 
 
-def list_projects(call: Call) -> web.Response:
-    """List the projects of the account, or the one of a name."""
-    name = call.request.query.get("name")
-    found = [
-        {"id": project.id, "name": project.name, "enabled": True, "domain_id": call.world.iam.domain_id}
-        for project in call.world.iam.projects.values()
-        if name is None or project.name == name
-    ]
-    return document({"projects": found, "links": {"self": "", "previous": None, "next": None}})
-
-
-def list_users(call: Call) -> web.Response:
-    """List the users of the account, or the one of a name."""
-    name = call.request.query.get("name")
-    users = call.world.iam.users.values()
-    return document({"users": [_user_body(user) for user in users if name is None or user.name == name]})
-
-
-def update_user(call: Call) -> web.Response:
-    """Enable or disable a user; disabling ends the user's tokens at once (the service: within 30 minutes)."""
-    user = call.world.iam.users.get(call.part("user_id"))
-    if user is None:
-        return keystone_error(404, "Not Found", "Could not find the user.")
-    enabled = _dig(call.data, "user", "enabled")
-    if not isinstance(enabled, bool):
-        return keystone_error(400, "Bad Request", "The request body is invalid.")
-    user.enabled = enabled
-    if not enabled:
-        for token in call.world.iam.tokens.values():
-            if token.user is user:
-                call.world.iam.revoke(token)
-    return document({"user": _user_body(user)})
-
-
-def list_credentials(call: Call) -> web.Response:
-    """List the permanent access keys of a user."""
-    user_id = call.request.query.get("user_id")
-    found = [_credential_body(c) for c in _permanent(call) if user_id is None or c.user_id == user_id]
-    return document({"credentials": found})
-
-
-def update_credential(call: Call) -> web.Response:
-    """Activate or deactivate an access key."""
-    wanted = call.part("access_key")
-    credential = next((c for c in _permanent(call) if c.access_key == wanted), None)
-    if credential is None:
-        return keystone_error(404, "Not Found", "Could not find the credential.")
-    status = _dig(call.data, "credential", "status")
-    if status not in ("active", "inactive"):
-        return keystone_error(400, "Bad Request", "The request body is invalid.")
-    credential.status = str(status)
-    return document({"credential": _credential_body(credential)})
-
-
-def _permanent(call: Call) -> Iterator[Credential]:
-    return (c for c in call.world.iam.credentials.values() if not c.security_token)
-
-
-def _user_body(user: User) -> dict[str, object]:
-    return {"id": user.id, "name": user.name, "enabled": user.enabled, "access_mode": "default"}
-
-
-def _credential_body(credential: Credential) -> dict[str, object]:
-    return {
-        "access": credential.access_key,
-        "status": credential.status,
-        "user_id": credential.user_id,
-        "create_time": "2024-01-01T00:00:00.000000Z",
-    }
-
-
-def _dig(data: object, *keys: str) -> object:
+def dig(data: object, *keys: str) -> object:
+    """Return what is under keys within keys, None where there is no such thing."""
     for key in keys:
         data = data.get(key) if isinstance(data, dict) else None
     return data
@@ -276,9 +249,4 @@ OPERATIONS = (
     Operation("iam", "check_token", "GET", "/v3/auth/tokens", check_token),
     Operation("iam", "check_token", "HEAD", "/v3/auth/tokens", check_token),
     Operation("iam", "revoke_token", "DELETE", "/v3/auth/tokens", revoke_token),
-    Operation("iam", "list_projects", "GET", "/v3/projects", list_projects),
-    Operation("iam", "list_users", "GET", "/v3/users", list_users),
-    Operation("iam", "update_user", "PATCH", "/v3/users/{user_id}", update_user),
-    Operation("iam", "list_credentials", "GET", "/v3.0/OS-CREDENTIAL/credentials", list_credentials),
-    Operation("iam", "update_credential", "PUT", "/v3.0/OS-CREDENTIAL/credentials/{access_key}", update_credential),
 )

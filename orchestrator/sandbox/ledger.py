@@ -11,12 +11,28 @@ _LOG_LENGTH = 100_000
 
 
 @dataclass(slots=True)
+class Peak:
+    """The most arrivals that there were within any one second."""
+
+    last_second: deque[float] = field(default_factory=deque)
+    highest: int = 0
+
+    def arrive(self, at: float) -> None:
+        """Note one arrival; the window holds the arrivals of the second that ends with this one."""
+        window = self.last_second
+        window.append(at)
+        while window[0] <= at - 1.0:
+            window.popleft()
+        self.highest = max(self.highest, len(window))
+
+
+@dataclass(slots=True)
 class Traffic:
     """The traffic of one service; `arrivals` are monotonic times, stamped before anything else is done."""
 
     arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=_LOG_LENGTH))
-    last_second: deque[float] = field(default_factory=deque)
-    peak_per_second: int = 0
+    peak: Peak = field(default_factory=Peak)
+    peaks: defaultdict[str, Peak] = field(default_factory=lambda: defaultdict(Peak))
     in_flight: int = 0
     peak_in_flight: int = 0
     throttled: int = 0
@@ -25,14 +41,12 @@ class Traffic:
     received: Counter[str] = field(default_factory=Counter)
     handled: Counter[str] = field(default_factory=Counter)
 
-    def arrive(self, at: float) -> None:
-        """Note one arrival; the window holds the arrivals of the second that ends with this one."""
-        window = self.last_second
+    def arrive(self, operation: str, at: float) -> None:
+        """Note one arrival."""
         self.arrivals.append(at)
-        window.append(at)
-        while window[0] <= at - 1.0:
-            window.popleft()
-        self.peak_per_second = max(self.peak_per_second, len(window))
+        self.peak.arrive(at)
+        self.peaks[operation].arrive(at)
+        self.operations[operation] += 1
         self.in_flight += 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
 
@@ -43,7 +57,8 @@ class Traffic:
             "operations": dict(self.operations),
             "statuses": {str(status): count for status, count in self.statuses.items()},
             "throttled": self.throttled,
-            "peak_per_second": self.peak_per_second,
+            "peak_per_second": self.peak.highest,
+            "peaks": {operation: peak.highest for operation, peak in self.peaks.items()},
             "peak_in_flight": self.peak_in_flight,
         }
 
@@ -60,11 +75,11 @@ class Ledger:
         """Return the traffic of one service."""
         return self.services[service]
 
-    def arrive(self, service: str) -> Traffic:
+    def arrive(self, service: str, operation: str) -> Traffic:
         """Stamp an arrival; the very first thing that is done for a request."""
         at = time.monotonic()
         traffic = self.services[service]
-        traffic.arrive(at)
+        traffic.arrive(operation, at)
         return traffic
 
     def counts(self, of: str) -> dict[str, dict[str, int]]:

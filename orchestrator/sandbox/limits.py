@@ -61,6 +61,11 @@ def check(call: Call) -> web.Response | None:
     limit = call.world.limits.get(call.operation.service)
     if limit is None or not (wait := limit.take(call.world.clock())):
         return None
+    return refuse(call, limit, wait)
+
+
+def refuse(call: Call, limit: Limit, wait: float) -> web.Response:
+    """Refuse a call in the service's own words, and count it as throttled."""
     call.world.ledger.of(call.operation.service).throttled += 1
     answer = _refusal(limit, call)
     if limit.retry_after == "delta":

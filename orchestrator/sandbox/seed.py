@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.sandbox import iam, workspace, workspaceapp
 from orchestrator.sandbox.cbh import Bastion
 from orchestrator.sandbox.dcs import Instance, Session
 from orchestrator.sandbox.iam import Credential, Project, User
@@ -65,6 +66,7 @@ def _add_dcs_instance(world: World, **record: Any) -> Record:
 
 def _add_dcs_session(world: World, client_id: str, instance_id: str, user: str = "cleaner") -> Record:
     world.dcs.instances.setdefault(instance_id, Instance(instance_id))
+    world.endings.void("dcs", f"{instance_id}/{client_id}")
     world.dcs.open(Session(client_id, instance_id, user))
     return {"instance_id": instance_id, "client_id": client_id, "user": user}
 
@@ -76,16 +78,19 @@ def _add_das_instance(world: World, instance_id: str, name: str = "") -> Record:
 
 def _add_das_login(world: World, instance_id: str, user: str = "cleaner") -> Record:
     world.das.instances.setdefault(instance_id, "")
+    world.endings.void("das", f"{instance_id}/{user}")
     return {"instance_id": instance_id, "user": user, "db_user_id": world.das.log_in(instance_id, user)}
 
 
-def _add_desktop(world: World, desktop_id: str, status: str = CONNECTED, **record: Any) -> Record:
-    world.desktops.add(Desktop(desktop_id, status, **record))
+def _add_desktop(
+    world: World, desktop_id: str, status: str = CONNECTED, since: float | None = None, **record: Any
+) -> Record:
+    workspace.add(world, Desktop(desktop_id, status, **record), since)
     return {"desktop_id": desktop_id, "status": status, **record}
 
 
 def _add_app_session(world: World, session_id: str, status: str = ACTIVE, **record: Any) -> Record:
-    world.app_sessions.add(AppSession(session_id, status, **record))
+    workspaceapp.add(world, AppSession(session_id, status, **record))
     return {"session_id": session_id, "status": status, **record}
 
 
@@ -96,6 +101,7 @@ def _add_cbh_instance(world: World, **record: Any) -> Record:
 
 
 def _add_cas_ticket(world: World, ticket: str, user: str = "cleaner") -> Record:
+    world.endings.void("cas", ticket)
     world.cas.tickets[ticket] = user
     return {"ticket": ticket, "user": user}
 
@@ -106,10 +112,19 @@ def _add_project(world: World, **record: Any) -> Record:
     return record
 
 
-def _add_user(world: World, **record: Any) -> Record:
+def _add_user(world: World, access_keys: Iterable[Record] = (), **record: Any) -> Record:
     user = User(**record)
     world.iam.users[user.id] = user
-    return {"id": user.id, "name": user.name}
+    keys = [_add_credential(world, user_id=user.id, **key)["access_key"] for key in access_keys]
+    return {"id": user.id, "name": user.name, "access_keys": keys}
+
+
+def _add_token(world: World, user: str, project_id: str | None = None, token: str = "") -> Record:
+    owner = world.iam.user_named(user)
+    if owner is None:
+        raise KeyError(f"no user {user}")
+    value = iam.issue(world, owner, project_id or next(iter(world.iam.projects)), token)
+    return {"user": user, "token": value, "id": world.iam.tokens[value].id}
 
 
 def _add_credential(world: World, **record: Any) -> Record:
@@ -157,6 +172,30 @@ def _cas_tickets(count: int, prefix: str = "ticket-", **more: Any) -> list[Recor
     return [{"ticket": f"TGT-{digest(name, 50)}-cas", **more} for name in _names(prefix, count)]
 
 
+def _users(count: int, prefix: str = "user-", **more: Any) -> list[Record]:
+    """Make users with one key each; password and keys are digests of their names, see `access_key` and `secret`."""
+    return [
+        {
+            "id": digest(name, 32),
+            "name": name,
+            "password": secret(name),
+            "access_keys": [{"access_key": access_key(name), "secret_key": secret(name)}],
+            **more,
+        }
+        for name in _names(prefix, count)
+    ]
+
+
+def access_key(name: str) -> str:
+    """Return the computed access key of a user that was seeded by number."""
+    return digest(f"access key of {name}", 20).upper()
+
+
+def secret(name: str) -> str:
+    """Return the computed password of a user that was seeded by number; it is its secret key too."""
+    return digest(f"secret of {name}", 40)
+
+
 def _no_number(**_: Any) -> list[Record]:
     raise ValueError("this kind is seeded one by one")
 
@@ -171,8 +210,9 @@ KINDS: dict[str, tuple[Callable[..., Record], Callable[..., list[Record]]]] = {
     "cbh_instances": (_add_cbh_instance, _cbh_instances),
     "cas_tickets": (_add_cas_ticket, _cas_tickets),
     "projects": (_add_project, _no_number),
-    "users": (_add_user, _no_number),
+    "users": (_add_user, _users),
     "credentials": (_add_credential, _no_number),
+    "tokens": (_add_token, _no_number),
 }
 
 DEMO: dict[str, object] = {

@@ -9,13 +9,13 @@ from types import TracebackType
 
 from aiohttp import web
 
-from orchestrator.sandbox import cas, cbh, control, das, dcs, gateway, iam, workspace, workspaceapp
+from orchestrator.sandbox import accounts, cas, cbh, control, das, dcs, gateway, iam, workspace, workspaceapp
 from orchestrator.sandbox.configuration import config_text
 from orchestrator.sandbox.state import World
 
 _MAX_BODY = 12 * 1024 * 1024
 _MAX_HEADER = 64 * 1024
-_SERVICES = (dcs, das, workspace, workspaceapp, cbh, cas, iam)
+_SERVICES = (dcs, das, workspace, workspaceapp, cbh, cas, iam, accounts)
 
 
 def application(world: World) -> web.Application:

@@ -6,16 +6,30 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from orchestrator.sandbox.answers import Refusal, document, error
-from orchestrator.sandbox.call import Call, Operation
-from orchestrator.sandbox.fleet import Endable, Fleet
+from orchestrator.sandbox.call import Call, Listing, Operation
+from orchestrator.sandbox.fleet import Endable, Fleet, read_time, told
+
+if TYPE_CHECKING:
+    from orchestrator.sandbox.state import World
 
 REGISTERED, CONNECTED, DISCONNECTED, UNREGISTERED = "REGISTERED", "CONNECTED", "DISCONNECTED", "UNREGISTERED"
 MAX_BATCH = 100
 MAX_TEXT = 255
+
+
+@dataclass(slots=True)
+class Login:
+    """One session on a desktop, and when it began and ended."""
+
+    desktop_id: str
+    user: str
+    began: float
+    ended: float | None = None
 
 
 @dataclass(slots=True)
@@ -26,11 +40,42 @@ class Desktop(Endable):
     pool_id: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     message: str = ""
+    logins: list[Login] = field(default_factory=list)
+
+    def log_in(self, moment: float) -> None:
+        """Note that a session begins; one that is open goes on no longer."""
+        self.log_out(moment)
+        self.logins.append(Login(self.id, self.user, moment))
+
+    def log_out(self, moment: float) -> None:
+        """Note that the session, if there is one, is over."""
+        if self.logins and self.logins[-1].ended is None:
+            self.logins[-1].ended = moment
 
 
 def new_fleet() -> Fleet[Desktop]:
     """Return an empty set of desktops; REGISTERED is ready with nobody on."""
     return Fleet(REGISTERED, (CONNECTED, DISCONNECTED))
+
+
+def add(world: World, desktop: Desktop, since: float | None) -> None:
+    """Add a desktop, or put it in the place of the one of that id; a session on it began at `since`."""
+    world.endings.void("workspace", desktop.id)
+    world.desktops.add(desktop)
+    if world.desktops.is_living(desktop):
+        desktop.log_in(world.now() if since is None else since)
+
+
+def sign_in(world: World, id: str, moment: float) -> None:
+    """Let the user of a desktop sign in again; a logoff that is still to come is void."""
+    world.endings.void("workspace", id)
+    world.desktops.move(world.desktops.members[id], CONNECTED)
+    world.desktops.members[id].log_in(moment)
+
+
+def _end(world: World, desktop: Desktop, moment: float) -> None:
+    world.desktops.end(desktop)
+    desktop.log_out(moment)
 
 
 def _invalid(name: str) -> web.Response:
@@ -61,8 +106,8 @@ def log_off(call: Call) -> web.Response:
         return error(404, "WKS.00010109", "The desktop does not exist.")
     for desktop in filter(None, desktops):
         desktop.message = str(message or "")
-        if not world.is_ignored():
-            world.desktops.end(desktop, world.clock(), world.draw_lag())
+        if world.desktops.is_living(desktop):
+            world.end("workspace", desktop.id, partial(_end, world, desktop))
     return document(None)
 
 
@@ -83,11 +128,14 @@ def _connection(desktop: Desktop, *, alternate: bool) -> dict[str, object]:
 
 
 def list_connections(call: Call) -> web.Response:
-    """List desktops with their connection state; both filters may be repeated."""
-    window = call.window(100, 0, 1000, _invalid)
+    """List desktops with their connection state; the definition takes one state and up to 100 users."""
+    window = call.window(_invalid)
     statuses, users = (call.request.query.getall(name, []) for name in ("connect_status", "user_names"))
+    if len(users) > MAX_BATCH:
+        raise Refusal(_invalid("user_names"))
+    if len(statuses) > 1 and not call.world.repeated_filters:
+        raise Refusal(_invalid("connect_status"))
     fleet = call.world.desktops
-    fleet.settle(call.world.clock())
     total = fleet.count(*statuses)
     found: Iterable[Desktop] = fleet.listed(statuses)
     if users:
@@ -99,12 +147,11 @@ def list_connections(call: Call) -> web.Response:
 
 def list_desktops(call: Call) -> web.Response:
     """List desktops by id, user, computer name, pool, status or tag (`key=value`, assumed)."""
-    window = call.window(100, 0, 1000, _invalid)
+    window = call.window(_invalid)
     ids = call.request.query.getall("desktop_id", [])
     if len(ids) > MAX_BATCH:
         raise Refusal(_invalid("desktop_id"))
     fleet = call.world.desktops
-    fleet.settle(call.world.clock())
     found: Iterable[Desktop] = fleet.members.values()
     if ids:
         found = [fleet.members[id] for id in ids if id in fleet.members]
@@ -144,7 +191,6 @@ def _described(desktop: Desktop) -> dict[str, object]:
 def login_state(call: Call) -> web.Response:
     """Count desktops by connection state."""
     fleet = call.world.desktops
-    fleet.settle(call.world.clock())
     return document(
         {
             "in_use_num": fleet.count(CONNECTED),
@@ -156,10 +202,66 @@ def login_state(call: Call) -> web.Response:
     )
 
 
+def list_logins(call: Call) -> web.Response:
+    """List login records, the latest first (assumed); an open session has no end (assumed)."""
+    window = call.window(_invalid)
+    query = call.request.query
+    bounds = [_moment(call, name) for name in ("start_time", "end_time")]
+    if (bounds[0] is None) != (bounds[1] is None):
+        raise Refusal(_invalid("end_time" if bounds[1] is None else "start_time"))
+    low, high = bounds[0] or float("-inf"), bounds[1] or float("inf")
+    user, computer = query.get("user_name", ""), query.get("computer_name", "")
+    logins = (login for desktop in call.world.desktops.members.values() for login in desktop.logins)
+    found = [
+        login
+        for login in logins
+        if user in ("", login.user) and computer in ("", login.desktop_id) and low <= login.began <= high
+    ]
+    found.sort(key=lambda login: -login.began)
+    return document({"total_count": len(found), "records": [_record(login) for login in found[window]]})
+
+
+def _moment(call: Call, name: str) -> float | None:
+    text = call.request.query.get(name, "")
+    if text and read_time(text) is None:
+        raise Refusal(_invalid(name))
+    return read_time(text) if text else None
+
+
+def _record(login: Login) -> dict[str, object]:
+    """Describe a login; `desktop_id` is in one of the published sources, and not in the other."""
+    ended = {} if login.ended is None else {"connection_end_time": told(login.ended)}
+    return {
+        "desktop_id": login.desktop_id,
+        "computer_name": login.desktop_id,
+        "user_name": login.user,
+        "connection_start_time": told(login.began),
+        "connection_setup_time": told(login.began),
+        **ended,
+    }
+
+
 _DESKTOPS = "/v2/{project_id}/desktops"
 OPERATIONS = (
     Operation("workspace", "logoff", "POST", f"{_DESKTOPS}/logoff", log_off, targets=_logoff_targets),
-    Operation("workspace", "connect_desktops", "GET", "/v2/{project_id}/connect-desktops", list_connections),
-    Operation("workspace", "list_desktops", "GET", _DESKTOPS, list_desktops),
+    Operation(
+        "workspace",
+        "connect_desktops",
+        "GET",
+        "/v2/{project_id}/connect-desktops",
+        list_connections,
+        listing=Listing("desktops", "total_count", 100),
+    ),
+    Operation(
+        "workspace", "list_desktops", "GET", _DESKTOPS, list_desktops, listing=Listing("desktops", "total_count", 1000)
+    ),
+    Operation(
+        "workspace",
+        "list_logins",
+        "GET",
+        "/v2/{project_id}/connections/desktops",
+        list_logins,
+        listing=Listing("records", "total_count", 20),
+    ),
     Operation("workspace", "login_state", "GET", f"{_DESKTOPS}/statistics/login-state", login_state),
 )

@@ -4,30 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from orchestrator.sandbox.answers import Refusal, document, error
-from orchestrator.sandbox.call import Call, Operation
-from orchestrator.sandbox.fleet import Endable, Fleet
+from orchestrator.sandbox.call import Call, Listing, Operation
+from orchestrator.sandbox.fleet import Endable, Fleet, read_time, told
+
+if TYPE_CHECKING:
+    from orchestrator.sandbox.state import World
 
 ACTIVE, DISCONNECTED, SIGNED_OUT = "Active", "Disconnected", "SignedOut"
+STATES = frozenset({ACTIVE, DISCONNECTED, SIGNED_OUT, "AppcInit", "InitFail"})
 _MAX_LENGTHS = {"message": 255, "title": 255, "transaction_id": 31}
 _RANGES = {"message_type": range(5), "delay_time": range(1_000_000)}
 
 
 @dataclass(slots=True)
 class AppSession(Endable):
-    """A session of an application on a server."""
+    """A session of an application on a server, and when it began and ended."""
 
     user: str = ""
     machine: str = "app-server-1"
+    since: float = 0.0
+    ended: float | None = None
 
 
 def new_fleet() -> Fleet[AppSession]:
     """Return an empty set of sessions."""
     return Fleet(SIGNED_OUT, (ACTIVE, DISCONNECTED))
+
+
+def add(world: World, session: AppSession) -> None:
+    """Add a session, or put it in the place of the one of that id; it began now where nothing else is said."""
+    world.endings.void("workspaceapp", session.id)
+    session.since = session.since or world.now()
+    world.app_sessions.add(session)
+
+
+def sign_in(world: World, id: str, moment: float) -> None:
+    """Let a session begin anew; a logoff that is still to come is void."""
+    world.endings.void("workspaceapp", id)
+    session = world.app_sessions.members[id]
+    session.since, session.ended = moment, None
+    world.app_sessions.move(session, ACTIVE)
+
+
+def _end(world: World, session: AppSession, moment: float) -> None:
+    world.app_sessions.end(session)
+    session.ended = moment
 
 
 def _invalid(name: str) -> web.Response:
@@ -63,8 +90,8 @@ def log_off(call: Call) -> web.Response:
     if None in sessions:
         return error(404, "WKS.00010109", "The session does not exist.")
     for session in filter(None, sessions):
-        if not world.is_ignored():
-            world.app_sessions.end(session, world.clock(), world.draw_lag())
+        if world.app_sessions.is_living(session):
+            world.end("workspaceapp", session.id, partial(_end, world, session))
     return document({})
 
 
@@ -74,36 +101,47 @@ def _logoff_targets(call: Call) -> Iterable[str]:
 
 
 def list_sessions(call: Call) -> web.Response:
-    """List sessions; both ends of the time window must be given, and are not looked at further."""
-    query = call.request.query
-    for name in ("query_begin_time", "query_end_time"):
-        if not query.get(name):
-            raise Refusal(_invalid(name))
-    window = call.window(10, 1, 100, _invalid)
-    fleet = call.world.app_sessions
-    fleet.settle(call.world.clock())
-    states, user = query.getall("session_state", []), query.get("user_name")
-    total = fleet.count(*states)
-    found: Iterable[AppSession] = fleet.listed(states)
-    if user is not None:
-        found = [session for session in found if session.user == user]
-        total = len(found)
-    items = [_described(session) for session in islice(found, window.start, window.stop)]
-    return document({"count": total, "items": items})
+    """List the sessions that began in a window of time; both its ends must be given."""
+    low, high = _moment(call, "query_begin_time"), _moment(call, "query_end_time")
+    window = call.window(_invalid)
+    state = call.one_of("session_state", STATES.__contains__, _invalid)
+    user, machine = (call.request.query.get(name, "") for name in ("user_name", "machine_name"))
+    found = [
+        session
+        for session in call.world.app_sessions.listed([state] if state else [])
+        if low <= session.since <= high and user in ("", session.user) and machine in ("", session.machine)
+    ]
+    return document({"count": len(found), "items": [_described(session) for session in found[window]]})
+
+
+def _moment(call: Call, name: str) -> float:
+    moment = read_time(call.request.query.get(name, ""))
+    if moment is None:
+        raise Refusal(_invalid(name))
+    return moment
 
 
 def _described(session: AppSession) -> dict[str, object]:
     return {
         "id": session.id,
         "session_stamp": session.id,
-        "os_session_id": 1,
+        "os_session_id": "1",
         "login_user": session.user,
         "session_state": session.status,
         "machine_name": session.machine,
+        "start_time": told(session.since),
+        **({} if session.ended is None else {"end_time": told(session.ended)}),
     }
 
 
 OPERATIONS = (
     Operation("workspaceapp", "logoff", "POST", "/v1/{project_id}/session/logoff", log_off, targets=_logoff_targets),
-    Operation("workspaceapp", "list_sessions", "GET", "/v1/{project_id}/session/list-sessions", list_sessions),
+    Operation(
+        "workspaceapp",
+        "list_sessions",
+        "GET",
+        "/v1/{project_id}/session/list-sessions",
+        list_sessions,
+        listing=Listing("items", "count", default=10, low=1, high=100),
+    ),
 )

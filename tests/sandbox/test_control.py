@@ -63,7 +63,8 @@ async def test_seeding_one_by_one() -> None:
         ({"desktops": 3}, "desktops: must be a list"),
         ({"desktops": [{"colour": "red"}]}, "desktops: "),
         ({"desktops": {"number": 3}}, "desktops: "),
-        ({"users": {"count": 2}}, "one by one"),
+        ({"projects": {"count": 2}}, "one by one"),
+        ({"tokens": [{"user": "nobody"}]}, "no user nobody"),
         ({"credentials": [{"access_key": "a", "secret_key": "s", "user_id": "none"}]}, "no user none"),
     ],
 )
@@ -106,7 +107,17 @@ async def test_settings() -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"clock": 1}, {"cas_post": "no"}, [], {"lag": None}, {"limits": {"dcs": {}}}, {"limits": {"dcs": {"calls": 0}}}],
+    [
+        {"clock": 1},
+        {"cas_post": "no"},
+        [],
+        {"lag": None},
+        {"lag": {"das": "long"}},
+        {"ignored_share": "many"},
+        {"ignored": ["a"]},
+        {"limits": {"dcs": {}}},
+        {"limits": {"dcs": {"calls": 0}}},
+    ],
 )
 async def test_wrong_settings(settings: Any) -> None:
     async with running() as client:

@@ -51,13 +51,6 @@ async def test_a_logoff_is_accepted_now_and_done_after_the_lag() -> None:
         assert (counts["in_use_num"], counts["ready_num"]) == (1, 2)
 
 
-async def test_the_lag_is_drawn_from_a_range_the_same_way_every_time() -> None:
-    first, second = (World(lag=(1.0, 2.0), random_seed=7) for _ in range(2))
-    drawn = [first.draw_lag() for _ in range(20)]
-    assert drawn == [second.draw_lag() for _ in range(20)]
-    assert all(1.0 <= lag <= 2.0 for lag in drawn)
-
-
 async def test_ignored_logoffs_are_accepted_all_the_same() -> None:
     async with running(seeded(ignored_share=1.0)) as client:
         assert (await log_off(client, ["desktop-0001"])).status == 200
@@ -113,9 +106,28 @@ async def test_connections_are_paged_and_filtered() -> None:
         some = (await client.signed("GET", f"{CONNECTIONS}?{query}")).json
         assert (some["total_count"], len(some["desktops"])) == (2, 2)
         assert some["desktops"][0]["attach_users"][0]["name"] == "user-0001"
-        none = (await client.signed("GET", f"{CONNECTIONS}?connect_status=DISCONNECTED&connect_status=x")).json
+        none = (await client.signed("GET", f"{CONNECTIONS}?connect_status=DISCONNECTED")).json
         assert none == {"total_count": 0, "desktops": []}
         assert (await client.signed("GET", f"{CONNECTIONS}?limit=1001")).status == 400
+        users = "&".join(f"user_names=user-{n:04d}" for n in range(1, 102))
+        assert (await client.signed("GET", f"{CONNECTIONS}?{users}")).status == 400
+
+
+@pytest.mark.parametrize(("repeated", "status"), [(False, 400), (True, 200)])
+async def test_the_definition_takes_one_state(repeated: bool, status: int) -> None:
+    async with running(seeded(3, repeated_filters=repeated)) as client:
+        answer = await client.signed("GET", f"{CONNECTIONS}?connect_status=DISCONNECTED&connect_status=CONNECTED")
+        assert answer.status == status
+        assert not repeated or answer.json["total_count"] == 3
+
+
+async def test_all_four_states_are_listed_and_only_two_of_them_are_sessions() -> None:
+    world = seeded(0)
+    every = ("UNREGISTERED", "REGISTERED", "CONNECTED", "DISCONNECTED")
+    world.seed({"desktops": [{"desktop_id": status, "status": status} for status in every]})
+    async with running(world) as client:
+        assert await states(client) == dict(zip(every, every, strict=True))
+        assert client.sandbox.state()["sessions"]["workspace"] == ["CONNECTED", "DISCONNECTED"]  # type: ignore[index]
 
 
 async def test_the_other_spelling_of_the_fields() -> None:
@@ -152,47 +164,37 @@ async def test_too_many_desktop_ids() -> None:
         assert (await client.signed("GET", f"{DESKTOPS}?{query}")).status == 400
 
 
-SESSIONS = f"/v1/{PROJECT_ID}/session/list-sessions?query_begin_time=1&query_end_time=2"
-REQUIRED = {"message_type": 0, "delay_time": 0}
+LOGINS = f"/v2/{PROJECT_ID}/connections/desktops"
 
 
-async def test_application_sessions_are_listed_and_signed_out() -> None:
-    world = World()
-    world.seed({"app_sessions": {"count": 12}})
+async def test_login_records_tell_when_a_session_began_and_ended() -> None:
+    world = seeded(2)
     async with running(world) as client:
-        logoff = f"/v1/{PROJECT_ID}/session/logoff"
-        answer = await client.signed("POST", logoff, {"session_ids": ["app-0001"], **REQUIRED})
-        assert answer.status == 200
-        active = (await client.signed("GET", f"{SESSIONS}&session_state=Active")).json
-        assert (active["count"], len(active["items"])) == (11, 10)
-        one = (await client.signed("GET", f"{SESSIONS}&user_name=user-0001")).json
-        assert one["items"][0]["session_state"] == "SignedOut"
-        assert client.sandbox.world.ledger.counts("received") == {"workspaceapp": {"app-0001": 1}}
+        pass_time(client, 60)
+        await log_off(client, ["desktop-0001"])
+        pass_time(client, 60)
+        assert (await client.control("connect", {"desktop_ids": ["desktop-0001"]})).status == 200
+        found = (await client.signed("GET", f"{LOGINS}?computer_name=desktop-0001")).json
+        assert found["total_count"] == 2
+        latest, first = found["records"]
+        assert latest["connection_setup_time"] == "2023-11-14T22:15:20Z"
+        assert "connection_end_time" not in latest
+        assert (first["connection_setup_time"], first["connection_end_time"]) == (
+            "2023-11-14T22:13:20Z",
+            "2023-11-14T22:14:20Z",
+        )
 
 
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        ({"session_ids": [], **REQUIRED}, 400),
-        ({"session_ids": ["app-0001"] * 1000, **REQUIRED}, 400),
-        ({"session_ids": ["x" * 65], **REQUIRED}, 400),
-        ({"session_ids": ["app-0001"], "delay_time": 0}, 400),
-        ({"session_ids": ["app-0001"], **REQUIRED, "message_type": 5}, 400),
-        ({"session_ids": ["app-0001"], **REQUIRED, "message_type": True}, 400),
-        ({"session_ids": ["app-0001"], **REQUIRED, "title": "x" * 256}, 400),
-        ({"session_ids": ["app-0001", "none"], **REQUIRED}, 404),
-    ],
-)
-async def test_refused_application_logoffs(body: Any, status: int) -> None:
-    world = World()
-    world.seed({"app_sessions": {"count": 1}})
+async def test_login_records_are_filtered_and_paged() -> None:
+    world = seeded(0)
+    world.seed({"desktops": [{"desktop_id": f"pc-{n}", "user": f"u{n}", "since": n * 3600.0} for n in range(1, 31)]})
     async with running(world) as client:
-        answer = await client.signed("POST", f"/v1/{PROJECT_ID}/session/logoff", body)
-        assert answer.status == status
-        assert len(world.app_sessions.alive(world.clock())) == 1
-
-
-async def test_the_time_window_of_a_session_listing_is_mandatory() -> None:
-    async with running() as client:
-        assert (await client.signed("GET", f"/v1/{PROJECT_ID}/session/list-sessions")).status == 400
-        assert (await client.signed("GET", f"{SESSIONS}&limit=101")).status == 400
+        listed = (await client.signed("GET", LOGINS)).json
+        assert (listed["total_count"], len(listed["records"])) == (30, 20)
+        one = (await client.signed("GET", f"{LOGINS}?user_name=u7")).json["records"]
+        assert [record["desktop_id"] for record in one] == ["pc-7"]
+        window = "start_time=1970-01-01T02:00Z&end_time=1970-01-01T04:00Z"
+        some = (await client.signed("GET", f"{LOGINS}?{window}")).json["records"]
+        assert [record["desktop_id"] for record in some] == ["pc-4", "pc-3", "pc-2"]
+        for wrong in ("start_time=1970-01-01T02:00Z", "start_time=x&end_time=y", "limit=1001"):
+            assert (await client.signed("GET", f"{LOGINS}?{wrong}")).status == 400
