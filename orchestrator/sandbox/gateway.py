@@ -16,7 +16,7 @@ from orchestrator.sandbox.state import World
 
 REQUEST_ID = web.RequestKey("request_id", str)
 UNKNOWN = Operation("gateway", "unknown", "*", "/{tail:.*}", iam.not_published, open=True)
-_CLOUD_PATHS = ("/v1/", "/v2/", "/v3/", "/v3.0/")
+_CLOUD_PATHS = ("/v1/", "/v2/", "/v3/", "/v3.0/", "/v5/")
 
 
 def guarded(world: World, operation: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

@@ -9,13 +9,13 @@ from types import TracebackType
 
 from aiohttp import web
 
-from orchestrator.sandbox import accounts, cas, cbh, control, das, dcs, gateway, iam, workspace, workspaceapp
+from orchestrator.sandbox import accounts, cas, cbh, control, das, dcs, gateway, iam, sts, workspace, workspaceapp
 from orchestrator.sandbox.configuration import config_text
 from orchestrator.sandbox.state import World
 
 _MAX_BODY = 12 * 1024 * 1024
 _MAX_HEADER = 64 * 1024
-_SERVICES = (dcs, das, workspace, workspaceapp, cbh, cas, iam, accounts)
+_SERVICES = (dcs, das, workspace, workspaceapp, cbh, cas, iam, accounts, sts)
 
 
 def application(world: World) -> web.Application:

@@ -178,3 +178,13 @@ async def test_the_state_shows_no_password_key_or_token() -> None:
         body = (await client.control("state", method="GET")).body.decode()
         assert "MII-leaver" not in body
         assert secret("user-0002") not in body
+
+
+async def test_a_key_tells_whose_it_is() -> None:
+    async with running(seeded()) as client:
+        told = (await client.signed("GET", "/v5/caller-identity", key=KEY, secret=SECRET)).json
+        account = client.sandbox.world.iam.domain_id
+        urn = f"iam::{account}:user:user-0002"
+        assert told == {"account_id": account, "principal_id": LEAVER, "principal_urn": urn}
+        assert (await by_token(client, "GET", "/v5/caller-identity")).code == "APIGW.0301"
+        assert (await by_token(client, "GET", "/v5/users")).code == "APIGW.0101"
