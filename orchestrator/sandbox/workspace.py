@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -34,11 +34,15 @@ class Login:
 
 @dataclass(slots=True)
 class Desktop(Endable):
-    """A desktop: `status` is its connect_status; `message` the last one that a logoff brought."""
+    """A desktop: `status` is its connect_status, `power` its own; `message` the last one that a logoff brought.
+
+    `user` is whom it is assigned to; nobody for an empty one.
+    """
 
     user: str = ""
     pool_id: str = ""
     tags: dict[str, str] = field(default_factory=dict)
+    power: str = "ACTIVE"
     message: str = ""
     logins: list[Login] = field(default_factory=list)
 
@@ -119,11 +123,12 @@ def _logoff_targets(call: Call) -> Iterable[str]:
 def _connection(desktop: Desktop, *, alternate: bool) -> dict[str, object]:
     """Describe a connection; the published example spells two of the fields in another way than its table."""
     status, users = ("login_status", "attach_infos") if alternate else ("connect_status", "attach_users")
+    assigned = [{"id": desktop.user, "name": desktop.user, "user_group": "sudo", "type": "USER"}]
     return {
         "desktop_id": desktop.id,
         "desktop_name": desktop.id,
         status: desktop.status,
-        users: [{"id": desktop.user, "name": desktop.user, "user_group": "sudo", "type": "USER"}],
+        users: assigned if desktop.user else [],
     }
 
 
@@ -146,32 +151,25 @@ def list_connections(call: Call) -> web.Response:
 
 
 def list_desktops(call: Call) -> web.Response:
-    """List desktops by id, user, computer name, pool, status or tag (`key=value`, assumed)."""
+    """List desktops by id, user, computer name, pools with commas between, status or tag (`key=value`, assumed)."""
     window = call.window(_invalid)
     ids = call.request.query.getall("desktop_id", [])
     if len(ids) > MAX_BATCH:
         raise Refusal(_invalid("desktop_id"))
-    fleet = call.world.desktops
-    found: Iterable[Desktop] = fleet.members.values()
-    if ids:
-        found = [fleet.members[id] for id in ids if id in fleet.members]
-    filters = {name: call.request.query[name] for name in _FIELDS if name in call.request.query}
-    if filters or "tag" in call.request.query:
-        found = [desktop for desktop in found if _matches(desktop, filters, call.request.query.get("tag"))]
-    total = len(found) if isinstance(found, list) else fleet.count()
-    shown = [_described(desktop) for desktop in islice(found, window.start, window.stop)]
-    return document({"total_count": total, "desktops": shown})
+    members = call.world.desktops.members
+    named = [members[id] for id in dict.fromkeys(ids) if id in members] if ids else members.values()
+    found = [desktop for desktop in named if _matches(desktop, call.request.query)]
+    return document({"total_count": len(found), "desktops": [_described(desktop) for desktop in found[window]]})
 
 
-_FIELDS = ("user_name", "computer_name", "pool_id", "status")
-
-
-def _matches(desktop: Desktop, filters: dict[str, str], tag: str | None) -> bool:
-    described = _described(desktop)
-    if any(described[name] != wanted for name, wanted in filters.items()):
+def _matches(desktop: Desktop, query: Mapping[str, str]) -> bool:
+    wanted = {"user_name": desktop.user, "computer_name": desktop.id, "status": desktop.power}
+    if any(query.get(name, value) != value for name, value in wanted.items()):
         return False
-    key, _, value = (tag or "").partition("=")
-    return tag is None or (key in desktop.tags and value in ("", desktop.tags[key]))
+    if (pools := query.get("pool_id")) and desktop.pool_id not in pools.split(","):
+        return False
+    key, _, value = query.get("tag", "").partition("=")
+    return not key or (key in desktop.tags and value in ("", desktop.tags[key]))
 
 
 def _described(desktop: Desktop) -> dict[str, object]:
@@ -181,7 +179,7 @@ def _described(desktop: Desktop) -> dict[str, object]:
         "user_name": desktop.user,
         "pool_id": desktop.pool_id,
         "connect_status": desktop.status,
-        "status": "ACTIVE",
+        "status": desktop.power,
         "task_status": None,
         "in_maintenance_mode": False,
         "tags": [{"key": key, "value": value} for key, value in desktop.tags.items()],

@@ -146,6 +146,9 @@ async def test_the_other_spelling_of_the_fields() -> None:
         ("user_name=user-0002", 1),
         ("pool_id=pool-1&limit=2", 2),
         ("pool_id=pool-2", 0),
+        ("pool_id=pool-2%2Cpool-1", 3),
+        ("status=ACTIVE", 3),
+        ("status=SHUTOFF", 0),
         ("tag=team%3Dred", 3),
         ("tag=team", 3),
         ("tag=team%3Dblue", 0),
@@ -198,3 +201,12 @@ async def test_login_records_are_filtered_and_paged() -> None:
         assert [record["desktop_id"] for record in some] == ["pc-4", "pc-3", "pc-2"]
         for wrong in ("start_time=1970-01-01T02:00Z", "start_time=x&end_time=y", "limit=1001"):
             assert (await client.signed("GET", f"{LOGINS}?{wrong}")).status == 400
+
+
+async def test_a_desktop_that_nobody_has_shows_nobody() -> None:
+    world = seeded(0)
+    world.seed({"desktops": [{"desktop_id": "pc", "status": "UNREGISTERED", "power": "SHUTOFF"}]})
+    async with running(world) as client:
+        assert (await client.signed("GET", CONNECTIONS)).json["desktops"][0]["attach_users"] == []
+        found = (await client.signed("GET", f"{DESKTOPS}?status=SHUTOFF")).json["desktops"]
+        assert [(desktop["desktop_id"], desktop["user_name"], desktop["tags"]) for desktop in found] == [("pc", "", [])]
