@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 import anyio
@@ -170,14 +171,14 @@ class Lane:
 
     async def _may_go(self, batch: Batch, trail: Trail) -> bool:
         """Wait for the lane's rate, with the intent on disk; return whether the call may be made now."""
-        first = trail.attempts == 0
-        if self.closed is None and first and self._connector.idempotent:
-            await self._intents.announce(batch, self.pacer.per_second)
-        if self.closed is not None or not await self.pacer.take():
+        if self.closed is not None:
             return False
-        if first and not self._connector.idempotent:
-            await self._memory.sent([batch])  # not a moment earlier: a crash would leave it unknown for good
-        return self.closed is None
+        before = None
+        if trail.attempts == 0 and self._connector.idempotent:
+            await self._intents.announce(batch, self.pacer.per_second)
+        elif trail.attempts == 0:
+            before = partial(self._memory.sent, [batch])  # not earlier: a crash would leave it unknown for good
+        return await self.pacer.take(before) and self.closed is None
 
     async def _call(self, batch: Batch, trail: Trail) -> Ruling:
         trail.attempts += 1

@@ -90,22 +90,30 @@ class Pacer:
         self._clock = clock
         self._turn = asyncio.Lock()
 
-    async def take(self) -> bool:
-        """Wait for a turn; False when there will be none, because of a reason to stop."""
+    async def take(self, before: Callable[[], Awaitable[object]] | None = None) -> bool:
+        """Wait for a turn; False when there will be none, because of a reason to stop.
+
+        `before` is what has to be done just before the call; the turn is the moment after it.
+        """
         async with self._turn:
-            while (pause := self.paused_until - self._clock()) > 0:
-                if not await self._stop.rest(pause):
-                    return False
-            while (wait := self.learner.wait(self._clock())) > 0:
-                if not await self._stop.rest(wait):
-                    return False
-            if not self._limiter.has_capacity():
-                await self._wait()
-            if self._stop.is_set():
+            if not await self._due():
                 return False
+            if before is not None:
+                await before()
+                if not await self._due():
+                    return False
             await self._limiter.acquire()
             self.learner.go(self._clock())
             return True
+
+    async def _due(self) -> bool:
+        """Wait until a call may go; False when there is a reason to stop."""
+        while (wait := max(self.paused_until - self._clock(), self.learner.wait(self._clock()))) > 0:
+            if not await self._stop.rest(wait):
+                return False
+        if not self._limiter.has_capacity():
+            await self._wait()
+        return not self._stop.is_set()
 
     async def unpaused(self) -> None:
         """Wait until a pause is over, holding nothing that others need; or until there is a reason to stop."""

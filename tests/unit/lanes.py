@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 
 from orchestrator.backoff import Backoff
@@ -58,7 +58,9 @@ class FreePacer(Pacer):
         self.turns: list[float] = []
         self._now = clock
 
-    async def take(self) -> bool:
+    async def take(self, before: Callable[[], Awaitable[object]] | None = None) -> bool:
+        if before is not None:
+            await before()
         self._now.now = max(self._now.now, self.paused_until)
         self.turns.append(self._now.now)
         await asyncio.sleep(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 
 import pytest
@@ -151,3 +152,20 @@ async def test_a_stop_ends_a_rest() -> None:
     stop.set("interrupted", 130)
     async with asyncio.timeout(SHORT):
         assert not await resting
+
+
+async def test_what_has_to_be_done_before_a_call_does_not_bring_two_calls_together() -> None:
+    """An intent that took long to write must not be followed at once by the next call."""
+    stop = Stop()
+    pacer = Pacer((Rate(20, 1),), stop)
+    moments: list[float] = []
+    slow = [0.0, 0.12, 0.0, 0.0]
+
+    async def work(seconds: float) -> None:
+        assert await pacer.take(lambda: asyncio.sleep(seconds))
+        moments.append(time.monotonic())
+
+    async with asyncio.TaskGroup() as group:
+        for seconds in slow:
+            group.create_task(work(seconds))
+    assert min(later - earlier for earlier, later in itertools.pairwise(moments)) > 0.04
