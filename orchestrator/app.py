@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator import blueprint as blueprints
@@ -17,15 +17,19 @@ from orchestrator.classify import Classify, compile_reading
 from orchestrator.connections import Connections
 from orchestrator.connector import HttpConnector
 from orchestrator.errors import InvalidInput
-from orchestrator.lane import Lane
+from orchestrator.lane import Lane, Memory
+from orchestrator.listing import Lister
 from orchestrator.model import Verdict
 from orchestrator.pacing import Pacer, Stop
+from orchestrator.pages import compile_listing
+from orchestrator.reading import Condition, Reading, Rule
 from orchestrator.references import References, as_written
 from orchestrator.render import Place, Render, compile_operation
-from orchestrator.run import LaneWork, RunMemory, StageWork
-from orchestrator.service import Condition, Limits, Operation, Reading, Rule, Service
+from orchestrator.run import Check, LaneWork, StageWork, Unseen, Watched
+from orchestrator.service import Limits, Operation, ReadBack, Service
 from orchestrator.settings import ConfigFile, Connection
 from orchestrator.units import Rate
+from orchestrator.verify import ByQuestion, InListing, Look, Notes, Timing, Verifier
 
 DEFAULTS = Limits(rate=(Rate(1.0, 1.0),), concurrency=2, timeout=30.0, attempts=5, backoff=0.5, backoff_cap=60.0)
 LaneName = tuple[str, str]
@@ -64,7 +68,7 @@ class Workshop:
     """Builds the lanes of one run."""
 
     def __init__(
-        self, blueprint: Blueprint, connections: Connections, memory: RunMemory, stop: Stop, numbers: Iterator[int]
+        self, blueprint: Blueprint, connections: Connections, memory: Memory, stop: Stop, numbers: Iterator[int]
     ) -> None:
         self.lanes: dict[LaneName, Lane] = {}
         self._blueprint = blueprint
@@ -72,6 +76,7 @@ class Workshop:
         self._memory = memory
         self._stop = stop
         self._numbers = numbers
+        self._checks: dict[LaneName, Check] = {}
 
     def build(self) -> list[StageWork]:
         """Return the stages with their lanes."""
@@ -85,11 +90,79 @@ class Workshop:
         for section in sections:
             name = (section.service.service, section.connection)
             if name not in self.lanes:
-                self.lanes[name] = self._lane(section.service, section.connection)
-            works.setdefault(name, LaneWork(self.lanes[name])).sources.append(section.source)
+                self.lanes[name] = self._lane(section.service, section.connection, self._memory_of(section))
+            work = works.setdefault(name, LaneWork(self.lanes[name], check=self._checks.get(name)))
+            work.sources.append(section.source)
         return list(works.values())
 
-    def _lane(self, service: Service, connection: str) -> Lane:
+    def _memory_of(self, section: Section) -> Memory:
+        """Return where a lane notes what it does; one whose targets can be looked at afterwards is watched."""
+        service, name = section.service, (section.service.service, section.connection)
+        if service.verify is None:
+            required = self._blueprint.plan_file.plan.require == "verified"
+            return Unseen(self._memory) if required else self._memory
+        watched = Watched(self._memory)
+        timing = self._timing(service, service.verify)
+        verifier = Verifier(self._look(service, section.connection, service.verify), timing, self._stop)
+        again = self._blueprint.plan_file.plan.reattempt if service.end.idempotent else 0
+        self._checks[name] = Check(watched, verifier, again)
+        return watched
+
+    def _said(self, service: Service) -> settings.ServiceSettings:
+        """Return what the config says of a service."""
+        return self._blueprint.config_file.config.services.get(service.service, settings.ServiceSettings())
+
+    def _timing(self, service: Service, read_back: ReadBack) -> Timing:
+        said = self._said(service).verify
+        lag = read_back.lag if said.lag is None else said.lag
+        return Timing(lag or 0.0, read_back.deadline if said.deadline is None else said.deadline)
+
+    def _look(self, service: Service, connection: str, read_back: ReadBack) -> Look:
+        if read_back.listing is not None:
+            return InListing(self.lister(service, connection, read_back.listing), read_back, service.key)
+        question = read_back.question
+        if question is None:
+            raise AssertionError("a read-back is one or the other")
+        limits = self._said(service).reads.over(read_back.limits.over(DEFAULTS))
+        classify = compile_reading(question, self._blueprint.catalogue.rules(question), service.service)
+        readings = dict.fromkeys(service.expect or [""], classify)
+        pacer = Pacer(limits.rate or (), self._stop)  # one for all looks, however often it looks
+
+        def make(notes: Notes) -> Lane:
+            connector = self._calls(service, connection, question.ask, readings, limits)
+            return self._new_lane(service, connection, connector, pacer, notes, limits)
+
+        return ByQuestion(make)
+
+    def lister(self, service: Service, connection: str, name: str) -> Lister:
+        """Return what reads one of a service's listings on a connection."""
+        listing = service.listings[name]
+        limits = self._said(service).reads.over(listing.limits.over(DEFAULTS))
+        operation = Operation(method=listing.method, path=listing.path, query=listing.query, idempotent=True)
+        classify = compile_listing(listing, self._blueprint.catalogue.rules(listing), service.service)
+        connector = self._calls(service, connection, operation, {"": classify}, limits)
+        pacer = Pacer(limits.rate or (), self._stop)
+        return Lister(self._new_lane(service, connection, connector, pacer, Notes(), limits), listing, service.key)
+
+    def _new_lane(
+        self, service: Service, connection: str, connector: HttpConnector, pacer: Pacer, notes: Notes, limits: Limits
+    ) -> Lane:
+        """Return a lane that changes nothing: it lists, or it looks."""
+        return Lane(
+            service.service,
+            connection,
+            connector,
+            pacer,
+            notes,
+            self._stop,
+            packing=Packing(),
+            numbers=itertools.count(1),
+            attempts=limits.attempts or 1,
+            concurrency=limits.concurrency or 1,
+            backoff=Backoff(limits.backoff or 0.0, limits.backoff_cap or 0.0),
+        )
+
+    def _lane(self, service: Service, connection: str, memory: Memory) -> Lane:
         config = self._blueprint.config_file.config
         limits = limits_of(config, service, connection)
         batch = service.end.batch
@@ -98,7 +171,7 @@ class Workshop:
             connection,
             self._connector(service, connection, limits),
             Pacer(limits.rate or (), self._stop),
-            self._memory,
+            memory,
             self._stop,
             packing=Packing(batch.size, batch.group_by) if batch else Packing(),
             numbers=self._numbers,
@@ -108,17 +181,23 @@ class Workshop:
         )
 
     def _connector(self, service: Service, name: str, limits: Limits) -> HttpConnector:
+        known = readings(service, self._blueprint.catalogue, self._blueprint.config_file.config)
+        return self._calls(service, name, service.end, known, limits)
+
+    def _calls(
+        self, service: Service, name: str, operation: Operation, known: Mapping[str, Classify], limits: Limits
+    ) -> HttpConnector:
         connection = self._blueprint.config_file.config.connections[name]
         linked = self._connections.linked[name]
-        methods = [service.end.method, *([service.end.on_405] if service.end.on_405 else [])]
-        operations = [service.end.model_copy(update={"method": method}) for method in methods]
+        methods = [operation.method, *([operation.on_405] if operation.on_405 else [])]
+        operations = [operation.model_copy(update={"method": method}) for method in methods]
         return HttpConnector(
-            [rendering(operation, base_url(service, connection), connection) for operation in operations],
-            readings(service, self._blueprint.catalogue, self._blueprint.config_file.config),
+            [rendering(one, base_url(service, connection), connection) for one in operations],
+            known,
             linked.credential,
             Admission(linked.credential, linked.standing),
             linked.transport,
-            idempotent=service.end.idempotent,
+            idempotent=operation.idempotent,
             seconds=limits.timeout or 30.0,
         )
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from orchestrator import validation
 from orchestrator.catalogue import Catalogue
+from orchestrator.discovery import Discovery
 from orchestrator.errors import Fault, InvalidInput
 from orchestrator.model import Secret, Target
 from orchestrator.plan import Group, Placed, PlanFile, Stage, Unsound
-from orchestrator.service import CLOUDS, Service
+from orchestrator.service import CLOUDS, Listing, Service
 from orchestrator.settings import ConfigFile, Connection, IamToken
 from orchestrator.sources import STANDARD_INPUT, Inline, Rows, Source, resolved, unfit
 from orchestrator.targets import RowError, TargetBuilder
@@ -22,10 +23,11 @@ Resolve = Callable[[str], Secret]
 Problems = list[tuple[Place, str]]
 
 # The language has these already; what they mean is not built yet, and ignoring a guard would be worse than refusing it.
-NOT_YET_OF_PLANS = ("guard", "subject", "older_than", "reattempt", "resume_within", "second_pass")
+NOT_YET_OF_PLANS = ("guard", "subject", "older_than", "resume_within", "second_pass")
 NOT_YET_OF_STAGES = ("needs", "continue_on")
-NOT_YET_OF_GROUPS = ("discover", "where", "older_than", "partial")
 NOT_YET = "is not available in this version yet"
+OF_DISCOVERY = ("where", "older_than", "partial")
+NO_LISTING = Listing(path="/", items="", fields={})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +115,9 @@ def warnings(blueprint: Blueprint) -> Iterator[str]:
 
 def _not_yet(plan_file: PlanFile) -> Iterator[tuple[Place, str]]:
     plan = plan_file.plan
-    if plan.require == "verified":
-        yield ("require",), f"`verified` {NOT_YET}"
     yield from (((name,), NOT_YET) for name in NOT_YET_OF_PLANS if name in plan.model_fields_set)
     for i, stage in enumerate(plan.stages or ()):
         yield from ((("stages", i, name), NOT_YET) for name in NOT_YET_OF_STAGES if name in stage.model_fields_set)
-    for place, _, group in plan.groups():
-        yield from (((*place, name), NOT_YET) for name in NOT_YET_OF_GROUPS if name in group.model_fields_set)
 
 
 def _sections(
@@ -162,9 +160,26 @@ def _section(
         return None
     problems += _expectation(place, group, service)
     problems += _fit(place, group, service, connection) if connection else ()
-    builder = TargetBuilder(service, group.connection, stage=stage.name, expect=group.expect or "")
+    looked_at = service.verify is not None and (not service.verify.opt_in if group.verify is None else group.verify)
+    if group.verify and service.verify is None:
+        problems.append(((*place, "verify"), f"{service.service} has no way of looking whether a session is gone"))
+    for i, name in enumerate(group.everything):
+        if name not in service.fields or not service.fields[name].everything_without:
+            problems.append(((*place, "everything", i), f"{name!r} is no such field of {service.service}"))
+    builder = TargetBuilder(
+        service,
+        group.connection,
+        stage=stage.name,
+        expect=group.expect or "",
+        verify=looked_at,
+        everything=group.everything,
+    )
     common = _common(place, group, builder, resolve, problems)
-    source = _source(place, group, builder, common, plan_path, resolve, problems)
+    if group.discover is not None:
+        source: Source = _discovery(place, stage, group, service, builder, common, problems)
+    else:
+        problems += [((*place, name), "goes with discover") for name in OF_DISCOVERY if name in group.model_fields_set]
+        source = _source(place, group, builder, common, plan_path, resolve, problems)
     return Section(stage.name, service, group.connection, source, builder) if connection else None
 
 
@@ -243,6 +258,52 @@ def _source(
             found = [(name, text) for name, text in error.problems if name not in told or name in row]
             problems += [((*place, "items", i, *([name] if name else [])), text) for name, text in found]
     return Inline(targets)
+
+
+def _discovery(
+    place: Place,
+    stage: Stage,
+    group: Group,
+    service: Service,
+    builder: TargetBuilder,
+    common: dict[str, Any],
+    problems: Problems,
+) -> Discovery:
+    asked = group.discover or {}
+    known = {name: service.listings[name] for name in service.discover}
+    filters = sorted({name for listing in known.values() for name in listing.filters()})
+    fitting = [name for name, listing in known.items() if set(asked) <= listing.filters()]
+    if not known:
+        problems.append(
+            ((*place, "discover"), f"{service.service} cannot list its targets; bring them with items or from")
+        )
+    for name in asked if known else ():
+        if name not in filters:
+            hint = suggestion(name, filters) or f"; there are {', '.join(filters)}"
+            problems.append(((*place, "discover", name), f"{service.service} has no such filter{hint}"))
+    if known and not asked:
+        problems.append(((*place, "discover"), f"would end everything; say what to look for, by {', '.join(filters)}"))
+    elif known and set(asked) <= set(filters) and not fitting:
+        problems.append(((*place, "discover"), "has filters that no single listing of the service knows together"))
+    name = next(iter(fitting or known), "")
+    listing = known.get(name, NO_LISTING)
+    for told in group.where if known else ():
+        if told not in listing.fields:
+            hint = suggestion(told, listing.fields) or f"; there are {', '.join(listing.fields)}"
+            problems.append(((*place, "where", told), f"the listing does not tell this{hint}"))
+    if group.older_than is not None and listing.began is None and known:
+        problems.append(((*place, "older_than"), "the listing does not tell since when a session is there"))
+    return Discovery(
+        builder,
+        common,
+        listing,
+        listing_name=name,
+        filters=asked,
+        where=group.where,
+        older_than=group.older_than,
+        partial=group.partial,
+        name=f"what {service.service}@{group.connection} lists for stage {stage.name}",
+    )
 
 
 def _config_problems(config_file: ConfigFile, catalogue: Catalogue) -> Problems:

@@ -10,7 +10,8 @@ from typing import Generic, TypeVar
 
 from orchestrator import validation
 from orchestrator.errors import Fault, InvalidInput
-from orchestrator.service import Include, Reading, Rule, Service, SharedRules
+from orchestrator.reading import Include, Reading, Rule
+from orchestrator.service import Listing, Service, SharedRules
 from orchestrator.validation import Place, suggestion
 
 Entry = TypeVar("Entry", Service, SharedRules)
@@ -32,7 +33,7 @@ class Catalogue:
     services: Mapping[str, Service]
     shared: Mapping[str, SharedRules]
 
-    def rules(self, reading: Reading) -> list[Rule]:
+    def rules(self, reading: Reading | Listing) -> list[Rule]:
         """Return a reading's rules in their order, with what it includes put in place."""
         found: list[Rule] = []
         for entry in reading.otherwise:
@@ -100,18 +101,19 @@ def _add(known: dict[str, Read[Entry]], key: str, read: Read[Entry]) -> None:
 def _unusable(services: Iterable[Read[Service]], shared: Mapping[str, object]) -> Iterator[Fault]:
     for read in services:
         service = read.entry
-        found: list[tuple[Place, str]] = [
-            ((name,), "is not available in this version yet")
-            for name in ("discover", "verify")
-            if getattr(service, name) is not None
-        ]
-        found += _not_included((), service, shared)
+        found = list(_not_included((), service, shared))
         for name, reading in service.expect.items():
             found += _not_included(("expect", name), reading, shared)
+        for name, listing in service.listings.items():
+            found += _not_included(("listings", name), listing, shared)
+        if service.verify is not None and service.verify.question is not None:
+            found += _not_included(("verify", "question"), service.verify.question, shared)
         yield from validation.at_lines(found, read.text, read.source)
 
 
-def _not_included(place: Place, reading: Reading, shared: Mapping[str, object]) -> Iterator[tuple[Place, str]]:
+def _not_included(
+    place: Place, reading: Reading | Listing, shared: Mapping[str, object]
+) -> Iterator[tuple[Place, str]]:
     for i, entry in enumerate(reading.otherwise):
         if isinstance(entry, Include) and entry.include not in shared:
             hint = suggestion(entry.include, shared) or f"; there are {', '.join(sorted(shared))}"

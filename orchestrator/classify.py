@@ -16,7 +16,7 @@ import orjson
 
 from orchestrator.backoff import announced, http_date
 from orchestrator.model import Lost, Response, Ruling, Secret, Verdict
-from orchestrator.service import Check, Condition, Reading, Rule, Success
+from orchestrator.reading import Check, Condition, Reading, Rule, Success
 
 MAX_TEXT = 512
 LONGEST_WAIT = 3600.0
@@ -157,6 +157,9 @@ def _conditions(condition: Condition) -> list[Holds]:
     if condition.message is not None:
         message = re.compile(condition.message, re.IGNORECASE)
         found.append(lambda facts: facts.message is not None and message.search(facts.message) is not None)
+    if condition.text is not None:
+        text = re.compile(condition.text, re.IGNORECASE)
+        found.append(lambda facts: text.search(facts.response.body.decode("utf-8", "replace")) is not None)
     found += [_checked(check, _body_value(path)) for path, check in condition.body.items()]
     found += [_checked(check, _header_value(name.lower())) for name, check in condition.header.items()]
     if condition.cookie_cleared:

@@ -16,7 +16,7 @@ from typing import Any
 import anyio
 import structlog
 
-from orchestrator import history, run
+from orchestrator import history, listings, run
 from orchestrator.app import LaneName, Workshop
 from orchestrator.blueprint import Blueprint, Section, warnings
 from orchestrator.connections import Connections
@@ -107,33 +107,46 @@ def count(sections: Sequence[Section], selector: Selector) -> Count:
 
 async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finished:
     """Start a new run of a plan."""
-    counted = _something(blueprint, count(blueprint.sections, options.selector))
+    count(blueprint.sections, options.selector)  # every fault of every source is told before anybody is asked
     for warning in warnings(blueprint):
         _log.warning("unusual", what=warning)
     connections = Connections(blueprint.config_file, blueprint.connections())
+    stop = _stop(blueprint, options)
     with _ready(blueprint) as journal:
         _look_back(journal, blueprint, options)
-        record = _new_record(blueprint, options, counted)
-        _make_folder(record)
-        journal.add(record)
-        return await _carry_out(blueprint, record, journal, connections, options, watch, counted)
+        async with connections:
+            await listings.ask(blueprint, connections, stop)
+            counted = _something(blueprint, count(blueprint.sections, options.selector))
+            record = _new_record(blueprint, options, counted)
+            _make_folder(record)
+            journal.add(record)
+            return await _carry_out(blueprint, record, journal, connections, stop, options, watch, counted)
 
 
 async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watch: Watch) -> Finished:
     """Go on with a run that stopped: what failed and what was never started, never what is done."""
-    counted = count(blueprint.sections, options.selector)
-    history.agree(record, blueprint.plan_file.digest, counted.digests)
+    history.agree(record, blueprint.plan_file.digest, count(blueprint.sections, options.selector).digests)
     connections = Connections(blueprint.config_file, blueprint.connections())
+    stop = _stop(blueprint, options)
     with _ready(blueprint) as journal:
-        journal.reopen(record.run)
-        record = replace(record, ended=None, exit_code=None, reason="", notes=())
-        return await _carry_out(blueprint, record, journal, connections, options, watch, counted)
+        unlisted = listings.restore(blueprint, journal, record.run)
+        async with connections:
+            await listings.ask(blueprint, connections, stop, unlisted)
+            counted = count(blueprint.sections, options.selector)
+            journal.reopen(record.run)
+            record = replace(record, ended=None, exit_code=None, reason="", notes=())
+            return await _carry_out(blueprint, record, journal, connections, stop, options, watch, counted)
+
+
+def _stop(blueprint: Blueprint, options: Options) -> Stop:
+    limit = options.deadline or blueprint.plan_file.plan.deadline
+    return Stop(None if limit is None else time.monotonic() + limit)
 
 
 def _something(blueprint: Blueprint, counted: Count) -> Count:
-    if counted.total == 0 and not blueprint.plan_file.plan.allow_empty:
-        raise NothingMatched("the plan's sources hold no target; say `allow_empty: true` if that is all right")
-    return counted
+    if counted.total or listings.failures(blueprint) or blueprint.plan_file.plan.allow_empty:
+        return counted
+    raise NothingMatched("the plan's sources hold no target; say `allow_empty: true` if that is all right")
 
 
 @contextmanager
@@ -196,12 +209,12 @@ async def _carry_out(
     record: RunRecord,
     journal: SqliteJournal,
     connections: Connections,
+    stop: Stop,
     options: Options,
     watch: Watch,
     counted: Count,
 ) -> Finished:
-    limit = options.deadline or blueprint.plan_file.plan.deadline
-    stop = Stop(None if limit is None else time.monotonic() + limit)
+    listings.keep(blueprint, journal, record.run)
     seen = Seen()
     journal.start()
     before = history.recall(journal, record.run, blueprint.catalogue.services, seen)
@@ -211,12 +224,12 @@ async def _carry_out(
     workshop = Workshop(blueprint, connections, memory, stop, numbers)
     stages = workshop.build()
     view = View(record, list(workshop.lanes.values()), planned, journal, stop)
-    async with connections:
-        failed = await _execute(stages, seen, options.selector, view, watch)
-        if view.cut_off:
-            await _sweep(view, stages, options.selector)
-        notes = [*failed, *_twice(seen)]
-        return await _conclude(view, notes, bool(failed), blueprint.plan_file.plan.allow_empty)
+    failed = await _execute(stages, seen, options.selector, view, watch)
+    if view.cut_off:
+        await _sweep(view, stages, options.selector)
+    failed += listings.failures(blueprint)
+    notes = [*failed, *_twice(seen)]
+    return await _conclude(view, notes, bool(failed), blueprint.plan_file.plan.allow_empty)
 
 
 async def _execute(stages: Sequence[StageWork], seen: Seen, selector: Selector, view: View, watch: Watch) -> list[str]:

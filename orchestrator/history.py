@@ -59,6 +59,9 @@ def recall(journal: SqliteJournal, run: str, services: Mapping[str, Service], se
         if outcome in DONE or (outcome == Outcome.UNKNOWN and not repeatable.get(service, False)):
             seen.note_done(service, connection, target)
             settled[service, connection] += 1
+    for service, connection, target, record in journal.pending(run):
+        seen.note_unchecked(service, connection, target, record)
+        settled[service, connection] -= 1
     cut_off = [item for item in journal.in_flight(run) if not repeatable.get(item.target.service, False)]
     for item in cut_off:
         seen.note_done(item.target.service, item.target.connection, item.target.id)
@@ -78,7 +81,7 @@ def summary(journal: SqliteJournal, record: RunRecord) -> Summary:
     """Return a run's summary as its journal has it now."""
     in_flight = sum(1 for _ in journal.in_flight(record.run))
     tally = journal.tally(record.run)
-    taken_up = in_flight + sum(count for *_, count in tally)
+    taken_up = in_flight + sum(one.number for one in tally)
     notes = list(record.notes)
     if record.exit_code in UNFINISHED and record.planned > taken_up:
         notes.append(f"{record.planned - taken_up} of {record.planned} rows of the sources were never taken up")

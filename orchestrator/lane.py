@@ -92,12 +92,14 @@ class Lane:
         self.halted: str | None = None
         self.throttles = 0
         self.resting_until = 0.0
+        self.looks_at = 0  # so many targets are being looked at
         self._connector = connector
         self._memory = memory
         self._stop = stop
         self._packing = packing
         self._numbers = numbers
         self._attempts = attempts
+        self._intents = Intents(iter(()), memory.sent)
         self._slots = asyncio.Semaphore(concurrency)
         self._workers = 4 * concurrency + 4  # more than slots: one that rests between attempts holds none
         self._backoff = backoff or Backoff()
@@ -128,16 +130,34 @@ class Lane:
                 self._leave(batch, Trail())
 
     async def deliver(self, batch: Batch, trail: Trail, attempts: int) -> None:
-        """Call until there is a final word on the batch: the one loop in which retries happen."""
+        """Give every target of the batch its outcome."""
+        ruling = await self.reach(batch, trail, attempts)
+        if ruling is None:
+            self._leave(batch, trail)
+        else:
+            await self._conclude(batch, trail, ruling)
+
+    async def reach(self, batch: Batch, trail: Trail, attempts: int) -> Ruling | None:
+        """Call until there is a final word on the batch: the one loop in which retries happen.
+
+        Returns None when no further call may be made; the trail has what came of those before.
+        """
         budget = Budget(attempts)
         while True:
             ruling = await self._attempt(batch, trail)
             if ruling is not None and not (self._again(ruling) and budget.allows(ruling.verdict)):
-                await self._conclude(batch, trail, ruling)
-                return
+                return ruling
             if ruling is None or not await self._rest(budget, ruling):
-                self._leave(batch, trail)
-                return
+                return None
+
+    async def ask(self, batch: Batch) -> Ruling:
+        """Make a call of which nothing but the answer is wanted; a failure says why there is none."""
+        trail = Trail()
+        ruling = await self.reach(batch, trail, self._attempts)
+        if ruling is not None:
+            return ruling
+        why = self.closed or "the next attempt would be past the deadline"
+        return Ruling(Verdict.FAIL, f"{why} (last: {summary(trail.last)})" if trail.last else why)
 
     async def _work(self) -> None:
         while (batch := self._intents.take()) is not None:

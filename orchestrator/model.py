@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Secret:
@@ -82,6 +83,7 @@ class Outcome(StrEnum):
 class Verification(StrEnum):
     """What the read-back after the call said, if there was one."""
 
+    PENDING = "pending"  # never in a report: there it is unavailable
     CONFIRMED = "confirmed"
     CONTRADICTED = "contradicted"
     UNAVAILABLE = "unavailable"
@@ -93,7 +95,7 @@ class Target:
     """One thing whose outcome is reported: a desktop, a Web CLI session, a CAS ticket.
 
     `id` is its identity within (service, connection): its key fields joined by `/`, a secret one as its
-    fingerprint.
+    fingerprint. `verify` says that it is to be looked at afterwards.
     """
 
     service: str
@@ -102,6 +104,7 @@ class Target:
     fields: Mapping[str, FieldValue]
     stage: str = ""
     expect: str = ""
+    verify: bool = False
 
 
 @dataclass(slots=True)
@@ -154,12 +157,24 @@ class Lost:
     sent: bool
 
 
+Item = Mapping[str, tuple[str, ...]]  # what a listing tells of one thing: every value of every field it has
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing; `total` is the number of all items, where the service tells it."""
+
+    items: Sequence[Item]
+    total: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Ruling:
     """What one answer means, and the facts that the report quotes.
 
     `wait` is the pause in seconds that the service asked for, if it did; `pace` the calls per second that it
-    announced; `lost` says that there was no answer although the request may have arrived.
+    announced; `lost` says that there was no answer although the request may have arrived; `page` is what a listing
+    told, where one was asked for.
     """
 
     verdict: Verdict
@@ -172,13 +187,15 @@ class Ruling:
     pace: float | None = None
     lost: bool = False
     handover: Secret | None = None
+    page: Page | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
     """One target's line in the report: its outcome, and what is known about how it came to it.
 
-    Times are seconds since the epoch; `first_sent` is None for a target that was never sent.
+    Times are seconds since the epoch; `first_sent` is None for a target that was never sent. `instead_of` is the
+    outcome that this one replaces, where the target was settled before in this run.
     """
 
     target: Target
@@ -193,11 +210,33 @@ class Settled:
     first_sent: float | None = None
     settled: float = 0.0
     verification: Verification = Verification.NOT_REQUESTED
+    instead_of: Outcome | None = None
 
 
 DONE = frozenset({"ended", "already_ended", "accepted", "denied", "issued"})
 GOOD = {"accepted": DONE, "ended": DONE - {"accepted"}}
+CHECKS = frozenset({"denied", "issued"})  # these are the answer themselves: there is nothing more to look at
 PROTECTED = "protected"
+
+
+class Tallied(NamedTuple):
+    """So many targets of one lane that fared the same."""
+
+    service: str
+    connection: str
+    outcome: str
+    verification: str
+    protected: bool
+    number: int
+
+
+def meets(require: str, outcome: str, verification: str, *, protected: bool = False) -> bool:
+    """Return whether a target is good enough for what a plan requires."""
+    if protected:
+        return True
+    if require == "verified":
+        return outcome in CHECKS or (outcome in DONE and verification == Verification.CONFIRMED)
+    return outcome in GOOD.get(require, ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,17 @@ _STAGE_NAME = Form(
 Requirement = Literal["accepted", "ended", "verified"]
 
 
+def _texts(value: object) -> object:
+    """Return a list of texts, none of them empty: a filter that says nothing could mean everything."""
+    values = value if isinstance(value, list | tuple) else [value]
+    if not values or not all(isinstance(one, str | int) and str(one) != "" for one in values):
+        raise ValueError("should be a text, or a list of texts, and none of them empty")
+    return [str(one).lower() if isinstance(one, bool) else str(one) for one in values]
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
+
+
 class Group(Strict):
     """Targets of one service on one connection, from one source."""
 
@@ -39,10 +50,14 @@ class Group(Strict):
     source: Annotated[str, BeforeValidator(validation.location)] | None = Field(
         None, alias="from", description="a CSV, NDJSON or text file, or - for standard input"
     )
-    discover: dict[str, Any] | None = None
-    where: dict[str, Any] | None = None
-    older_than: Duration | None = None
-    partial: bool = False
+    discover: dict[str, Texts] | None = Field(None, description="ask the service: the filters that it knows")
+    where: dict[str, Texts] = Field({}, description="of what was discovered, only what matches one of these globs")
+    older_than: Duration | None = Field(None, description="of what was discovered, only what began longer ago")
+    partial: bool = Field(False, description="go on with what was listed, also when the listing broke off")
+    everything: tuple[str, ...] = Field(
+        (), description="fields that may be left out although a call without them could end everything there is"
+    )
+    verify: bool | None = Field(None, description="look afterwards whether the session is gone, where that is possible")
 
     @model_validator(mode="after")
     def _one_source(self) -> Group:
@@ -93,7 +108,7 @@ class Plan(Strict):
     targets: tuple[Group, ...] | None = Field(None, min_length=1, description="for a plan with one stage")
     subject: str | None = None
     older_than: Duration | None = None
-    reattempt: int | None = Field(None, ge=0, le=10)
+    reattempt: int = Field(1, ge=0, le=10, description="so often what lives on is ended again")
     resume_within: Duration | None = None
     second_pass: Duration | None = None
 

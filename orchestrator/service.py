@@ -6,16 +6,16 @@ the first rule whose conditions all hold decides, then `success`, then the usual
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from orchestrator import yamltext
-from orchestrator.model import Verdict
-from orchestrator.templates import OF_THE_CONNECTION, Names, not_fields
-from orchestrator.units import Duration, Pattern, Rates, Statuses, listed, one_or_more
+from orchestrator.reading import Entry, Json, Reading, Rule
+from orchestrator.templates import OF_THE_CONNECTION, Names, holes, not_fields
+from orchestrator.units import Duration, Pattern, Rates, listed, one_or_more
 from orchestrator.validation import Form, MisfitError, Place, Strict
 
 CLOUDS = {"huaweicloud": "myhuaweicloud.com", "huaweicloud-eu": "myhuaweicloud.eu", "otc": "otc.t-systems.com"}
@@ -29,13 +29,6 @@ UrlPath = Annotated[str, Form(r"^/.*", "should begin with /")]
 Cloud = Literal["huaweicloud", "huaweicloud-eu", "otc"]
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 AuthKind = Literal["aksk", "iam-token", "bearer", "basic", "cookie", "none"]
-Shape = Literal["empty", "null", "blank", "text", "bare", "object", "list", "other"]
-Json = Annotated[Any, BeforeValidator(yamltext.typed)]
-
-
-_ONE_SHAPE = {"enum": list(get_args(Shape))}
-
-Shapes = Annotated[tuple[Shape, ...], BeforeValidator(listed), one_or_more(_ONE_SHAPE)]
 
 
 class Endpoint(Strict):
@@ -67,6 +60,7 @@ class FieldSpec(Strict):
     usual: Pattern | None = Field(None, description="what it usually looks like; anything else is only warned of")
     optional: bool = False
     secret: bool = False
+    everything_without: bool = Field(False, description="a call without it could end everything there is")
     default: Json = None
     about: str = ""
 
@@ -126,102 +120,71 @@ class Operation(Strict):
     on_405: Method | None = Field(None, description="the method to go on with when `method` is not allowed")
 
 
-class Check(Strict):
-    """A condition on one value of a JSON body or one header; `absent` also holds for null and the empty text."""
-
-    absent: bool | None = None
-    equals: Json = None
-    matches: Pattern | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Check:
-        if len(self.model_fields_set) != 1:
-            raise ValueError("needs exactly one of absent, equals, matches")
-        return self
-
-
-class Condition(Strict):
-    """What has to hold for a response; everything that is said has to hold together."""
-
-    status: Statuses | None = None
-    code: Pattern | None = Field(None, description="matches the whole error code")
-    message: Pattern | None = Field(None, description="is found in the error message, whatever its case")
-    shape: Shapes | None = None
-    body: dict[str, Check] = {}
-    header: dict[str, Check] = {}
-    cookie_cleared: str | None = None
-
-
-_SAYS_NOTHING: tuple[object, ...] = (None, "", (), {})
-
-
-class Decisive(Condition):
-    """Conditions that decide something, so that there has to be one."""
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if not any(getattr(self, name) not in _SAYS_NOTHING for name in Condition.model_fields):
-            raise ValueError("has no condition, and would decide every response")
-        return self
-
-
-class Rule(Decisive):
-    """A response that meets the conditions means `then`; with `batch` only when the call carried several targets."""
-
-    batch: bool | None = None
-    then: Verdict
-    note: str = ""
-
-
-class Include(Strict):
-    """Rules that several services share stand in one file, and are included where they should be asked."""
-
-    include: str
-
-
-def _entry(value: object) -> str:
-    return "include" if isinstance(value, Include) or (isinstance(value, dict) and "include" in value) else "rule"
-
-
-Entry = Annotated[Annotated[Rule, Tag("rule")] | Annotated[Include, Tag("include")], Discriminator(_entry)]
-
-
-class Success(Condition):
-    """The response that means that the call did what it is for."""
-
-    status: Statuses
-    then: Literal[Verdict.ENDED, Verdict.ACCEPTED, Verdict.ISSUED, Verdict.DENIED, Verdict.ACTIVE]
-    lacking: str = Field("", description="what to say when the status is right and the rest is not")
-    handover: str | None = Field(None, description="the body's field whose value goes to a file, and nowhere else")
-
-
-class Reading(Strict):
-    """How the responses to a call are read."""
-
-    success: Success | None = None
-    otherwise: tuple[Entry, ...] = ()
+OF_A_PAGE = ("limit", "offset", "since", "until")
+Paths = Annotated[tuple[str, ...], BeforeValidator(listed), one_or_more({"type": "string"})]
 
 
 class Listing(Strict):
-    """A listing of what could be a target: the request, its items, the next page."""
+    """A listing of what could be a target: the request, with holes for filters and the page; its items; their fields.
+
+    `{limit}` and `{offset}` are the page, `{since}` and `{until}` a window of time that ends now. Any other hole of the
+    query is a filter that the service applies; it is left out where it is not asked for. What a service filters by
+    and tells of its items is looked at again, because a filter that is ignored would end everybody's sessions.
+    """
 
     method: Method = "GET"
     path: UrlPath
     query: dict[str, Json] = {}
-    items: str
-    page_size: int = Field(ge=1, le=100_000)
-    fields: dict[str, str]
+    items: str = Field(description="where in the body the list is, with dots")
+    total: str | None = Field(None, description="where in the body the number of all items is")
+    page_size: int | None = Field(None, ge=1, le=100_000, description="the largest that the service takes")
+    window: Duration | None = Field(None, description="how far back {since} is")
+    fields: dict[str, Paths] = Field(description="what is told of an item: where, the first that is there counts")
+    began: str | None = Field(None, description="the field that says since when the session is there")
+    limits: Limits = Limits()
+    otherwise: tuple[Entry, ...] = ()
+
+    def filters(self) -> set[str]:
+        """Return what can be asked for: the filters that the service applies, and the fields of its items."""
+        asked = {name for _, name in holes(self.query)} - {*OF_A_PAGE, *OF_THE_CONNECTION}
+        return asked | set(self.fields)
+
+
+class Question(Reading):
+    """A request about one target; success with `ended` means that the session is gone, `active` that it lives."""
+
+    ask: Operation
 
 
 class ReadBack(Strict):
-    """A question asked afterwards whose answer says whether the session is gone."""
+    """What is looked at after the calls, and says whether a session is gone: a listing, or a question for each."""
 
-    method: Method = "GET"
-    path: UrlPath
-    query: dict[str, Json] = {}
-    gone: Condition
-    lag: Duration | None = None
-    deadline: Duration | None = None
+    listing: str | None = Field(None, description="the name of one of `listings`")
+    state: str | None = Field(None, description="the field of the listing that tells")
+    gone: tuple[str, ...] = ()
+    alive: tuple[str, ...] = ()
+    absent: Literal["gone", "unclear"] = Field("unclear", description="what it means that a target is not listed")
+    question: Question | None = None
+    lag: Duration | None = Field(None, description="how long an effect takes to show at the least")
+    deadline: Duration = Field(30.0, description="after so long what still lives is taken to live on")
+    opt_in: bool = Field(False, description="only where a group says `verify: true`")
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ReadBack:
+        if (self.listing is None) == (self.question is None):
+            raise ValueError("needs either listing or question")
+        if self.listing is not None and not (self.state and self.gone and self.alive):
+            raise ValueError("needs state, gone and alive beside listing")
+        return self
+
+
+class Residual(Strict):
+    """What may go on working after the session is ended, for how long, and what would end that."""
+
+    what: str
+    until: str = Field(description="such as: up to 30 minutes")
+    remedy: str = ""
 
 
 class Service(Reading):
@@ -239,13 +202,16 @@ class Service(Reading):
     limits: Limits = Limits()
     end: Operation
     expect: dict[str, Reading] = Field({}, description="for an access check: the answers that can be expected")
-    discover: Listing | None = None
+    listings: dict[str, Listing] = Field({}, description="what the service can list")
+    discover: tuple[str, ...] = Field((), description="the listings that give targets, in the order they are preferred")
     verify: ReadBack | None = None
+    residual: tuple[Residual, ...] = ()
     permission: str = ""
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Service:
-        if found := [*self._unfit_fields(), *self._unfit_templates(), *self._unfit_readings()]:
+        parts = (self._unfit_fields(), self._unfit_templates(), self._unfit_readings(), self._unfit_listings())
+        if found := list(itertools.chain(*parts)):
             raise MisfitError(found)
         return self
 
@@ -273,6 +239,39 @@ class Service(Reading):
         for name, reading in self.expect.items():
             if reading.success is None:
                 yield ("expect", name), "has no success: say which response means that it came out as expected"
+
+    def _unfit_listings(self) -> Iterator[tuple[Place, str]]:
+        for name, listing in self.listings.items():
+            place = ("listings", name)
+            filters = listing.filters() | {*OF_A_PAGE}
+            yield from Names(filters, filters, filters).problems(listing.query, (*place, "query"))
+            if listing.began is not None and listing.began not in listing.fields:
+                yield (*place, "began"), f"names {listing.began!r}, which is not among the listing's fields"
+        yield from not_fields(self.discover, self.listings, ("discover",), "discover", "listings")
+        for i, name in enumerate(self.discover):
+            needed = [key for key in self.key if not self.fields[key].may_be_missing] if name in self.listings else []
+            lacking = [key for key in needed if key not in self.listings[name].fields]
+            if lacking:
+                yield ("discover", i), f"the listing {name!r} does not tell {', '.join(lacking)}"
+        if self.verify is not None:
+            yield from self._unfit_read_back(self.verify)
+
+    def _unfit_read_back(self, verify: ReadBack) -> Iterator[tuple[Place, str]]:
+        if verify.question is not None:
+            names = Names(self.fields, [name for name, spec in self.fields.items() if spec.may_be_missing], self.fields)
+            for part in ("path", "query", "headers", "cookies"):
+                place = ("verify", "question", "ask", part)
+                yield from names.problems(getattr(verify.question.ask, part), place)
+            yield from names.problems(verify.question.ask.body, ("verify", "question", "ask", "json"))
+            if verify.question.success is None:
+                yield ("verify", "question"), "has no success: say which response means that the session is gone"
+        elif verify.listing not in self.listings:
+            yield ("verify", "listing"), f"there is no listing {verify.listing!r}"
+        else:
+            told = self.listings[verify.listing].fields
+            for name in (*self.key, verify.state or ""):
+                if name not in told:
+                    yield ("verify", "listing"), f"the listing {verify.listing!r} does not tell {name}"
 
 
 class SharedRules(Strict):

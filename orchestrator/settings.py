@@ -17,8 +17,10 @@ from pydantic_settings.exceptions import SettingsError
 
 from orchestrator import validation, yamltext
 from orchestrator.errors import Fault, InvalidInput
+from orchestrator.reading import Decisive
 from orchestrator.references import as_written
-from orchestrator.service import Cloud, Decisive, Limits
+from orchestrator.service import Cloud, Limits
+from orchestrator.units import Duration
 from orchestrator.validation import Elsewhere, Form, Place, Strict, location, no_text, suggestion
 
 ENVIRONMENT = "ORCHESTRATOR_"
@@ -154,10 +156,19 @@ class Connection(Strict):
         return self
 
 
+class Looking(Strict):
+    """When it is looked whether sessions are gone."""
+
+    lag: Duration | None = Field(None, description="how long an effect takes to show at the least")
+    deadline: Duration | None = Field(None, description="after so long what still lives is taken to live on")
+
+
 class ServiceSettings(Strict):
     """What a deployment has learned about a service that its documentation does not say."""
 
     already_ended: tuple[Decisive, ...] = Field((), description="answers that mean that there was no session to end")
+    verify: Looking = Looking()
+    reads: Limits = Field(Limits(), description="how hard its listings and read-backs may be asked")
 
 
 class Logging(Strict):

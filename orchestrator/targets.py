@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from orchestrator.model import FieldValue, Secret, Target, Unread
@@ -19,6 +19,10 @@ _HEADER = re.compile(r"[\x20-\x7e]*")
 
 Convert = Callable[[Any], FieldValue]
 Resolve = Callable[[str], Secret]
+
+_EVERYTHING = (
+    "is missing, and a call without it could end everything; if that is meant, the group says `everything: [{}]`"
+)
 
 
 class RowError(ValueError):
@@ -35,11 +39,23 @@ class TargetBuilder:
     `unusual` counts, by field, the targets whose value is allowed and does not look as it usually does.
     """
 
-    def __init__(self, service: Service, connection: str, *, stage: str = "", expect: str = "") -> None:
+    def __init__(
+        self,
+        service: Service,
+        connection: str,
+        *,
+        stage: str = "",
+        expect: str = "",
+        verify: bool = False,
+        everything: Collection[str] = (),
+    ) -> None:
         self._service = service
+        self._verify = verify
         self._names = (service.service, connection, stage, expect)
         self._convert = {name: _converter(name, spec, service) for name, spec in service.fields.items()}
         self._required = [n for n, spec in service.fields.items() if not spec.optional and spec.default is None]
+        selectors = [n for n, spec in service.fields.items() if spec.everything_without]
+        self._never_without = [name for name in selectors if name not in everything]
         self._defaults = {n: spec.default for n, spec in service.fields.items() if spec.default is not None}
         self.secret = frozenset(name for name, spec in service.fields.items() if spec.secret)
         self.fields = tuple(service.fields)
@@ -66,13 +82,14 @@ class TargetBuilder:
                 problems.append((name, str(error)))
         wrong = {name for name, _ in problems}
         problems += [(n, "is missing, and is required") for n in self._required if n not in fields and n not in wrong]
+        problems += [(n, _EVERYTHING.format(n)) for n in self._never_without if n not in fields and n not in wrong]
         if problems:
             raise RowError(problems)
         for name, usual in self._usual.items():
             if name in fields and not usual.fullmatch(str(fields[name])):
                 self.unusual[name] += 1
         service, connection, stage, expect = self._names
-        return Target(service, connection, self.identity(fields), fields, stage, expect)
+        return Target(service, connection, self.identity(fields), fields, stage, expect, self._verify)
 
     def identity(self, fields: Mapping[str, FieldValue]) -> str:
         """Return what tells a target from others: its key fields, a secret one as its fingerprint.

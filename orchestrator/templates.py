@@ -52,7 +52,7 @@ class Names:
             yield f"a template uses {{{name}}}, which is not a field; there are {choice}"
             return
         alone = HOLE.fullmatch(text) is not None
-        if whole_batch and not (alone and place[1] in ("json", "query")):
+        if whole_batch and not (alone and {"json", "query"} & set(place)):
             yield f"{{*{name}}} is a list, and has to be a value of its own in json or query"
         elif not whole_batch and name not in (*self.shared, *OF_THE_CONNECTION):
             yield f"{{{name}}} would be that of a batch's first target: write {{*{name}}}, or name it in group_by"
@@ -60,10 +60,12 @@ class Names:
             yield f"puts {{{name}}} into a text, and it may be missing: give it a default, or a value of its own"
 
 
-def not_fields(names: Sequence[str], fields: Collection[str], place: Place, what: str) -> Iterator[tuple[Place, str]]:
-    """Return (place, what is wrong) for a list that should name fields, each of them once."""
+def not_fields(
+    names: Sequence[str], fields: Collection[str], place: Place, what: str, among: str = "fields"
+) -> Iterator[tuple[Place, str]]:
+    """Return (place, what is wrong) for a list that should name fields (or what is `among`), each of them once."""
     for i, name in enumerate(names):
         if name not in fields:
-            yield (*place, i), f"{what} names {name!r}, which is not among the fields"
+            yield (*place, i), f"{what} names {name!r}, which is not among the {among}"
         elif name in names[:i]:
             yield (*place, i), f"{what} names {name!r} twice"

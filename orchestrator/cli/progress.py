@@ -149,6 +149,8 @@ def _reasons(lane: Lane, view: View, now: float) -> Iterator[str]:
         yield f"calls in flight; stopping: {view.stop.reason}"
     if lane.halted:
         yield f"stopped: {lane.halted}"
+    if lane.looks_at:
+        yield f"looks whether {lane.looks_at} are gone"
     if lane.pacer.paused_until > now:
         yield f"the service's limit, until {_at(lane.pacer.paused_until - now)}"
     if lane.resting_until > now:

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 import orjson
 
-from orchestrator.model import Settled
+from orchestrator.model import Outcome, Settled, Target, Verification
+
+UNCHECKED = (Verification.UNAVAILABLE, "not checked: the program ended before it could")  # what pending is in a report
 
 
 def timestamp(seconds: float | None) -> str | None:
@@ -21,6 +23,7 @@ def encode(run: str, settled: Settled) -> bytes:
     """Return one line of outcomes.jsonl, without its line end."""
     target = settled.target
     first = settled.first_sent
+    pending = settled.verification is Verification.PENDING
     return orjson.dumps(
         {
             "run": run,
@@ -29,8 +32,8 @@ def encode(run: str, settled: Settled) -> bytes:
             "connection": target.connection,
             "target": target.id,
             "outcome": settled.outcome,
-            "verification": settled.verification,
-            "reason": settled.reason,
+            "verification": UNCHECKED[0] if pending else settled.verification,
+            "reason": settled.reason or (UNCHECKED[1] if pending else ""),
             "http_status": settled.http_status,
             "error_code": settled.error_code,
             "error_message": settled.error_message,
@@ -42,3 +45,26 @@ def encode(run: str, settled: Settled) -> bytes:
             "duration_ms": None if first is None else round((settled.settled - first) * 1000),
         }
     )
+
+
+def decode(line: str, target: Target) -> Settled:
+    """Return what a line of outcomes.jsonl says of a target, for one that is still to be looked at."""
+    record = orjson.loads(line)
+    return Settled(
+        target,
+        Outcome(record["outcome"]),
+        "" if record["reason"] == UNCHECKED[1] else record["reason"],
+        record["http_status"],
+        record["error_code"],
+        record["error_message"],
+        record["request_id"],
+        record["attempts"],
+        record["batch"],
+        _seconds(record["first_sent"]),
+        _seconds(record["settled"]) or 0.0,
+        Verification.PENDING,
+    )
+
+
+def _seconds(moment: str | None) -> float | None:
+    return None if moment is None else datetime.fromisoformat(moment).timestamp()

@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import orjson
 from orchestrator.errors import JournalError
 from orchestrator.journal import statements as sql
 from orchestrator.journal.record import encode
-from orchestrator.model import Batch, Outcome, RunRecord, Settled, Target
+from orchestrator.model import PROTECTED, Batch, Outcome, RunRecord, Settled, Tallied, Target
 
 GROUP_ROWS = 250
 GROUP_SECONDS = 0.05
@@ -156,9 +156,25 @@ class SqliteJournal:
         """Return the highest number of a batch so far."""
         return int(next(iter(self._execute(sql.LAST_BATCH, (run,))))[0] or 0)
 
-    def tally(self, run: str) -> list[tuple[str, str, str, int]]:
-        """Return (service, connection, outcome, number of targets)."""
-        return [tuple(row) for row in self._execute(sql.COUNTS, (run,))]
+    def tally(self, run: str) -> list[Tallied]:
+        """Return how many targets fared how, by lane."""
+        rows = self._execute(sql.COUNTS, (run,))
+        return [
+            Tallied(a, b, outcome, seen, bool(protected), number) for a, b, outcome, seen, protected, number in rows
+        ]
+
+    def pending(self, run: str) -> Iterator[tuple[str, str, str, str]]:
+        """Return (service, connection, target, line of outcomes.jsonl) of what was called and not looked at yet."""
+        yield from self._execute(sql.PENDING, (run,))
+
+    def add_listing(self, run: str, section: int, listed: int, failure: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Keep what a service listed for a group of the plan."""
+        self._execute(sql.ADD_LISTING, (run, section, listed, failure, orjson.dumps(list(rows)).decode()))
+
+    def listings(self, run: str) -> dict[int, tuple[int, str, list[dict[str, Any]]]]:
+        """Return (how many were listed, why the list is not whole, the rows that are targets) by group."""
+        found = self._execute(sql.LISTINGS, (run,))
+        return {section: (listed, failure, orjson.loads(rows)) for section, listed, failure, rows in found}
 
     # The writer
 
@@ -217,7 +233,7 @@ class SqliteJournal:
             if connection.in_transaction:  # when the disk is full, SQLite has rolled it back already
                 connection.execute("ROLLBACK")
             raise
-        self.counts += fresh
+        self.counts.update(fresh)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -244,9 +260,13 @@ def _outcome_rows(item: _Outcomes, fresh: Counter[tuple[str, str, str]]) -> list
     rows = []
     for settled in item.settled:
         target = settled.target
-        fresh[target.service, target.connection, settled.outcome] += 1
-        lane = (item.run, target.service, target.connection, target.id, target.stage)
-        rows.append((*lane, settled.batch, settled.outcome, encode(item.run, settled).decode()))
+        lane = (target.service, target.connection)
+        fresh[*lane, settled.outcome] += 1
+        if settled.instead_of is not None:
+            fresh[*lane, settled.instead_of] -= 1
+        protected = settled.outcome is Outcome.NOT_ATTEMPTED and settled.reason == PROTECTED
+        facts = (settled.batch, settled.outcome, settled.verification, protected, encode(item.run, settled).decode())
+        rows.append((item.run, *lane, target.id, target.stage, *facts))
     return rows
 
 

@@ -15,7 +15,14 @@ SCHEMA = (
     CREATE TABLE IF NOT EXISTS targets (
         position INTEGER PRIMARY KEY, run TEXT NOT NULL, service TEXT NOT NULL, connection TEXT NOT NULL,
         target TEXT NOT NULL, stage TEXT NOT NULL, batch INTEGER, sent REAL, outcome TEXT, record TEXT, earlier TEXT,
+        verification TEXT, protected INTEGER,
         UNIQUE (run, service, connection, target))
+    """,
+    # what a service listed when the run began, by the number of the plan's group; rows is JSON, without secrets
+    """
+    CREATE TABLE IF NOT EXISTS listings (
+        run TEXT NOT NULL, section INTEGER NOT NULL, listed INTEGER NOT NULL, failure TEXT NOT NULL, rows TEXT NOT NULL,
+        PRIMARY KEY (run, section))
     """,
     "CREATE INDEX IF NOT EXISTS runs_by_lock ON runs (lock_name, started)",
 )
@@ -39,13 +46,16 @@ SENT = """
                   earlier = COALESCE(targets.outcome, targets.earlier)
 """
 SETTLED = """
-    INSERT INTO targets (run, service, connection, target, stage, batch, outcome, record)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO targets (run, service, connection, target, stage, batch, outcome, verification, protected, record)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (run, service, connection, target)
     DO UPDATE SET
         batch = excluded.batch,
         record = CASE WHEN excluded.outcome = 'not_attempted' AND targets.record IS NOT NULL
                  THEN targets.record ELSE excluded.record END,
+        verification = CASE WHEN excluded.outcome = 'not_attempted' AND targets.record IS NOT NULL
+                       THEN targets.verification ELSE excluded.verification END,
+        protected = excluded.protected,
         outcome = CASE WHEN excluded.outcome = 'not_attempted'
                   AND COALESCE(targets.outcome, targets.earlier) IS NOT NULL
                   THEN COALESCE(targets.outcome, targets.earlier) ELSE excluded.outcome END
@@ -60,6 +70,10 @@ IN_FLIGHT = """
 RECORDS = "SELECT record FROM targets WHERE run = ? AND outcome IS NOT NULL ORDER BY position"
 LAST_BATCH = "SELECT MAX(batch) FROM targets WHERE run = ?"
 COUNTS = """
-    SELECT service, connection, outcome, COUNT(*) FROM targets
-    WHERE run = ? AND outcome IS NOT NULL GROUP BY service, connection, outcome ORDER BY service, connection, outcome
+    SELECT service, connection, outcome, verification, protected, COUNT(*) FROM targets
+    WHERE run = ? AND outcome IS NOT NULL GROUP BY service, connection, outcome, verification, protected
+    ORDER BY service, connection, outcome, verification, protected
 """
+PENDING = "SELECT service, connection, target, record FROM targets WHERE run = ? AND verification = 'pending'"
+ADD_LISTING = "INSERT OR REPLACE INTO listings (run, section, listed, failure, rows) VALUES (?, ?, ?, ?, ?)"
+LISTINGS = "SELECT section, listed, failure, rows FROM listings WHERE run = ?"

@@ -11,7 +11,7 @@ import html
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
-from orchestrator.model import PROTECTED
+from orchestrator.model import DONE, PROTECTED
 from orchestrator.report import wording
 from orchestrator.report.html_style import STYLE
 from orchestrator.report.summary import Summary
@@ -61,11 +61,11 @@ def safe(text: str, limit: int = 0) -> str:
 
 def tone(summary: Summary, outcome: str) -> str:
     """Return the colour class of an outcome: fine, order (taken, not done), doubt, bad or idle."""
-    if outcome == "accepted" and summary.is_good(outcome):
-        return "order"
-    if summary.is_good(outcome) or outcome == PROTECTED:
+    if outcome == PROTECTED:
         return "fine"
-    return TONES.get(outcome, "doubt")
+    if outcome not in DONE or not summary.is_good(outcome):
+        return TONES.get(outcome, "doubt")
+    return "order" if outcome == "accepted" else "fine"
 
 
 def _top(summary: Summary) -> Iterator[str]:

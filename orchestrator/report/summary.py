@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.model import DONE, GOOD, PROTECTED, Outcome, RunRecord
+from orchestrator.model import DONE, PROTECTED, Outcome, RunRecord, Tallied, Verification, meets
 from orchestrator.report import wording
 from orchestrator.report.wording import Record, plural
 
@@ -31,17 +31,31 @@ SOURCE_FAILED = "The run finished, but not everything that it was to read could 
 class Summary:
     """One run in numbers; `counts` has every outcome, `lanes` the same by `service@connection`.
 
-    `in_flight` targets were sent and have no outcome; `protected` are those among `not_attempted` that the plan
-    protects, and are good.
+    `tally` is what both are sums of, and tells how targets were verified; `in_flight` targets were sent and have no
+    outcome.
     """
 
     facts: RunRecord
+    tally: Sequence[Tallied]
     counts: Mapping[str, int]
     lanes: Mapping[str, Mapping[str, int]]
     in_flight: int
-    protected: int
     notes: Sequence[str]
     folder: str
+
+    @property
+    def protected(self) -> int:
+        """Return how many of `not_attempted` the plan protects; these are good."""
+        return sum(one.number for one in self.tally if one.protected)
+
+    @property
+    def verifications(self) -> Mapping[str, int]:
+        """Return how many targets were verified how; what was left pending is unavailable."""
+        found = dict.fromkeys(("confirmed", "contradicted", "unavailable", "not_requested"), 0)
+        for one in self.tally:
+            name = "unavailable" if one.verification == Verification.PENDING else one.verification
+            found[name] = found.get(name, 0) + one.number
+        return found
 
     @property
     def settled(self) -> int:
@@ -56,7 +70,7 @@ class Summary:
     @property
     def good(self) -> int:
         """Return how many targets meet what the plan requires."""
-        return self.protected + sum(count for outcome, count in self.counts.items() if self.is_good(outcome))
+        return sum(one.number for one in self.tally if self._meets(one))
 
     @property
     def not_good(self) -> int:
@@ -74,32 +88,32 @@ class Summary:
         return None if self.facts.ended is None else self.facts.ended - self.facts.started
 
     def is_good(self, outcome: str) -> bool:
-        """Return whether the plan is content with an outcome (that of a protected target aside)."""
-        return outcome in GOOD.get(self.facts.require, ())
+        """Return whether all targets of an outcome are good, those aside that the plan protects."""
+        return all(self._meets(one) for one in self.tally if one.outcome == outcome and not one.protected)
 
     def meets(self, record: Record) -> bool:
         """Return whether the target of one record is good."""
-        outcome = record.get("outcome")
+        outcome, verification = str(record.get("outcome")), str(record.get("verification"))
         protected = outcome == "not_attempted" and record.get("reason") == PROTECTED
-        return protected or self.is_good(str(outcome))
+        return meets(self.facts.require, outcome, verification, protected=protected)
 
     def open_counts(self) -> list[tuple[str, int]]:
         """Return (outcome, count) of the targets that are not good, the worst first, those in flight last."""
-        found = [
-            (outcome, count - (self.protected if outcome == "not_attempted" else 0))
-            for outcome, count in sorted(self.counts.items(), key=lambda item: wording.rank(item[0]))
-            if not self.is_good(outcome)
-        ]
-        return [(outcome, count) for outcome, count in (*found, (wording.IN_FLIGHT, self.in_flight)) if count]
+        return [*self._counted(good=False), *([(wording.IN_FLIGHT, self.in_flight)] if self.in_flight else [])]
 
     def good_counts(self) -> list[tuple[str, int]]:
         """Return (outcome, count) of the targets that are good, the least sure first, the protected last."""
-        found = [
-            (outcome, count)
-            for outcome, count in sorted(self.counts.items(), key=lambda item: wording.rank(item[0]))
-            if self.is_good(outcome)
-        ]
-        return [(outcome, count) for outcome, count in (*found, (PROTECTED, self.protected)) if count]
+        return [*self._counted(good=True), *([(PROTECTED, self.protected)] if self.protected else [])]
+
+    def _counted(self, *, good: bool) -> list[tuple[str, int]]:
+        found: dict[str, int] = {}
+        for one in sorted(self.tally, key=lambda one: wording.rank(one.outcome)):
+            if one.number and not one.protected and self._meets(one) is good:
+                found[one.outcome] = found.get(one.outcome, 0) + one.number
+        return list(found.items())
+
+    def _meets(self, one: Tallied) -> bool:
+        return meets(self.facts.require, one.outcome, one.verification, protected=one.protected)
 
     @property
     def status(self) -> str:
@@ -176,6 +190,7 @@ class Summary:
             "protected": self.protected,
             "in_flight": self.in_flight,
             "counts": dict(self.counts),
+            "verification": dict(self.verifications),
             "lanes": {lane: dict(counts) for lane, counts in self.lanes.items()},
             "notes": list(self.notes),
             "resume": self.resume,
@@ -194,24 +209,19 @@ def listed(counts: Iterable[tuple[str, int]]) -> str:
 
 
 def summarize(
-    facts: RunRecord,
-    tally: Iterable[tuple[str, str, str, int]],
-    *,
-    folder: object,
-    in_flight: int = 0,
-    protected: int = 0,
-    notes: Iterable[str] = (),
+    facts: RunRecord, tally: Iterable[Tallied], *, folder: object, in_flight: int = 0, notes: Iterable[str] = ()
 ) -> Summary:
-    """Build the summary; `tally` has (service, connection, outcome, number of targets), `folder` is the report's."""
+    """Build the summary; `folder` is the report's."""
+    known = tuple(tally)
     totals = _empty()
     lanes: dict[str, dict[str, int]] = {}
-    for service, connection, outcome, count in tally:
-        lane = lanes.setdefault(_encodable(f"{service}@{connection}"), _empty())
+    for one in known:
+        lane = lanes.setdefault(_encodable(f"{one.service}@{one.connection}"), _empty())
         for counts in (totals, lane):
-            counts[outcome] = counts.get(outcome, 0) + count
+            counts[one.outcome] = counts.get(one.outcome, 0) + one.number
     ordered = dict(sorted(lanes.items()))
     texts = tuple(map(_encodable, notes))
-    return Summary(_clean(facts), totals, ordered, in_flight, protected, texts, _encodable(str(folder)))
+    return Summary(_clean(facts), known, totals, ordered, in_flight, texts, _encodable(str(folder)))
 
 
 def _empty() -> dict[str, int]:

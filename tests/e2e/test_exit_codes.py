@@ -33,8 +33,11 @@ def test_json_is_one_document(site: Site) -> None:
     assert document == site.latest.summary
 
 
+ITEMS = [{"instance_id": "nowhere", "client_id": "env:SANDBOX_AK"}]
+
+
 def test_output_none_is_silent_also_when_not_all_is_good(site: Site) -> None:
-    plan = site.plan({"service": "dcs.webcli", "connection": "cloud", "items": [{"instance_id": "nowhere"}]})
+    plan = site.plan({"service": "dcs.webcli", "connection": "cloud", "items": ITEMS})
     done = site.command("run", plan, "--output", "none", "--log-level", "error")
     assert (done.code, done.out) == (3, "")
 

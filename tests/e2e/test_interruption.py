@@ -23,6 +23,7 @@ TARGETS = 800
 
 def three_lanes(site: Site) -> str:
     site.configure(SLOW)
+    site.looks = True
     return site.plan(site.webcli(150), site.databases(150, "token"), site.desktops(500))
 
 

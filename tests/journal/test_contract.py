@@ -16,6 +16,7 @@ from .conftest import Open
 from .samples import CONNECTION, RUN, SERVICE, a_run, a_target, batches, settled
 
 LANE = (SERVICE, CONNECTION)
+PLAIN = ("not_requested", False)
 
 
 def outcomes(journal: SqliteJournal, run: str = RUN) -> dict[str, str]:
@@ -103,7 +104,7 @@ async def test_a_target_has_one_outcome_which_the_latest_replaces(journal: Sqlit
     journal.settle(RUN, settled("a", batch=3))
     await journal.flush()
     assert outcomes(journal) == {"a": "ended", "b": "ended"}
-    assert journal.tally(RUN) == [(*LANE, "ended", 2)]
+    assert journal.tally(RUN) == [(*LANE, "ended", *PLAIN, 2)]
     assert len(list(journal.records(RUN))) == 2
 
 
@@ -120,7 +121,7 @@ async def test_the_same_name_on_another_service_is_another_target(journal: Sqlit
     journal.settle(RUN, settled("a"))
     journal.settle(RUN, [replace(settled("a")[0], target=a_target("a", "das.builtin-account"))])
     await journal.flush()
-    assert journal.tally(RUN) == [("das.builtin-account", CONNECTION, "ended", 1), (*LANE, "ended", 1)]
+    assert journal.tally(RUN) == [("das.builtin-account", CONNECTION, "ended", *PLAIN, 1), (*LANE, "ended", *PLAIN, 1)]
 
 
 async def test_records_are_what_the_report_says_in_the_order_of_the_start(journal: SqliteJournal) -> None:
@@ -154,7 +155,7 @@ async def test_the_tally_counts_by_lane_and_outcome(journal: SqliteJournal) -> N
     journal.settle(RUN, settled(range(3)))
     journal.settle(RUN, settled(range(3, 5), Outcome.FAILED))
     await journal.flush()
-    assert journal.tally(RUN) == [(*LANE, "ended", 3), (*LANE, "failed", 2)]
+    assert journal.tally(RUN) == [(*LANE, "ended", *PLAIN, 3), (*LANE, "failed", *PLAIN, 2)]
 
 
 async def test_the_last_batch_is_the_highest_number(journal: SqliteJournal) -> None:
@@ -229,7 +230,7 @@ async def test_two_processes_may_write_at_the_same_time(opened: Open, journal: S
 async def test_groups_of_every_size(journal: SqliteJournal, count: int) -> None:
     journal.settle(RUN, settled(range(count)))
     await journal.flush()
-    assert journal.tally(RUN) == [(*LANE, "ended", count)]
+    assert journal.tally(RUN) == [(*LANE, "ended", *PLAIN, count)]
 
 
 @pytest.mark.parametrize("announced", [True, False])

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from orchestrator.journal.record import encode
-from orchestrator.model import Outcome, RunRecord, Settled, Target
+from orchestrator.model import Outcome, RunRecord, Settled, Tallied, Target
 from orchestrator.report import FORMATS, Summary, summarize
 
 RUN = "20261122T193000Z-nightly-1a2b"
@@ -77,19 +77,29 @@ def mixed() -> list[Settled]:
 
 
 def summary_of(lines: Iterable[str], facts: RunRecord = FACTS, **known: Any) -> Summary:
-    records = [orjson.loads(line) for line in lines]
-    tally = Counter((record["service"], record["connection"], record["outcome"]) for record in records)
-    protected = sum(1 for record in records if record["reason"] == "protected")
-    numbers = [(*lane, count) for lane, count in sorted(tally.items())]
-    return summarize(facts, numbers, **{"folder": f"reports/{RUN}", "protected": protected, **known})
+    tally = Counter(
+        (one["service"], one["connection"], one["outcome"], one["verification"], one["reason"] == "protected")
+        for one in map(orjson.loads, lines)
+    )
+    numbers = [Tallied(*lane, count) for lane, count in sorted(tally.items())]
+    return summarize(facts, numbers, **{"folder": f"reports/{RUN}", **known})
 
 
 def counted(facts: Mapping[str, Any] | None = None, **counts: int) -> Summary:
-    """Return a summary of one lane from its numbers: `counted(ended=3, protected=1)`."""
-    in_flight, protected = counts.pop("in_flight", 0), counts.pop("protected", 0)
-    tally = [("dcs.webcli", "prod", outcome, count) for outcome, count in counts.items()]
+    """Return a summary of one lane from its numbers: `counted(ended=3, not_attempted=2, protected=1)`.
+
+    `confirmed` of the ended ones are verified.
+    """
+    in_flight, protected, confirmed = (counts.pop(name, 0) for name in ("in_flight", "protected", "confirmed"))
+    lane = ("dcs.webcli", "prod")
+    tally = []
+    for outcome, count in counts.items():
+        plain = count - (protected if outcome == "not_attempted" else confirmed if outcome == "ended" else 0)
+        tally.append(Tallied(*lane, outcome, "not_requested", False, plain))
+    tally.append(Tallied(*lane, "not_attempted", "not_requested", True, protected))
+    tally.append(Tallied(*lane, "ended", "confirmed", False, confirmed))
     known = replace(FACTS, **(facts or {}))
-    return summarize(known, tally, folder="reports/r", in_flight=in_flight, protected=protected)
+    return summarize(known, [one for one in tally if one.number], folder="reports/r", in_flight=in_flight)
 
 
 def rendered(form: str, summary: Summary, lines: Iterable[str]) -> str:

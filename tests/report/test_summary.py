@@ -58,7 +58,8 @@ def test_done_is_what_the_journal_takes_for_done() -> None:
         pytest.param("accepted", {"still_active": 1, "failed": 1, "unknown": 1, "not_attempted": 1}, 0, id="none"),
         pytest.param("accepted", {"not_attempted": 3, "protected": 2}, 2, id="protected"),
         pytest.param("accepted", {"ended": 1, "in_flight": 2}, 1, id="in-flight"),
-        pytest.param("verified", {"ended": 1}, 0, id="what-nobody-can-tell-yet"),
+        pytest.param("verified", {"ended": 3, "confirmed": 2}, 2, id="verified-is-what-was-looked-at"),
+        pytest.param("verified", {"accepted": 1, "already_ended": 1, "denied": 1, "issued": 1}, 2, id="checks"),
         pytest.param("accepted", {"melted": 1}, 0, id="a-word-nobody-knows"),
     ],
 )

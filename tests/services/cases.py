@@ -13,7 +13,7 @@ from orchestrator import validation
 from orchestrator.catalogue import Catalogue
 from orchestrator.classify import compile_reading
 from orchestrator.model import Response, Ruling, Verdict
-from orchestrator.service import Include, Json, Reading, Rule
+from orchestrator.reading import Include, Json, Reading, Rule
 from orchestrator.validation import Strict
 
 FOLDER = Path(__file__).parent

@@ -11,7 +11,7 @@ import pytest
 from orchestrator import catalogue
 from orchestrator.conclusion import OUTCOMES
 from orchestrator.model import Response, Verdict
-from orchestrator.service import Condition
+from orchestrator.reading import Condition
 
 from .cases import FOLDER, Case, Subject, cases_of, deciding_rule, read_cases, rule, subjects
 

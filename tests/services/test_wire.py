@@ -28,7 +28,7 @@ CLIENT = "f" * 48
 
 
 def targets(service: str, rows: Sequence[Mapping[str, Any]]) -> list[Target]:
-    builder = TargetBuilder(CATALOGUE.services[service], "prod")
+    builder = TargetBuilder(CATALOGUE.services[service], "prod", everything=["client_id"])
     return [builder.build(row, literal) for row in rows]
 
 

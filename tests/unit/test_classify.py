@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator.classify import compile_reading, find_error, lost_ruling, read_facts
 from orchestrator.model import Lost, Response, Ruling, Verdict
-from orchestrator.service import Reading, Rule
+from orchestrator.reading import Reading, Rule
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,13 @@ HERE = "FLOORS in tests/unit/test_floors.py"
 # A module imports from the floors above it in this table, and from those that stand to its left on its own.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("orchestrator", "model", "errors"),
-    ("units", "yamltext", "validation", "templates", "service", "plan"),
-    ("backoff", "render", "classify", "targets", "rows", "batches", "conclusion"),
+    ("units", "yamltext", "validation", "templates", "reading", "service", "plan"),
+    ("backoff", "render", "classify", "pages", "targets", "rows", "batches", "conclusion"),
     ("catalogue", "references", "auth", "transport", "journal", "report"),
     ("connector",),
     ("learning", "pacing", "intents", "lane"),
-    ("sources", "verify", "run"),
-    ("settings", "logs", "selection", "connections", "blueprint", "app", "history", "conduct", "forecast"),
+    ("sources", "listing", "discovery", "verify", "run"),
+    ("settings", "logs", "selection", "connections", "blueprint", "app", "history", "listings", "conduct", "forecast"),
     ("sandbox", "demo", "cli", "__main__"),
 )
 # These never import one another, so that each can be replaced alone.

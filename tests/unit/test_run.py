@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.batches import Packing
 from orchestrator.lane import Lane
-from orchestrator.model import Batch, Outcome, Ruling, Secret, Settled, Target, Verdict
+from orchestrator.model import Batch, Outcome, Ruling, Secret, Settled, Tallied, Target, Verdict
 from orchestrator.pacing import Pacer, Stop
 from orchestrator.rows import UnreadableError
 from orchestrator.run import LaneWork, RunMemory, Seen, StageWork, execute, exit_code, fresh
@@ -199,8 +199,8 @@ def test_a_secret_goes_where_the_run_keeps_it() -> None:
 # The exit code
 
 
-def tally(**counts: int) -> list[tuple[str, str, str, int]]:
-    return [("service", "prod", outcome, number) for outcome, number in counts.items()]
+def tally(verification: str = "not_requested", /, **counts: int) -> list[Tallied]:
+    return [Tallied("service", "prod", outcome, verification, False, number) for outcome, number in counts.items()]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,29 @@ def tally(**counts: int) -> list[tuple[str, str, str, int]]:
     ids=str,
 )
 def test_exit_codes(counts: dict[str, int], require: str, code: int) -> None:
-    assert exit_code(tally(**counts), require, Stop(), failed=False, allow_empty=False) == code
+    assert exit_code(tally("not_requested", **counts), require, Stop(), failed=False, allow_empty=False) == code
+
+
+@pytest.mark.parametrize(
+    ("verification", "counts", "code"),
+    [
+        ("confirmed", {"ended": 3, "already_ended": 1}, 0),
+        ("unavailable", {"ended": 1}, 3),
+        ("not_requested", {"accepted": 1}, 3),
+        ("pending", {"ended": 1}, 3),
+        ("contradicted", {"still_active": 1}, 3),
+        ("not_requested", {"denied": 1, "issued": 1}, 0),
+    ],
+    ids=str,
+)
+def test_exit_codes_where_verification_is_required(verification: str, counts: dict[str, int], code: int) -> None:
+    found = tally(verification, **counts)
+    assert exit_code(found, "verified", Stop(), failed=False, allow_empty=False) == code
+
+
+def test_a_protected_target_is_good() -> None:
+    found = [Tallied("service", "prod", "not_attempted", "not_requested", True, 1)]
+    assert exit_code(found, "verified", Stop(), failed=False, allow_empty=False) == 0
 
 
 def test_nothing_is_all_right_where_the_plan_says_so() -> None:
@@ -227,7 +249,7 @@ def test_nothing_is_all_right_where_the_plan_says_so() -> None:
 
 @pytest.mark.parametrize("counts", [{"ended": 1}, {}])
 def test_a_source_that_broke_is_never_green(counts: dict[str, int]) -> None:
-    assert exit_code(tally(**counts), "accepted", Stop(), failed=True, allow_empty=True) == 3
+    assert exit_code(tally("not_requested", **counts), "accepted", Stop(), failed=True, allow_empty=True) == 3
 
 
 @pytest.mark.parametrize("code", [5, 130, 143])

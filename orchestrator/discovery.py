@@ -1,0 +1,123 @@
+"""Targets that are asked of the service itself: listed, filtered, and kept, so that a resume means the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+from orchestrator.listing import IncompleteError, Lister
+from orchestrator.model import Item, Target
+from orchestrator.references import literal
+from orchestrator.service import Listing
+from orchestrator.sources import Checked, Takes, everything
+from orchestrator.targets import RowError, TargetBuilder
+
+Filters = Mapping[str, Sequence[str]]
+
+
+class Discovery:
+    """A group whose targets the service lists; it has none until `look`, or `restore`, was called.
+
+    `listed` is how many the service listed, `failure` why the list is not whole, if so.
+    """
+
+    interactive = False
+
+    def __init__(
+        self,
+        builder: TargetBuilder,
+        common: Mapping[str, Any],
+        listing: Listing,
+        *,
+        listing_name: str,
+        filters: Filters,
+        where: Filters,
+        older_than: float | None,
+        partial: bool,
+        name: str,
+    ) -> None:
+        self.name = name
+        self.listing = listing
+        self.listing_name = listing_name
+        self.partial = partial
+        self.rows: list[dict[str, Any]] = []
+        self.listed = 0
+        self.failure = ""
+        self._builder = builder
+        self._common = common
+        self._filters = filters
+        self._where = where
+        self._older_than = older_than
+
+    async def look(self, lister: Lister, now: float) -> None:
+        """Ask the service; a list that is not whole gives no target, unless a part of it is wanted.
+
+        It may be cancelled, and then the list is not whole.
+        """
+        self.failure = "it was not read to its end in time"
+        try:
+            items = await lister.read(self._filters)
+            self.failure = ""
+        except IncompleteError as error:
+            self.failure = str(error)
+            items = list(error.items) if self.partial else []
+        self.listed = len(items)
+        self.rows = [self._row(item) for item in items if self._wanted(item, now)]
+        self._refuse_strangers()
+
+    def restore(self, rows: Sequence[dict[str, Any]], listed: int) -> None:
+        """Take what was listed when the run began."""
+        self.rows, self.listed, self.failure = list(rows), listed, ""
+
+    def check(self, takes: Takes = everything) -> Checked:
+        """Count what is taken."""
+        return Checked(sum(map(takes, self.targets())), "")
+
+    def targets(self) -> Iterator[Target]:
+        """Return what was listed and is wanted."""
+        for row in self.rows:
+            yield self._builder.build({**self._common, **row}, literal)
+
+    def _row(self, item: Item) -> dict[str, Any]:
+        return {name: values[0] for name, values in item.items() if name in self._builder.fields}
+
+    def _wanted(self, item: Item, now: float) -> bool:
+        asked = all(set(item.get(name, ())) & set(values) for name, values in self._filters.items() if self._told(name))
+        fits = all(_matches(item.get(name, ()), globs) for name, globs in self._where.items())
+        return asked and fits and self._old_enough(item, now)
+
+    def _told(self, name: str) -> bool:
+        return name in self.listing.fields
+
+    def _old_enough(self, item: Item, now: float) -> bool:
+        """Return whether the session began early enough; one that does not say when is not taken for old."""
+        if self._older_than is None:
+            return True
+        moment = began(self.listing, item)
+        return moment is not None and moment <= now - self._older_than
+
+    def _refuse_strangers(self) -> None:
+        """Make a list with something in it that is no target a failed one."""
+        for row in self.rows:
+            try:
+                self._builder.build({**self._common, **row}, literal)
+            except RowError as error:
+                said = "; ".join(f"{name} {text}" for name, text in error.problems)
+                self.failure, self.rows = f"it lists something that is no target: {said}", []
+                return
+
+
+def began(listing: Listing, item: Item) -> float | None:
+    """Return since when a listed session is there, in seconds since the epoch, where the listing tells."""
+    text = next(iter(item.get(listing.began or "", ())), "")
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _matches(values: Sequence[str], globs: Sequence[str]) -> bool:
+    return any(fnmatchcase(value, glob) for value in values for glob in globs)

@@ -1,0 +1,89 @@
+"""Reads a listing to its end, or says why it could not: a part of a list must never pass for all of it."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestrator.conclusion import summary
+from orchestrator.lane import Lane
+from orchestrator.model import Batch, Item, Page, Ruling, Target, Verdict
+from orchestrator.service import Listing
+
+AGAIN = 2  # so often a listing that does not add up is read: it may have changed while it was read
+MAX_PAGES = 20_000
+_DAY = 86400.0
+
+
+class IncompleteError(Exception):
+    """A listing that could not be read to its end; `items` is what of it was read."""
+
+    def __init__(self, message: str, items: Sequence[Item] = ()) -> None:
+        self.items = items
+        super().__init__(message)
+
+
+class Lister:
+    """One listing of one service on one connection."""
+
+    def __init__(
+        self, lane: Lane, listing: Listing, key: Sequence[str], clock: Callable[[], float] = time.time
+    ) -> None:
+        self._lane = lane
+        self._listing = listing
+        self._key = key
+        self._clock = clock
+        self._numbers = itertools.count(1)
+
+    async def read(self, filters: Mapping[str, Sequence[str]]) -> list[Item]:
+        """Return every item, each once; raise IncompleteError when a page is missing or the numbers do not add up."""
+        for attempt in range(1, AGAIN + 1):
+            items, total = await self._pass(filters)
+            if total is None or len(items) >= total:
+                return list(items.values())
+            if attempt == AGAIN:
+                said = f"it says that there are {total}, and listed {len(items)}"
+                raise IncompleteError(said, list(items.values()))
+        raise AssertionError("unreachable")
+
+    async def _pass(self, filters: Mapping[str, Sequence[str]]) -> tuple[dict[tuple[str, ...], Item], int | None]:
+        """Read page after page; return what is listed by key, and how many the last page said that there are."""
+        found: dict[tuple[str, ...], Item] = {}
+        size, offset = self._listing.page_size, 0
+        for number in range(1, MAX_PAGES + 1):
+            page = await self._page(number, offset, filters, list(found.values()))
+            for item in page.items:
+                found.setdefault(self._identity(item, found), item)
+            offset += len(page.items)
+            if size is None or not page.items or (len(page.items) < size and offset >= (page.total or 0)):
+                return found, page.total
+        raise IncompleteError(f"it has more than {MAX_PAGES} pages", list(found.values()))
+
+    async def _page(
+        self, number: int, offset: int, filters: Mapping[str, Sequence[str]], so_far: Sequence[Item]
+    ) -> Page:
+        now = self._clock()
+        fields: dict[str, Any] = {
+            **{name: list(values) for name, values in filters.items()},
+            "limit": self._listing.page_size or 0,
+            "offset": offset,
+            "since": _instant(now - (self._listing.window or _DAY)),
+            "until": _instant(now + _DAY),
+        }
+        target = Target(self._lane.service, self._lane.connection, f"page {number}", fields)
+        ruling: Ruling = await self._lane.ask(Batch((target,), next(self._numbers)))
+        if ruling.verdict is not Verdict.ENDED or ruling.page is None:
+            raise IncompleteError(f"page {number} could not be read: {summary(ruling)}", so_far)
+        return ruling.page
+
+    def _identity(self, item: Item, found: Mapping[tuple[str, ...], Item]) -> tuple[str, ...]:
+        """Return what tells an item from the others; one without its key counts, and is refused later."""
+        parts = tuple("/".join(item.get(name, ())) for name in self._key)
+        return parts if all(parts) else (*parts, f"without its key {len(found)}")
+
+
+def _instant(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"

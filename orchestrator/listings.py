@@ -1,0 +1,72 @@
+"""The groups of a plan whose targets a service lists, over the life of a run: asked, kept, restored, told of."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Collection, Iterator
+from functools import partial
+
+import anyio
+import structlog
+
+from orchestrator.app import Workshop
+from orchestrator.blueprint import Blueprint, Section
+from orchestrator.connections import Connections
+from orchestrator.discovery import Discovery
+from orchestrator.journal import SqliteJournal
+from orchestrator.pacing import Stop
+from orchestrator.run import keep_deadline
+from orchestrator.verify import Notes
+
+_log = structlog.get_logger(__name__)
+
+
+def discoveries(blueprint: Blueprint) -> Iterator[tuple[int, Section, Discovery]]:
+    """Yield every group that is listed, with its number in the plan."""
+    for number, section in enumerate(blueprint.sections):
+        if isinstance(section.source, Discovery):
+            yield number, section, section.source
+
+
+async def ask(blueprint: Blueprint, connections: Connections, stop: Stop, only: Collection[int] | None = None) -> None:
+    """Ask the services for the targets of these groups (all, where nothing is said), side by side."""
+    workshop = Workshop(blueprint, connections, Notes(), stop, itertools.count(1))
+    now = time.time()
+    async with anyio.create_task_group() as watch:
+        watch.start_soon(keep_deadline, stop)
+        async with anyio.create_task_group() as group:
+            for number, section, source in discoveries(blueprint):
+                if only is None or number in only:
+                    _log.info("lists", service=section.service.service, connection=section.connection)
+                    lister = workshop.lister(section.service, section.connection, source.listing_name)
+                    group.start_soon(stop.unless_set, partial(source.look, lister, now))
+        watch.cancel_scope.cancel()
+
+
+def keep(blueprint: Blueprint, journal: SqliteJournal, run: str) -> None:
+    """Put what was listed into the journal, so that a resume means the same targets."""
+    for number, _, source in discoveries(blueprint):
+        journal.add_listing(run, number, source.listed, source.failure, source.rows)
+
+
+def restore(blueprint: Blueprint, journal: SqliteJournal, run: str) -> set[int]:
+    """Take what was listed when the run began; return the groups whose list was not whole."""
+    kept = journal.listings(run)
+    missing = set()
+    for number, _, source in discoveries(blueprint):
+        listed, failure, rows = kept.get(number, (0, "it was never listed", []))
+        source.restore(rows, listed)
+        if failure:
+            missing.add(number)
+    return missing
+
+
+def failures(blueprint: Blueprint) -> list[str]:
+    """Return a line for every group whose list is not whole."""
+    found = []
+    for _, _, source in discoveries(blueprint):
+        if source.failure:
+            ended = "only what was listed is ended" if source.rows else "nothing of it is ended"
+            found.append(f"{source.name}: {source.failure}; {ended}")
+    return found

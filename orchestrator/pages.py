@@ -1,0 +1,81 @@
+"""What a listing's answer means: a page of items with their fields, or an answer that is no page at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from orchestrator.classify import Classify, compile_reading
+from orchestrator.model import Item, Page, Response, Ruling, Verdict
+from orchestrator.reading import Reading, Rule, Success
+from orchestrator.service import Listing
+
+MAX_VALUE = 1024
+
+
+def compile_listing(listing: Listing, rules: Iterable[Rule], name: str) -> Classify:
+    """Return classify(response, 1, seconds since the epoch) -> Ruling, whose `page` is there when it is `ended`."""
+    reading = Reading(success=Success(status=("200",), then=Verdict.ENDED))
+    answered = compile_reading(reading, rules, name)
+    items = listing.items.split(".")
+    total = listing.total.split(".") if listing.total else None
+    fields = {field: [path.split(".") for path in paths] for field, paths in listing.fields.items()}
+
+    def classify(response: Response, batch: int, now: float) -> Ruling:
+        ruling = answered(response, batch, now)
+        if ruling.verdict is not Verdict.ENDED:
+            return ruling
+        found = _page(response.body, items, total, fields)
+        if isinstance(found, str):
+            return replace(ruling, verdict=Verdict.FAIL, reason=found)
+        return replace(ruling, page=found)
+
+    return classify
+
+
+def _page(
+    body: bytes, items: Sequence[str], total: Sequence[str] | None, fields: Mapping[str, Sequence[Sequence[str]]]
+) -> Page | str:
+    """Return the page, or what is wrong with an answer that should be one."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return "the listing's answer is not JSON"
+    listed = _at(value, items)
+    if not isinstance(listed, list):
+        return f"the listing's answer has no list {'.'.join(items)!r}"
+    if not all(isinstance(item, dict) for item in listed):
+        return f"the listing's {'.'.join(items)!r} has something else than objects in it"
+    number = _at(value, total) if total else None
+    if total and (not isinstance(number, int) or isinstance(number, bool)):
+        return f"the listing's answer does not say how many there are ({'.'.join(total)!r})"
+    return Page([_item(item, fields) for item in listed], number)
+
+
+def _item(item: Mapping[str, Any], fields: Mapping[str, Sequence[Sequence[str]]]) -> Item:
+    return {name: values for name, paths in fields.items() if (values := _first(item, paths))}
+
+
+def _first(item: Mapping[str, Any], paths: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    return next((found for path in paths if (found := tuple(_values(item, path)))), ())
+
+
+def _values(value: Any, path: Sequence[str]) -> Iterator[str]:
+    """Yield every value at a path; a list on the way stands for all that is in it."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _values(one, path)
+    elif path:
+        if isinstance(value, dict) and path[0] in value:
+            yield from _values(value[path[0]], path[1:])
+    elif isinstance(value, str | int) and value != "":
+        yield (str(value).lower() if isinstance(value, bool) else str(value))[:MAX_VALUE]
+
+
+def _at(value: Any, path: Sequence[str]) -> Any:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value

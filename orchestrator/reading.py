@@ -1,0 +1,97 @@
+"""What tells one response from another, and what it then means: the conditions and rules of a description."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+
+from orchestrator import yamltext
+from orchestrator.model import Verdict
+from orchestrator.units import Pattern, Statuses, listed, one_or_more
+from orchestrator.validation import Strict
+
+Shape = Literal["empty", "null", "blank", "text", "bare", "object", "list", "other"]
+Json = Annotated[Any, BeforeValidator(yamltext.typed)]
+
+
+_ONE_SHAPE = {"enum": list(get_args(Shape))}
+
+Shapes = Annotated[tuple[Shape, ...], BeforeValidator(listed), one_or_more(_ONE_SHAPE)]
+
+
+class Check(Strict):
+    """A condition on one value of a JSON body or one header; `absent` also holds for null and the empty text."""
+
+    absent: bool | None = None
+    equals: Json = None
+    matches: Pattern | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Check:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("needs exactly one of absent, equals, matches")
+        return self
+
+
+class Condition(Strict):
+    """What has to hold for a response; everything that is said has to hold together."""
+
+    status: Statuses | None = None
+    code: Pattern | None = Field(None, description="matches the whole error code")
+    message: Pattern | None = Field(None, description="is found in the error message, whatever its case")
+    shape: Shapes | None = None
+    text: Pattern | None = Field(None, description="is found in the body as it stands, JSON or not")
+    body: dict[str, Check] = {}
+    header: dict[str, Check] = {}
+    cookie_cleared: str | None = None
+
+
+_SAYS_NOTHING: tuple[object, ...] = (None, "", (), {})
+
+
+class Decisive(Condition):
+    """Conditions that decide something, so that there has to be one."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not any(getattr(self, name) not in _SAYS_NOTHING for name in Condition.model_fields):
+            raise ValueError("has no condition, and would decide every response")
+        return self
+
+
+class Rule(Decisive):
+    """A response that meets the conditions means `then`; with `batch` only when the call carried several targets."""
+
+    batch: bool | None = None
+    then: Verdict
+    note: str = ""
+
+
+class Include(Strict):
+    """Rules that several services share stand in one file, and are included where they should be asked."""
+
+    include: str
+
+
+def _entry(value: object) -> str:
+    return "include" if isinstance(value, Include) or (isinstance(value, dict) and "include" in value) else "rule"
+
+
+Entry = Annotated[Annotated[Rule, Tag("rule")] | Annotated[Include, Tag("include")], Discriminator(_entry)]
+
+
+class Success(Condition):
+    """The response that means that the call did what it is for."""
+
+    status: Statuses
+    then: Literal[Verdict.ENDED, Verdict.ACCEPTED, Verdict.ISSUED, Verdict.DENIED, Verdict.ACTIVE]
+    lacking: str = Field("", description="what to say when the status is right and the rest is not")
+    handover: str | None = Field(None, description="the body's field whose value goes to a file, and nowhere else")
+
+
+class Reading(Strict):
+    """How the responses to a call are read."""
+
+    success: Success | None = None
+    otherwise: tuple[Entry, ...] = ()

@@ -1,0 +1,105 @@
+"""What is called ended is gone, and what lives is not called ended: late, ignored, throttled, dead."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from .support import Site
+
+
+@pytest.fixture(autouse=True)
+def looks(site: Site) -> None:
+    site.looks = True
+
+
+def fared(site: Site) -> Counter[tuple[str, str]]:
+    return Counter((record["outcome"], record["verification"]) for record in site.latest.records)
+
+
+def test_what_was_accepted_is_ended_when_it_is_seen_to_be_gone(site: Site) -> None:
+    site.settings(lag={"workspace": [0.0, 1.0], "workspaceapp": [0.0, 1.0]})
+    plan = site.plan(site.desktops(150), site.app_sessions(30), site.tickets(5), require="verified")
+    assert site.run("run", plan).code == 0
+    assert fared(site) == {("ended", "confirmed"): 185}
+    assert not any(site.state()["sessions"].values())
+
+
+def test_where_there_is_no_read_back_or_none_is_asked_for_nothing_is_verified(site: Site) -> None:
+    plan = site.plan(site.databases(3), site.webcli(3), require="verified")
+    assert site.run("run", plan).code == 3
+    assert fared(site) == {("ended", "unavailable"): 3, ("ended", "not_requested"): 3}
+
+
+def test_a_web_cli_session_is_looked_at_where_a_group_wants_it(site: Site) -> None:
+    group = {**site.webcli(5), "verify": True}
+    assert site.run("run", site.plan(group, require="verified")).code == 0
+    assert fared(site) == {("ended", "confirmed"): 5}
+
+
+def test_a_group_may_do_without(site: Site) -> None:
+    group = {**site.desktops(5), "verify": False}
+    assert site.run("run", site.plan(group)).code == 0
+    assert fared(site) == {("accepted", "not_requested"): 5}
+    assert "connect_desktops" not in site.state()["services"]["workspace"]["operations"]
+
+
+def test_late_ignored_and_throttled_at_once_nothing_is_told_that_is_not_so(site: Site) -> None:
+    """The bar: lag of 0 to 5 s, 5 % ignored for ever, the listing throttled."""
+    site.settings(lag={"workspace": [0.0, 5.0]}, ignored_share={"workspace": 0.05}, random_seed=7)
+    site.fault("workspace", "throttle", operation="connect_desktops", every=2, times=6)
+    site.looking("workspace.desktops", "8s")
+    plan = site.plan(site.desktops(400), require="verified")
+    site.run("run", plan)
+    told = {record["target"]: record["outcome"] for record in site.latest.records}
+    alive = set(site.state()["sessions"]["workspace"])
+    assert {name for name, outcome in told.items() if outcome == "ended"} & alive == set()
+    assert {name for name, outcome in told.items() if outcome == "still_active"} == alive
+    assert set(told.values()) <= {"ended", "still_active"}
+
+
+def test_what_lives_on_is_ended_once_more_and_then_told(site: Site) -> None:
+    group = site.desktops(10)
+    names = [record["desktop_id"] for record in site.desktop_rows]
+    site.settings(ignored={"workspace": {names[0]: 1, names[1]: 5}})
+    site.looking("workspace.desktops", "1s")
+    assert site.run("run", site.plan(group)).code == 3
+    told = {record["target"]: record for record in site.latest.records}
+    assert (told[names[0]]["outcome"], told[names[0]]["verification"]) == ("ended", "confirmed")
+    assert (told[names[1]]["outcome"], told[names[1]]["verification"]) == ("still_active", "contradicted")
+    assert "the session still lives" in told[names[1]]["reason"]
+    assert len(told) == 10
+    assert site.latest.summary["verification"]["contradicted"] == 1
+
+
+@pytest.mark.parametrize("require", ["accepted", "verified"])
+def test_a_read_back_that_fails_is_unavailable_and_never_green(site: Site, require: str) -> None:
+    site.fault("workspace", "status", operation="connect_desktops", status=500, times=None)
+    site.looking("workspace.desktops", "1s")
+    plan = site.plan(site.desktops(5), require=require)
+    assert site.run("run", plan).code == (0 if require == "accepted" else 3)
+    assert fared(site) == {("accepted", "unavailable"): 5}
+    assert all("could not be checked" in record["reason"] for record in site.latest.records)
+
+
+@pytest.mark.parametrize("kind", [{"kind": "status", "status": 404}, {"kind": "content_type"}], ids=["404", "page"])
+def test_a_base_url_that_is_not_the_service_makes_nothing_green(site: Site, kind: dict[str, object]) -> None:
+    site.fault("*", before_auth=True, times=None, **kind)  # type: ignore[arg-type]
+    groups = [site.webcli(2), site.databases(2), site.desktops(2), site.app_sessions(2), site.tickets(2)]
+    assert site.run("run", site.plan(*groups, site.bastions(2), require="accepted")).code == 3
+    assert not set(site.latest.outcomes) & {"ended", "already_ended", "accepted", "denied", "issued"}
+    assert all(record["reason"] for record in site.latest.records)
+
+
+def test_a_desktop_that_is_not_listed_is_not_called_gone(site: Site) -> None:
+    site.settings(alternate_fields=True)
+    site.fault("workspace", "empty_page", operation="connect_desktops", times=None)
+    site.looking("workspace.desktops", "1s")
+    assert site.run("run", site.plan(site.desktops(5), require="verified")).code == 3
+    assert fared(site) == {("accepted", "unavailable"): 5}
+
+
+def test_both_spellings_of_the_state_are_read(site: Site) -> None:
+    site.settings(alternate_fields=True)
+    assert site.run("run", site.plan(site.desktops(5), require="verified")).code == 0
