@@ -14,9 +14,10 @@ from typing import Any
 
 import orjson
 
-from orchestrator.backoff import announced, http_date
+from orchestrator.backoff import announced
 from orchestrator.model import Lost, Response, Ruling, Secret, Verdict
 from orchestrator.service import Check, Condition, Reading, Rule, Success
+from orchestrator.units import http_date
 
 MAX_TEXT = 512
 LONGEST_WAIT = 3600.0

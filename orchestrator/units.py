@@ -1,9 +1,11 @@
-"""Durations, rates, shares, statuses and patterns as people write them, and the pydantic types for them."""
+"""Durations, rates, shares, statuses and patterns as people write them, their pydantic types, and dates as text."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -74,6 +76,15 @@ def parse_amount(value: object) -> Amount:
     if re.fullmatch(r"\d{1,12}", text):
         return Amount(count=int(text))
     raise ValueError("should be a count such as 500 or a share such as 10%")
+
+
+def http_date(text: str) -> float | None:
+    """Return the seconds since the epoch of an HTTP date, or None when it is none."""
+    try:
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def _positive(value: object) -> float:

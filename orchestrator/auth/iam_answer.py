@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from orchestrator.auth.refusal import http_date
 from orchestrator.model import Lost, Response, Secret
+from orchestrator.units import http_date
 
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _THRESHOLD = re.compile(r"Threshold: (\d{1,9}) times per (\d{1,9}) seconds")
@@ -94,8 +94,8 @@ def asked_wait(headers: Mapping[str, str], message: str, now: float) -> float | 
     after = headers.get("retry-after", "").strip()
     if after.isascii() and after.isdigit():
         return float(after[:9])
-    if moment := http_date(after):
-        return max(moment.timestamp() - now, 0.0)
+    if (moment := http_date(after)) is not None:
+        return max(moment - now, 0.0)
     found = _THRESHOLD.search(message)
     return float(found[2]) if found else None
 
