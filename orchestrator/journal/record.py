@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import orjson
 
 from orchestrator.model import Settled
-
-
-def timestamp(seconds: float | None) -> str | None:
-    """Return `2026-11-22T19:30:00.123Z` for seconds since the epoch."""
-    if seconds is None:
-        return None
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+from orchestrator.units import timestamp
 
 
 def encode(run: str, settled: Settled) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 from orchestrator.model import DONE, GOOD, PROTECTED, Outcome, RunRecord
 from orchestrator.report import wording
 from orchestrator.report.wording import Record, plural
+from orchestrator.units import timestamp
 
 NOT_OVER = (None, 1, 5, 130, 143)
 STATUS = {
@@ -167,8 +168,8 @@ class Summary:
             "meaning": self.meaning,
             "reason": facts.reason,
             "require": facts.require,
-            "started": wording.timestamp(facts.started),
-            "ended": wording.timestamp(facts.ended),
+            "started": timestamp(facts.started),
+            "ended": timestamp(facts.ended),
             "duration_ms": None if self.duration is None else round(self.duration * 1000),
             "total": self.total,
             "good": self.good,

@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from orchestrator.units import Amount, Duration, Rate, Rates, http_date, parse_amount, parse_duration, parse_rate
+from orchestrator.units import (
+    Amount,
+    Duration,
+    Rate,
+    Rates,
+    http_date,
+    parse_amount,
+    parse_duration,
+    parse_rate,
+    timestamp,
+)
 
 
 @pytest.mark.parametrize(
@@ -142,3 +152,15 @@ def test_a_date_without_a_zone_is_in_utc_wherever_this_runs(text: str, monkeypat
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        pytest.param(0.0, "1970-01-01T00:00:00.000Z", id="the-epoch"),
+        pytest.param(1795375800.9999, "2026-11-22T19:30:00.999Z", id="never-rounded-into-the-next-second"),
+        pytest.param(None, None, id="none"),
+    ],
+)
+def test_timestamp(seconds: float | None, text: str | None) -> None:
+    assert timestamp(seconds) == text
