@@ -118,3 +118,12 @@ def test_the_demo_names_no_command_that_its_vanished_sandbox_would_fail(
     shown = capsys.readouterr().out
     assert "1 of 160 targets not good" in shown
     assert "resume" not in shown
+
+
+def test_a_config_that_the_sandbox_cannot_write_is_what_it_complains_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "no-such-folder" / "config.yaml"
+    assert cli.main(["sandbox", "--port", "0", "--write-config", str(path)]) == 2
+    said = f"--write-config: {path} cannot be written: No such file or directory"
+    assert capsys.readouterr().err.splitlines()[0] == said
