@@ -87,6 +87,11 @@ def http_date(text: str) -> float | None:
         return None
 
 
+def is_utf8(text: str) -> bool:
+    """Return whether UTF-8 can carry a text: a file name that is none comes in as surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def timestamp(seconds: float | None) -> str | None:
     """Return `2026-11-22T19:30:00.123Z` for seconds since the epoch."""
     if seconds is None:
