@@ -136,7 +136,10 @@ class Summary:
 
     @property
     def left(self) -> int:
-        """Return how many targets a resume would send again."""
+        """Return how many targets are not done: a resume sends them again, if their service lets a call be repeated.
+
+        Which services do not is not on record, so that `unknown` targets of theirs are counted too.
+        """
         undone = sum(count for outcome, count in self.counts.items() if outcome not in DONE)
         return undone - self.protected + self.in_flight
 
