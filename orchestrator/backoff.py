@@ -6,8 +6,8 @@ import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
+
+from orchestrator.units import http_date
 
 _UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
 _POLICY = re.compile(
@@ -72,12 +72,3 @@ def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
         return None
     sent = http_date(headers.get("date", ""))
     return max(0.0, moment - (now if sent is None else sent))
-
-
-def http_date(text: str) -> float | None:
-    """Return the seconds since the epoch of an HTTP date, or None when it is none."""
-    try:
-        moment = parsedate_to_datetime(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None

@@ -14,9 +14,10 @@ from typing import Any
 
 import orjson
 
-from orchestrator.backoff import announced, http_date
+from orchestrator.backoff import announced
 from orchestrator.model import Lost, Response, Ruling, Secret, Verdict
 from orchestrator.reading import Check, Condition, Reading, Rule, Success
+from orchestrator.units import http_date
 
 MAX_TEXT = 512
 LONGEST_WAIT = 3600.0
@@ -93,7 +94,7 @@ def read_facts(response: Response, batch: int = 1) -> Facts:
     shape, value = _decode(response.body)
     code, message = find_error(value)
     if shape == "other" and response.status >= 300:
-        message = _excerpt(response.body)
+        message = excerpt(response.body)
     return Facts(response, shape, value, code, message, batch)
 
 
@@ -138,7 +139,8 @@ def _shape(value: Any) -> str:
     return "text" if value != "" else "blank"
 
 
-def _excerpt(body: bytes) -> str:
+def excerpt(body: bytes) -> str:
+    """Return the beginning of a body as text on one line."""
     text = body[: 4 * MAX_TEXT].decode("utf-8", "replace")
     return " ".join(text.split())[:MAX_TEXT]
 

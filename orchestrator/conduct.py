@@ -29,6 +29,7 @@ from orchestrator.report import Summary, Written, private_folder, write_folder, 
 from orchestrator.run import RunMemory, Seen, StageWork
 from orchestrator.selection import Selector
 from orchestrator.settings import ConfigFile
+from orchestrator.units import is_utf8
 
 _log = structlog.get_logger(__name__)
 
@@ -107,6 +108,7 @@ def count(sections: Sequence[Section], selector: Selector) -> Count:
 
 async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finished:
     """Start a new run of a plan."""
+    _check_paths(blueprint, options)
     count(blueprint.sections, options.selector)  # every fault of every source is told before anybody is asked
     for warning in warnings(blueprint):
         _log.warning("unusual", what=warning)
@@ -141,6 +143,20 @@ async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watc
 def _stop(blueprint: Blueprint, options: Options) -> Stop:
     limit = options.deadline or blueprint.plan_file.plan.deadline
     return Stop(None if limit is None else time.monotonic() + limit)
+
+
+def _check_paths(blueprint: Blueprint, options: Options) -> None:
+    """Refuse paths whose bytes are no UTF-8: neither the journal nor a report could hold them."""
+    config_file = blueprint.config_file
+    paths = {
+        "plan": blueprint.plan_file.path,
+        "config": config_file.path,
+        "report_dir": options.report_dir or config_file.report_dir,
+    }
+    whole = {name: str(path.resolve()) for name, path in paths.items() if path}
+    said = "is not UTF-8 text, and the journal could not hold it; give that file or folder another name"
+    if wrong := [Fault(name, f"the path {path!r} {said}") for name, path in whole.items() if not is_utf8(path)]:
+        raise InvalidInput(wrong)
 
 
 def _something(blueprint: Blueprint, counted: Count) -> Count:

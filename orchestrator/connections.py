@@ -19,7 +19,6 @@ from orchestrator.auth.iam_token import Sender
 from orchestrator.errors import Fault, InvalidInput
 from orchestrator.model import Secret
 from orchestrator.references import References
-from orchestrator.service import CLOUDS
 from orchestrator.settings import AkSk, Basic, Bearer, ConfigFile, Connection, Cookie, IamToken
 from orchestrator.transport import HttpTransport, Trust, tls_context
 from orchestrator.validation import Place
@@ -124,18 +123,10 @@ class Connections:
         return make()
 
 
-def iam_url(connection: Connection) -> str:
-    """Return where a connection's tokens come from."""
-    given = connection.endpoints.get("iam") or connection.endpoint
-    if given is not None or connection.cloud is None:
-        return given or ""
-    return f"https://iam.{connection.region}.{CLOUDS[connection.cloud]}"
-
-
 def _account(connection: Connection, auth: IamToken, password: Secret) -> Account:
     by_project = auth.scope == "project"
     return Account(
-        iam_url=iam_url(connection),
+        iam_url=connection.iam_url,
         password=password,
         user=auth.user or "",
         user_id=auth.user_id or "",

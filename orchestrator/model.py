@@ -139,14 +139,13 @@ class Request:
 class Response:
     """What the service answered: `headers` has lower-case names, `cookies` the raw Set-Cookie lines.
 
-    `body` is cut at the caller's bound; `truncated` says that there was more.
+    `body` is cut at the caller's bound.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
     cookies: Sequence[str] = ()
-    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ Render = Callable[[Sequence[Target]], Request]
 def compile_operation(operation: Operation, place: Place) -> Render:
     """Return the function that makes the request for a batch of targets (which share their `group_by` fields)."""
     names = place.names()
-    path = _text(operation.path, names, lambda value: quote(value, safe=_UNRESERVED))
+    path = _text(operation.path, names, _quoted)
     body = _node(operation.body, names) if operation.body is not None else None
     query = {name: _node(value, names) for name, value in operation.query.items()}
     headers = {name: _text(value, names, str) for name, value in operation.headers.items()}
@@ -58,14 +58,14 @@ def compile_operation(operation: Operation, place: Place) -> Render:
 def encode_query(parameters: Mapping[str, Any]) -> str:
     """Return a query string in the one form that is both signed and sent.
 
-    Names are sorted, and so are the values of a list, each of which stands behind its name.
+    Names are sorted, and so are the values of a list as they are before they are encoded; each stands behind its name.
     Names and values keep only `A-Za-z0-9-_.~`; booleans are lower-case; absent values are left out.
     """
     pairs = []
     for name in sorted(parameters):
         value = parameters[name]
-        values = sorted(map(_query_text, value)) if isinstance(value, list) else [_query_text(value)]
-        pairs += [f"{quote(name, safe=_UNRESERVED)}={item}" for item in values if value is not _ABSENT]
+        values = sorted(map(_written, value)) if isinstance(value, list) else [_written(value)]
+        pairs += [f"{_quoted(name)}={_quoted(item)}" for item in values if value is not _ABSENT]
     return "&".join(pairs)
 
 
@@ -80,8 +80,8 @@ def _written(value: FieldValue) -> str:
     return str(bare).lower() if isinstance(bare, bool) else str(bare)
 
 
-def _query_text(value: Any) -> str:
-    return quote(_written(value), safe=_UNRESERVED)
+def _quoted(text: str) -> str:
+    return quote(text, safe=_UNRESERVED)
 
 
 def _cookie_line(cookies: Mapping[str, Callable[[Sequence[Target]], Any]], targets: Sequence[Target]) -> str:

@@ -19,9 +19,9 @@ from orchestrator import validation, yamltext
 from orchestrator.errors import Fault, InvalidInput
 from orchestrator.reading import Decisive
 from orchestrator.references import as_written
-from orchestrator.service import Cloud, Limits
+from orchestrator.service import CLOUDS, Cloud, Limits
 from orchestrator.units import Duration
-from orchestrator.validation import Elsewhere, Form, Place, Strict, location, no_text, suggestion
+from orchestrator.validation import Elsewhere, Form, MisfitError, Place, Strict, location, no_text, suggestion
 
 ENVIRONMENT = "ORCHESTRATOR_"
 
@@ -51,6 +51,7 @@ _FINGERPRINT = Form(
     r"^[0-9A-Fa-f]{2}(?::?[0-9A-Fa-f]{2}){31}$",
     "should be a certificate's SHA-256: 64 hexadecimal digits, with or without colons",
 )
+_NO_IAM = "needs the IAM that gives the token: write endpoints.iam, or endpoint, or cloud and region"
 _NO_URL = "should be a URL such as https://10.0.0.5:20009"
 Reference = Annotated[str, AfterValidator(_reference)]
 Url = Annotated[str, AfterValidator(_url)]
@@ -153,7 +154,16 @@ class Connection(Strict):
             raise ValueError("needs cloud and region, or an endpoint")
         if self.cloud is not None and self.region is None:
             raise ValueError("has a cloud and no region")
+        if self.auth.type == "iam-token" and not self.iam_url:
+            raise MisfitError([(("auth",), _NO_IAM)])
         return self
+
+    @property
+    def iam_url(self) -> str:
+        """Return where tokens come from, the empty string where nothing says that."""
+        if given := self.endpoints.get("iam") or self.endpoint:
+            return given
+        return f"https://iam.{self.region}.{CLOUDS[self.cloud]}" if self.cloud else ""
 
 
 class Looking(Strict):

@@ -1,9 +1,11 @@
-"""Durations, rates, shares, statuses and patterns as people write them, and the pydantic types for them."""
+"""Durations, rates, shares, statuses and patterns as people write them, their pydantic types, and dates as text."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -74,6 +76,28 @@ def parse_amount(value: object) -> Amount:
     if re.fullmatch(r"\d{1,12}", text):
         return Amount(count=int(text))
     raise ValueError("should be a count such as 500 or a share such as 10%")
+
+
+def http_date(text: str) -> float | None:
+    """Return the seconds since the epoch of an HTTP date, or None when it is none."""
+    try:
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether UTF-8 can carry a text: a file name that is none comes in as surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def timestamp(seconds: float | None) -> str | None:
+    """Return `2026-11-22T19:30:00.123Z` for seconds since the epoch."""
+    if seconds is None:
+        return None
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
 
 
 def _positive(value: object) -> float:

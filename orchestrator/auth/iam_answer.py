@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
-from orchestrator.auth.refusal import http_date
+from orchestrator.backoff import announced
+from orchestrator.classify import Facts, excerpt, read_facts
 from orchestrator.model import Lost, Response, Secret
 
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
-_THRESHOLD = re.compile(r"Threshold: (\d{1,9}) times per (\d{1,9}) seconds")
-_CODES = ("error_code", "errorCodeStr", "errorCode", "code")
-_MESSAGES = ("error_msg", "error_description", "errorMsg", "description", "message")
-_LONGEST_MESSAGE = 512
 _ASSUMED_LIFE = 3600.0  # seconds; where IAM does not say, or by our clock it would be over
 _EARLY = 2400.0  # a token is replaced this long before it expires ...
 _EARLY_SHARE = 0.2  # ... or in the last fifth of its life, whichever is later
@@ -61,16 +54,17 @@ def read_login(answer: Response | Lost, asked_at: float) -> Token | Refusal | Tr
     """Say what the answer to a login that was sent at `asked_at` means."""
     if isinstance(answer, Lost):
         return Trouble(f"no answer: {answer.reason}")
-    value = answer.headers.get("x-subject-token", "")
+    facts, value = read_facts(answer), answer.headers.get("x-subject-token", "")
     if answer.status == 201 and _sendable(value):
-        return _token(value, answer.body, asked_at)
-    code, message = code_and_message(answer.body)
+        return _token(value, facts.value, asked_at)
+    code, message = facts.code, message_of(facts)
     if answer.status == 201:
         message = "the answer holds no token (X-Subject-Token)"
     if answer.status in _PASSING:
         origin = f"HTTP {answer.status}" + (f", {code}" if code else "")
-        return Trouble(f"{message or 'no message'} ({origin})", asked_wait(answer.headers, message, asked_at))
-    known = answer.status == 401 or (400 <= answer.status < 500 and _says_why(answer.body))
+        return Trouble(f"{message or 'no message'} ({origin})", announced(answer.headers, message, asked_at).wait)
+    says_why = isinstance(facts.value, dict) and bool(code or message)
+    known = answer.status == 401 or (400 <= answer.status < 500 and says_why)
     return Refusal(answer.status, code, message, stranger=not known)
 
 
@@ -78,9 +72,9 @@ def _sendable(value: str) -> bool:
     return value != "" and value.isascii() and value.isprintable() and " " not in value
 
 
-def _token(value: str, body: bytes, asked_at: float) -> Token:
+def _token(value: str, body: Any, asked_at: float) -> Token:
     """Count the life from when it was asked for: the two clocks need not agree, only run at the same speed."""
-    facts = _mapping(_mapping(_decoded(body)).get("token"))
+    facts = _mapping(_mapping(body).get("token"))
     issued, expires = _moment(facts.get("issued_at")), _moment(facts.get("expires_at"))
     life = _ASSUMED_LIFE if expires is None else expires - (asked_at if issued is None else issued)
     life = life if life > 0 else _ASSUMED_LIFE
@@ -89,50 +83,13 @@ def _token(value: str, body: bytes, asked_at: float) -> Token:
     return Token(Secret(value), renew_at, asked_at + life, project if isinstance(project, str) else "")
 
 
-def asked_wait(headers: Mapping[str, str], message: str, now: float) -> float | None:
-    """Return the pause in seconds that a throttling answer asks for, by header or by IAM's own words."""
-    after = headers.get("retry-after", "").strip()
-    if after.isascii() and after.isdigit():
-        return float(after[:9])
-    if moment := http_date(after):
-        return max(moment.timestamp() - now, 0.0)
-    found = _THRESHOLD.search(message)
-    return float(found[2]) if found else None
-
-
-def _says_why(body: bytes) -> bool:
-    return isinstance(_decoded(body), dict) and any(code_and_message(body))
-
-
-def code_and_message(body: bytes) -> tuple[str | None, str]:
-    """Find the error code and the message in any of the shapes that IAM and its gateways use."""
-    decoded = _decoded(body)
-    if not isinstance(decoded, dict):
-        return None, _shortened(body.decode(errors="replace"))
-    for part in (decoded, *(value for value in decoded.values() if isinstance(value, dict))):
-        code, message = _first(part, _CODES), _first(part, _MESSAGES)
-        if code is not None or message is not None:
-            return code, _shortened(message or "")
-    return None, ""
-
-
-def _decoded(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
+def message_of(facts: Facts) -> str:
+    """Return the message of an answer; of one that is no JSON object its beginning."""
+    return facts.message or ("" if isinstance(facts.value, dict) else excerpt(facts.response.body))
 
 
 def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _first(part: dict[str, Any], names: tuple[str, ...]) -> str | None:
-    return next((str(part[name]) for name in names if isinstance(part.get(name), str | int)), None)
-
-
-def _shortened(text: str) -> str:
-    return " ".join(text.split())[:_LONGEST_MESSAGE]
 
 
 def _moment(text: Any) -> float | None:

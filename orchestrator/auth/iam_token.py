@@ -11,9 +11,10 @@ from typing import Protocol
 import structlog
 
 from orchestrator.auth.credential import CredentialRefused, CredentialUnavailable, scrub
-from orchestrator.auth.iam_answer import Refusal, Token, Trouble, code_and_message, read_login
+from orchestrator.auth.iam_answer import Refusal, Token, Trouble, message_of, read_login
 from orchestrator.auth.iam_request import Account
 from orchestrator.auth.refusal import refusal_text
+from orchestrator.classify import read_facts
 from orchestrator.model import Lost, Request, Response, Secret
 
 ATTEMPTS = 4
@@ -200,5 +201,5 @@ class IamToken:
         elif answer.status in _NOT_REVOCABLE:
             _log.debug("token_not_revocable", iam=self._account.iam_url, status=answer.status)
         elif answer.status != 204:
-            reason = self._scrubbed(code_and_message(answer.body)[1])
+            reason = self._scrubbed(message_of(read_facts(answer)))
             _log.warning("token_not_revoked", iam=self._account.iam_url, status=answer.status, reason=reason)

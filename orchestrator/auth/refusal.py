@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from orchestrator.units import http_date
 
 SIGNATURE_LIFE = 900.0  # seconds; an older or a younger X-Sdk-Date is refused
 _ROUNDING = 10.0  # a Date header has whole seconds and was on its way for some
 
 
-def http_date(text: str) -> datetime | None:
-    """Read the date of an HTTP header, or return None where it is not one."""
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 def clock_skew(date_header: str | None, now: float) -> float | None:
     """Return by how many seconds this machine's clock is ahead of the service's; None where it cannot be told."""
     moment = http_date(date_header) if date_header else None
-    return None if moment is None else now - moment.timestamp()
+    return None if moment is None else now - moment
 
 
 def refusal_text(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import gmtime, strftime
 from urllib.parse import quote, unquote, urlsplit
@@ -22,31 +22,6 @@ _UNSIGNED = "UNSIGNED-PAYLOAD"
 _HASHED_TYPES = ("application/json", "application/bson")  # any other body stays out of the signature
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _CANONICAL = re.compile(r"[A-Za-z0-9\-_.~/]*")
-
-QueryValue = str | int | bool
-
-
-def canonical_query(parameters: Mapping[str, QueryValue | Sequence[QueryValue]]) -> str:
-    """Write a query in the one form that is both signed and sent.
-
-    Names and the values of a list are sorted, a list repeats its name, booleans are lower-case.
-    """
-    pairs = [f"{_quote(name)}={_quote(text)}" for name in sorted(parameters) for text in _texts(parameters[name])]
-    return "&".join(pairs)
-
-
-def _texts(value: QueryValue | Sequence[QueryValue]) -> list[str]:
-    if isinstance(value, str | int):
-        return [_text(value)]
-    return sorted(map(_text, value))
-
-
-def _text(value: QueryValue) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _quote(text: str) -> str:
-    return quote(text, safe="~")
 
 
 def canonical_path(path: str) -> str:

@@ -7,8 +7,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 from orchestrator.errors import Fault, InvalidInput, OrchestratorError
+from orchestrator.units import is_utf8
 
 BROKEN_PIPE = 141
 
@@ -17,7 +19,7 @@ def guarded(command: Callable[[argparse.Namespace], int], options: argparse.Name
     """Run a command; turn what is a person's business into a message and an exit code."""
     _open_streams()
     try:
-        if wrong := list(_no_text(options)):
+        if wrong := [*_nowhere(), *_no_text(options)]:
             raise InvalidInput(wrong)
         return command(options)
     except OrchestratorError as error:
@@ -35,11 +37,19 @@ def _open_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123  until the end
 
 
+def _nowhere() -> Iterator[Fault]:
+    """Find a working directory that is gone; nearly every path begins there."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        yield Fault("the working directory", f"cannot be used: {error.strerror}; go to another one")
+
+
 def _no_text(options: argparse.Namespace) -> Iterator[Fault]:
     """Find the arguments whose bytes are no UTF-8: neither the journal nor a report could hold them."""
     for value in vars(options).values():
         for text in value if isinstance(value, list) else [value]:
-            if isinstance(text, str) and any("\ud800" <= character <= "\udfff" for character in text):
+            if isinstance(text, str) and not is_utf8(text):
                 yield Fault("orchestrator", f"the argument {text!r} is not UTF-8 text")
 
 

@@ -24,7 +24,7 @@ def sandbox(options: argparse.Namespace) -> int:
 
     def ready(running: Sandbox) -> None:
         if options.write_config:
-            Path(options.write_config).write_text(running.config(), encoding="utf-8")
+            _write(Path(options.write_config), running.config())
         print(GUIDE.format(url=running.url), file=sys.stderr, flush=True)  # noqa: T201
 
     world = World() if options.empty else World.demo()
@@ -35,3 +35,10 @@ def sandbox(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _write(path: Path, config: str) -> None:
+    try:
+        path.write_text(config, encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput.one("--write-config", f"{path} cannot be written: {error.strerror}") from None

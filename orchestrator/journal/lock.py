@@ -13,7 +13,7 @@ from orchestrator.errors import JournalError, Locked
 
 @contextmanager
 def held(folder: Path, name: str) -> Iterator[None]:
-    """Hold the lock of a plan; raise Locked when another process holds it."""
+    """Hold the lock of a plan; raise Locked when another process holds it, JournalError when nobody can."""
     path = folder / f"{name}.lock"
     try:
         for place in (folder.parent, folder):  # `mode` is not for what `parents` makes
@@ -27,6 +27,9 @@ def held(folder: Path, name: str) -> Iterator[None]:
         except BlockingIOError:
             owner = os.read(descriptor, 32).decode("ascii", "replace").strip()
             raise Locked(f"another run of this plan is under way (process {owner or 'unknown'})") from None
+        except OSError as error:
+            said = f"the lock {path} cannot be taken: {error.strerror}"
+            raise JournalError(f"{said}; put state_dir on a local disk") from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import orjson
 
 from orchestrator.model import Outcome, Settled, Target, Verification
+from orchestrator.units import timestamp
 
 UNCHECKED = (Verification.UNAVAILABLE, "not checked: the program ended before it could")  # what pending is in a report
-
-
-def timestamp(seconds: float | None) -> str | None:
-    """Return `2026-11-22T19:30:00.123Z` for seconds since the epoch."""
-    if seconds is None:
-        return None
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
 
 
 def encode(run: str, settled: Settled) -> bytes:

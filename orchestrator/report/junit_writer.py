@@ -13,6 +13,7 @@ from orchestrator.report import wording
 from orchestrator.report.summary import Summary
 from orchestrator.report.wording import Record, lane_of, one_line, text_of
 from orchestrator.report.writer import feed
+from orchestrator.units import timestamp
 
 ELEMENTS = {"unknown": "error", "not_attempted": "skipped"}  # everything else that is not good is a failure
 
@@ -28,7 +29,7 @@ class JUnitWriter:
         """Write the header, and what is known of the run as properties."""
         facts = self._summary.facts
         counts = _attributes(**self._counts(), time=_seconds(self._summary.duration))
-        started = (wording.timestamp(facts.started) or "")[:19]
+        started = (timestamp(facts.started) or "")[:19]
         self._out.write('<?xml version="1.0" encoding="UTF-8"?>\n')
         self._out.write(f"<testsuites {_attributes(name=facts.plan)} {counts}>\n")
         self._out.write(f"<testsuite {_attributes(name=facts.plan, timestamp=started)} {counts}>\n<properties>\n")

@@ -9,6 +9,7 @@ from typing import Any
 from orchestrator.model import DONE, PROTECTED, Outcome, RunRecord, Tallied, Verification, meets
 from orchestrator.report import wording
 from orchestrator.report.wording import Record, plural
+from orchestrator.units import timestamp
 
 NOT_OVER = (None, 1, 5, 130, 143)
 STATUS = {
@@ -149,7 +150,10 @@ class Summary:
 
     @property
     def left(self) -> int:
-        """Return how many targets a resume would send again."""
+        """Return how many targets are not done: a resume sends them again, if their service lets a call be repeated.
+
+        Which services do not is not on record, so that `unknown` targets of theirs are counted too.
+        """
         undone = sum(count for outcome, count in self.counts.items() if outcome not in DONE)
         return undone - self.protected + self.in_flight
 
@@ -181,8 +185,8 @@ class Summary:
             "meaning": self.meaning,
             "reason": facts.reason,
             "require": facts.require,
-            "started": wording.timestamp(facts.started),
-            "ended": wording.timestamp(facts.ended),
+            "started": timestamp(facts.started),
+            "ended": timestamp(facts.ended),
             "duration_ms": None if self.duration is None else round(self.duration * 1000),
             "total": self.total,
             "good": self.good,

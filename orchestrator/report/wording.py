@@ -61,14 +61,6 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def timestamp(seconds: float | None) -> str | None:
-    """Return `2026-11-22T19:30:00.123Z` for seconds since the epoch."""
-    if seconds is None:
-        return None
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
-
-
 def moment(seconds: float | None) -> str:
     """Return `2026-11-22 19:30:00 UTC`, or a dash."""
     return "-" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"

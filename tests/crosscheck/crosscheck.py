@@ -12,8 +12,11 @@ from urllib.parse import quote
 from huaweicloudsdkcore.sdk_request import SdkRequest
 from huaweicloudsdkcore.signer.signer import Signer as OfficialSigner
 
-from orchestrator.auth.signature import QueryValue, Signer, canonical_query
+from orchestrator.auth.signature import Signer
 from orchestrator.model import Request, Secret
+from orchestrator.render import encode_query
+
+Parameter = str | int | list[str]
 
 CASES = 3000
 SEED = 20240102
@@ -36,7 +39,7 @@ class Case:
     method: str
     host: str
     path: str
-    parameters: dict[str, QueryValue | list[QueryValue]]
+    parameters: dict[str, Parameter]
     content_type: str
     body: bytes
     project_id: str
@@ -71,8 +74,8 @@ class Dice:
     def number(self, most: int) -> int:
         return self._random.randint(0, most)
 
-    def value(self) -> QueryValue | list[QueryValue]:
-        texts: list[QueryValue] = [self.text(6) for _ in range(self.number(3))]
+    def value(self) -> Parameter:
+        texts: list[str] = [self.text(6) for _ in range(self.number(3))]
         return self._random.choice((self.text(8), self.number(10**6), self.number(1) == 1, texts))
 
     def case(self) -> Case:
@@ -96,7 +99,7 @@ def ours(case: Case) -> tuple[dict[str, str], str]:
     content = {"Content-Type": case.content_type} if case.content_type else {}
     token = Secret(case.token) if case.token else None
     signer = Signer(case.access_key, Secret(case.secret_key), token, case.project_id)
-    query = canonical_query(case.parameters)
+    query = encode_query(case.parameters)
     request = Request(case.method, f"https://{case.host}", case.path, query, content, case.body)
     return {**content, **signer.sign(request, case.now)}, request.url
 

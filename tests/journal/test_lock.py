@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import stat
 import subprocess
@@ -74,4 +76,14 @@ def test_only_its_owner_sees_it(tmp_path: Path) -> None:
 def test_a_place_that_cannot_hold_a_lock(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(JournalError), held(tmp_path / "file", "plan"):
+        pytest.fail("there is no lock to hold")
+
+
+def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    said = r"plan.lock cannot be taken: No locks available; put state_dir on a local disk"
+    with pytest.raises(JournalError, match=said), held(tmp_path, "plan"):
         pytest.fail("there is no lock to hold")

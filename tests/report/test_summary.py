@@ -5,11 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
-from orchestrator.journal.record import timestamp
 from orchestrator.model import DONE, GOOD, Outcome
 from orchestrator.report import summarize, summary, wording
 
-from .samples import FACTS, RUN, START, counted, lines_of, mixed, summary_of
+from .samples import FACTS, RUN, counted, lines_of, mixed, summary_of
 
 RESUME = f"orchestrator resume {RUN} --config config.yaml"
 
@@ -37,11 +36,6 @@ def test_the_document_has_stable_keys_and_plain_values() -> None:
         FACTS.variables,
         RESUME,
     )
-
-
-@pytest.mark.parametrize("seconds", [0.0, START, 1795375800.9999])
-def test_times_read_as_in_the_journal(seconds: float) -> None:
-    assert wording.timestamp(seconds) == timestamp(seconds)
 
 
 def test_done_is_what_the_journal_takes_for_done() -> None:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.auth import Account
-from orchestrator.auth.iam_answer import Refusal, Token, Trouble, asked_wait, code_and_message, read_login
+from orchestrator.auth.iam_answer import Refusal, Token, Trouble, message_of, read_login
+from orchestrator.classify import read_facts
 from orchestrator.errors import InvalidInput
 from orchestrator.model import Lost, Response, Secret
 
@@ -116,14 +117,22 @@ def test_what_an_answer_without_a_token_means(answer: Response | Lost, meaning: 
         pytest.param({"retry-after": " 12 "}, "", 12.0, id="seconds"),
         pytest.param({"retry-after": "Tue, 02 Jan 2024 03:05:05 GMT"}, "", 60.0, id="date"),
         pytest.param({"retry-after": "Tue, 02 Jan 2024 03:00:00 GMT"}, "", 0.0, id="a-date-that-is-over"),
+        pytest.param(
+            {"retry-after": "Wed, 01 Jan 2020 00:01:00 GMT", "date": "Wed, 01 Jan 2020 00:00:00 GMT"},
+            "",
+            60.0,
+            id="by-the-services-clock",
+        ),
         pytest.param({"retry-after": "-3"}, "", None, id="negative"),
-        pytest.param({"retry-after": "9" * 5000}, "", 999999999.0, id="absurd"),
+        pytest.param({"retry-after": "9" * 5000}, "", None, id="absurd"),
         pytest.param({"retry-after": "soon"}, "Threshold: 3 times per 30 seconds", 30.0, id="iam-words"),
         pytest.param({"retry-after": "1"}, "Threshold: 3 times per 30 seconds", 1.0, id="the-header-comes-first"),
     ],
 )
 def test_the_pause_that_is_asked_for(headers: dict[str, str], message: str, wait: float | None) -> None:
-    assert asked_wait(headers, message, NOW) == wait
+    answer = read_login(Response(429, headers, orjson.dumps({"message": message})), NOW)
+    assert isinstance(answer, Trouble)
+    assert answer.wait == wait
 
 
 @pytest.mark.parametrize(
@@ -142,7 +151,8 @@ def test_the_pause_that_is_asked_for(headers: dict[str, str], message: str, wait
     ],
 )
 def test_code_and_message(body: bytes, code: str | None, message: str) -> None:
-    assert code_and_message(body) == (code, message)
+    facts = read_facts(Response(404, {}, body))
+    assert (facts.code, message_of(facts)) == (code, message)
 
 
 @given(

@@ -30,6 +30,18 @@ def test_an_argument_whose_bytes_are_no_text_is_refused(option: str, tmp_path: P
     assert err.splitlines()[0] == r"orchestrator: the argument 'x=\udcff' is not UTF-8 text"
 
 
+@pytest.mark.parametrize("command", [["runs"], ["services"], ["run", "/plan.yaml"]], ids=" ".join)
+def test_a_working_directory_that_is_gone_is_said(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    gone = ["sh", "-c", 'cd gone && rmdir ../gone && exec "$@"', "sh", sys.executable, "-P", "-m", "orchestrator"]
+    done = subprocess.run([*gone, *command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "the working directory: cannot be used: No such file or directory; go to another one",
+        "orchestrator: 1 fault; nothing was sent",
+    ]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("command", [["services"], ["schema", "plan"]], ids=" ".join)
 def test_a_full_disk_behind_standard_output_is_said_once(command: list[str], tmp_path: Path) -> None:
@@ -118,3 +130,28 @@ def test_the_demo_names_no_command_that_its_vanished_sandbox_would_fail(
     shown = capsys.readouterr().out
     assert "1 of 160 targets not good" in shown
     assert "resume" not in shown
+
+
+def test_a_config_that_the_sandbox_cannot_write_is_what_it_complains_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "no-such-folder" / "config.yaml"
+    assert cli.main(["sandbox", "--port", "0", "--write-config", str(path)]) == 2
+    said = f"--write-config: {path} cannot be written: No such file or directory"
+    assert capsys.readouterr().err.splitlines()[0] == said
+
+
+def test_a_folder_whose_name_is_no_text_is_refused_before_anything_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TICKET", "TGT-1-x")
+    folder = tmp_path / os.fsdecode(b"\xff")
+    folder.mkdir()
+    (folder / "config.yaml").write_text(CONFIG)
+    (folder / "one.yaml").write_text(PLAN)
+    code, out, err = called(["run", "one.yaml"], folder)
+    assert (code, out) == (2, "")
+    lines = err.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["plan", "config", "report_dir", "orchestrator"]
+    assert lines[0].startswith(rf"plan: the path '{tmp_path}/\udcff/one.yaml' is not UTF-8 text")
+    assert sorted(path.name for path in folder.iterdir()) == ["config.yaml", "one.yaml"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 import pytest
@@ -92,10 +93,22 @@ def test_a_query_leaves_out_what_is_absent() -> None:
         pytest.param({"a b": "c&d=e/f?g", "t": "-_.~"}, "a%20b=c%26d%3De%2Ff%3Fg&t=-_.~", id="encoded"),
         pytest.param({"a": ""}, "a=", id="empty"),
         pytest.param({"a": []}, "", id="empty-list"),
+        pytest.param({"n": ["b", "a", "c"]}, "n=a&n=b&n=c", id="a-list-is-sorted-and-repeated"),
+        pytest.param({"n": [True, "a"]}, "n=a&n=true", id="switches-in-a-list"),
+        pytest.param({"n": ["[", "Y"]}, "n=Y&n=%5B", id="a-list-is-sorted-before-it-is-encoded"),
+        pytest.param({"q": "a b+c/d&e=f~g"}, "q=a%20b%2Bc%2Fd%26e%3Df~g", id="reserved-characters"),
+        pytest.param({"q": "é%2F"}, "q=%C3%A9%252F", id="unicode-and-percent"),
     ],
 )
 def test_encode_query(parameters: dict[str, Any], query: str) -> None:
     assert encode_query(parameters) == query
+
+
+@given(st.dictionaries(st.text(min_size=1), st.text()))
+def test_a_query_reads_back_as_it_was_meant(parameters: dict[str, str]) -> None:
+    query = encode_query(parameters)
+    assert query.isascii()
+    assert parse_qsl(query, keep_blank_values=True) == sorted(parameters.items())
 
 
 @given(st.text(st.characters(codec="utf-8")))

@@ -1,11 +1,25 @@
-"""Durations, rates and amounts as people write them."""
+"""Durations, rates and amounts as people write them, and dates as text."""
 
 from __future__ import annotations
 
+import time
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from orchestrator.units import Amount, Duration, Rate, Rates, parse_amount, parse_duration, parse_rate
+from orchestrator.units import (
+    Amount,
+    Duration,
+    Rate,
+    Rates,
+    http_date,
+    parse_amount,
+    parse_duration,
+    parse_rate,
+    timestamp,
+)
 
 
 @pytest.mark.parametrize(
@@ -105,3 +119,48 @@ def test_amounts(text: object, total: int, number: int) -> None:
 def test_what_is_no_amount(text: str) -> None:
     with pytest.raises(ValueError, match="500 or a share such as 10%"):
         parse_amount(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        pytest.param("Tue, 14 Nov 2023 22:13:20 GMT", 1_700_000_000.0, id="date"),
+        pytest.param("Tue, 14 Nov 2023 23:13:20 +0100", 1_700_000_000.0, id="another-zone"),
+        pytest.param("Thu, 01 Jan 1970 00:00:00 GMT", 0.0, id="the-epoch-is-a-date"),
+        pytest.param("", None, id="empty"),
+        pytest.param("yesterday", None, id="a-word"),
+        pytest.param("Tue, 99 Nov 2023 22:13:50 GMT", None, id="no-such-day"),
+        pytest.param("Tue, 14 Nov 99999 22:13:50 GMT", None, id="no-such-year"),
+        pytest.param("Tue, 14 Nov 2023 22:13:20 +9999999999999", None, id="an-absurd-zone"),
+    ],
+)
+def test_http_date(text: str, seconds: float | None) -> None:
+    assert http_date(text) == seconds
+
+
+@given(st.text() | st.text("0123456789 ,:-+GMTJanFebSun"))
+def test_a_hostile_date_is_no_error(text: str) -> None:
+    assert isinstance(http_date(text), float | None)
+
+
+@pytest.mark.parametrize("text", ["Tue, 14 Nov 2023 22:13:20 -0000", "Tue, 14 Nov 2023 22:13:20"])
+def test_a_date_without_a_zone_is_in_utc_wherever_this_runs(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        assert http_date(text) == 1_700_000_000.0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        pytest.param(0.0, "1970-01-01T00:00:00.000Z", id="the-epoch"),
+        pytest.param(1795375800.9999, "2026-11-22T19:30:00.999Z", id="never-rounded-into-the-next-second"),
+        pytest.param(None, None, id="none"),
+    ],
+)
+def test_timestamp(seconds: float | None, text: str | None) -> None:
+    assert timestamp(seconds) == text
