@@ -119,7 +119,7 @@ def _ticks_across(lines: Sequence[Line], low: float, high: float, *, log: bool) 
         marks = [step * n for n in range(math.ceil(low / step), int(high / step) + 1)]
     scale = (WIDTH - LEFT - RIGHT) / (high - low)
     return [
-        _text(LEFT + (_place(m, log) - low) * scale, HEIGHT - BOTTOM + 18, f"{m:,.6g}", anchor="middle") for m in marks
+        _text(LEFT + (_place(m, log) - low) * scale, HEIGHT - BOTTOM + 18, f"{m:,.7g}", anchor="middle") for m in marks
     ]
 
 

@@ -23,7 +23,7 @@ GOAL = "4,000 targets against a hidden limit: makespan <= 1.02 of the ideal, <= 
 
 PATIENCE = 2.0
 START = 3.0  # seconds that a program may take until its first call
-AT_ONCE = 10
+AT_ONCE = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Came:
 
 def measure(quick: bool) -> list[Row]:
     """Run every client through every scenario, several at once: they wait most of the time."""
-    scenarios = [replace(TUNED[0], count=500), replace(HELD_OUT[0], count=900)] if quick else [*TUNED, *HELD_OUT]
+    scenarios = [replace(TUNED[0], count=400), replace(HELD_OUT[0], count=800)] if quick else [*TUNED, *HELD_OUT]
     jobs = sorted(((s, who) for s in scenarios for who in CLIENTS), key=lambda job: -job[0].ideal)
     with Server() as server, ThreadPoolExecutor(AT_ONCE) as pool:
         running = {job: pool.submit(_come, server, *job, f"site-{i}") for i, job in enumerate(jobs)}

@@ -27,9 +27,9 @@ def measure(quick: bool) -> list[Row]:
     with Server() as server:
         sizes = (2_000, 20_000) if quick else (10_000, 100_000, 1_000_000)
         rows += _sizes(server, sizes, BATCH)
-        rows += _sizes(server, (2_000, 6_000) if quick else (10_000, 100_000), 1)
+        rows += _sizes(server, (1_500, 4_000) if quick else (10_000, 100_000), 1)
     inline = 5_000 if quick else 100_000
-    return rows + _loading(inline, pure=1_000 if quick else 10_000, turns=1 if quick else 3) + [_line(inline)]
+    return rows + _loading(inline, pure=1_000 if quick else inline, turns=1 if quick else 2) + [_line(inline)]
 
 
 def _sizes(server: Server, sizes: Sequence[int], batch: int) -> list[Row]:
@@ -59,7 +59,7 @@ def _sizes(server: Server, sizes: Sequence[int], batch: int) -> list[Row]:
 
 
 def _run(server: Server, count: int, batch: int, *, resume: bool = False) -> tuple[Ran, Ran | None]:
-    with Product() as product:
+    with Product(rate="1000/s" if batch > 1 else "10000/s", concurrency=32) as product:
         product.target(server.site("a", status=200 if batch > 1 else 204), count, batch=batch).write()
         ran = good(product.run(seconds=LIMIT, memory=True))
         again = product.command("resume", "latest", "--progress", "plain", seconds=60, memory=True) if resume else None
@@ -75,7 +75,7 @@ def _plan(product: Product, count: int, last: str = "") -> None:
 
 
 def _loading(count: int, pure: int, turns: int) -> list[Row]:
-    """Load in turn; PyYAML's pure loader gets fewer items, and its time is taken as proportional."""
+    """Load in turn; where the pure loader gets fewer items, its time is taken as proportional."""
     ours: list[float] = []
     theirs: list[float] = []
     peaks: list[float] = []

@@ -30,7 +30,7 @@ def measure(quick: bool) -> list[Row]:
     }
     took: dict[str, list[float]] = {name: [] for name in (*commands, FIRST)}
     with Server() as server:
-        for turn in range(6 if quick else 21):
+        for turn in range(5 if quick else 21):
             for name, command in commands.items():
                 seconds = run(command, seconds=20).wall
                 took[name] += [seconds] if turn else []
