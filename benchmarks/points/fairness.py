@@ -23,7 +23,7 @@ DEATHS = ("hangs", "refuses every call", "nobody listens", SHARED)
 
 def measure(quick: bool) -> list[Row]:
     """Run without a dead lane and with each kind of one, in turn."""
-    seconds, turns = (1.0, 1) if quick else (3.0, 2)
+    seconds, turns = (0.8, 1) if quick else (3.0, 2)
     deaths = (DEATHS[0], SHARED) if quick else DEATHS
     alone: dict[bool, list[float]] = {False: [], True: []}
     beside: dict[str, list[float]] = {death: [] for death in deaths}

@@ -22,7 +22,7 @@ NAME = "learning"
 GOAL = "4,000 targets against a hidden limit: makespan <= 1.02 of the ideal, <= 3 % refused (8 % where it bursts 200)"
 
 PATIENCE = 2.0
-START = 3.0  # seconds that a program may take until its first call
+START = 2.0  # seconds that a program may take until its first call
 AT_ONCE = 14
 
 

@@ -28,7 +28,7 @@ def measure(quick: bool) -> list[Row]:
             slow = [(who, rate) for rate in RATES[:-1] for who in CLIENTS]
             with ThreadPoolExecutor(len(slow) + 1) as pool:
                 running = {job: pool.submit(_arrivals, server, *job, seconds) for job in slow}
-                several = pool.submit(_several, server, max(6.0, seconds))
+                several = pool.submit(_several, server, max(5.4, seconds))
                 for job, one in running.items():
                     found.setdefault(job, []).append(one.result())
                 windows.append(several.result())
