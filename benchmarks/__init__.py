@@ -1,0 +1,1 @@
+"""Measurements of orchestrator against its goals and its peers: `benchmarks/run`, or `python -m benchmarks`."""

@@ -1,0 +1,168 @@
+"""Finding a limit that nobody told: makespan over the ideal, and the share of calls that were refused.
+
+The makespan is what the server saw, from the first arrival to the last call it took. Who takes more than PATIENCE
+times the ideal is stopped there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from itertools import product as combinations
+from typing import Any
+
+from benchmarks.process import python
+from benchmarks.product import Product
+from benchmarks.rows import Row, at_most, not_measured
+from benchmarks.testbed import Server
+
+NAME = "learning"
+GOAL = "4,000 targets against a hidden limit: makespan <= 1.02 of the ideal, <= 3 % refused (8 % where it bursts 200)"
+
+PATIENCE = 2.0
+START = 2.0  # seconds that a program may take until its first call
+AT_ONCE = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A hidden token bucket: calls a second, how many at once, seconds to an answer, and what changes midway."""
+
+    rate: float = 200.0
+    burst: float = 20.0
+    latency: float = 0.02
+    retry_after: str | None = None
+    then: float | None = None
+    count: int = 4000
+
+    @property
+    def name(self) -> str:
+        """Return the scenario in words."""
+        hint = f", Retry-After {self.retry_after}" if self.retry_after else ""
+        change = f", then {self.then:g}/s" if self.then else ""
+        return f"{self.rate:g}/s{change}, burst {self.burst:g}, {self.latency * 1000:g} ms{hint}"
+
+    @property
+    def ideal(self) -> float:
+        """Return the shortest time in which the bucket lets all of it in."""
+        if self.then is None:
+            return (self.count - self.burst) / self.rate
+        half = self.count // 2
+        return (half - self.burst) / self.rate + (self.count - half) / self.then
+
+    @property
+    def refused(self) -> float:
+        """Return the share of calls that may be refused."""
+        return 0.08 if self.burst >= 100 else 0.03
+
+    def site(self) -> dict[str, Any]:
+        """Return the server's settings."""
+        change = {"changes_after": self.count // 2, "changes_to": self.then} if self.then else {}
+        return {
+            "rate": self.rate,
+            "burst": self.burst,
+            "latency": self.latency,
+            "retry_after": self.retry_after,
+            **change,
+        }
+
+
+# What constants may be tuned on, and what they must not be.
+TUNED = [
+    Scenario(burst=burst, latency=latency, retry_after=hint)
+    for burst, latency, hint in combinations((20.0, 200.0), (0.02, 0.2), (None, "1"))
+] + [Scenario(then=50.0), Scenario(then=50.0, retry_after="1")]
+HELD_OUT = [
+    Scenario(rate=430.0, burst=60.0, latency=0.05, retry_after="1"),
+    Scenario(rate=70.0, burst=35.0, latency=0.08, count=1500),
+    Scenario(rate=120.0, burst=12.0, latency=0.12, then=40.0, count=1500),
+    Scenario(rate=60.0, burst=6.0, latency=0.03, then=240.0, count=2000),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What came of one client in one scenario."""
+
+    makespan: float
+    share: float
+    done: int
+    calls: int
+
+    def over(self, scenario: Scenario) -> float:
+        """Return the makespan over the ideal; infinite for who did not get through."""
+        return self.makespan / scenario.ideal if self.done >= scenario.count else math.inf
+
+
+def measure(quick: bool) -> list[Row]:
+    """Run every client through every scenario, several at once: they wait most of the time."""
+    scenarios = [replace(TUNED[0], count=400), replace(HELD_OUT[0], count=800)] if quick else [*TUNED, *HELD_OUT]
+    jobs = sorted(((s, who) for s in scenarios for who in CLIENTS), key=lambda job: -job[0].ideal)
+    with Server() as server, ThreadPoolExecutor(AT_ONCE) as pool:
+        running = {job: pool.submit(_come, server, *job, f"site-{i}") for i, job in enumerate(jobs)}
+        came: dict[tuple[Scenario, str], Came | Exception] = {}
+        for job, one in running.items():
+            try:
+                came[job] = one.result()
+            except Exception as error:  # noqa: BLE001  one client that fails is a line of the table
+                came[job] = error
+    held_out = {id(s) for s in (scenarios[1:] if quick else HELD_OUT)}
+    return [row for s in scenarios for row in _rows(s, came, untuned=id(s) in held_out)]
+
+
+def _come(server: Server, scenario: Scenario, who: str, name: str) -> Came:
+    url = server.site(name, **scenario.site())
+    CLIENTS[who](url, scenario.count, PATIENCE * scenario.ideal + START)
+    seen = server.summary(name)
+    if not seen["accepted"]:
+        raise RuntimeError("no call was taken")
+    makespan = seen["last"] - seen["first"]
+    return Came(makespan, 1 - seen["accepted"] / seen["calls"], seen["accepted"], seen["calls"])
+
+
+def _orchestrator(limits: Mapping[str, Any]) -> Callable[[str, int, float], None]:
+    def client(url: str, count: int, seconds: float) -> None:
+        with Product(**limits) as product:
+            product.target(url, count).write()
+            product.run("--deadline", f"{max(1, round(seconds))}s", seconds=seconds + 10)
+
+    return client
+
+
+def _peer(module: str, *arguments: str) -> Callable[[str, int, float], None]:
+    def client(url: str, count: int, seconds: float) -> None:
+        try:
+            python(f"peers.{module}", url, count, *arguments, seconds=seconds)
+        except RuntimeError as error:
+            if "ended with -9" not in str(error):  # stopped because it took too long, which the server's log shows
+                raise
+
+    return client
+
+
+UNKNOWN = "orchestrator, no rate"
+TOO_HIGH = "orchestrator, rate 1000/s"
+CLIENTS: dict[str, Callable[[str, int, float], None]] = {
+    UNKNOWN: _orchestrator({"concurrency": 128, "attempts": 100}),
+    TOO_HIGH: _orchestrator({"rate": "1000/s", "concurrency": 128, "attempts": 100}),
+    "32 in flight, tenacity": _peer("backoff"),
+    "botocore adaptive": _peer("adaptive"),
+}
+
+
+def _rows(scenario: Scenario, came: dict[tuple[Scenario, str], Came | Exception], *, untuned: bool) -> list[Row]:
+    rows = []
+    for who in CLIENTS:
+        what, one, ours = f"{scenario.name}: {who}", came[scenario, who], who in (UNKNOWN, TOO_HIGH)
+        if isinstance(one, Exception):
+            rows.append(not_measured(what, "", str(one)[:120]))
+            continue
+        over, share = one.over(scenario), f"{one.share:.1%}"
+        through = math.isfinite(over)
+        measured = f"{one.makespan:.1f} s" if through else f"{one.done} of {scenario.count} done"
+        seen = {"scenario": scenario.name, "client": who, "ideal": scenario.ideal, "untuned": untuned, **asdict(one)}
+        rows.append(at_most(f"{what}: makespan", [over], 1.02 if ours else None, measured, data=seen))
+        rows.append(at_most(f"{what}: refused", [one.share], scenario.refused if ours and through else None, share))
+    return rows
