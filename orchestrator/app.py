@@ -13,10 +13,12 @@ from orchestrator.backoff import Backoff
 from orchestrator.batches import Packing
 from orchestrator.blueprint import Blueprint, Section, base_url
 from orchestrator.catalogue import Catalogue
+from orchestrator.checks import Check, Unseen, Watched
 from orchestrator.classify import Classify, compile_reading
 from orchestrator.connections import Connections
 from orchestrator.connector import HttpConnector
 from orchestrator.errors import InvalidInput
+from orchestrator.guards import waves
 from orchestrator.lane import Lane, Memory
 from orchestrator.listing import Lister
 from orchestrator.model import Verdict
@@ -25,13 +27,14 @@ from orchestrator.pages import compile_listing
 from orchestrator.reading import Condition, Reading, Rule
 from orchestrator.references import References, as_written
 from orchestrator.render import Place, Render, compile_operation
-from orchestrator.run import Check, LaneWork, StageWork, Unseen, Watched
+from orchestrator.run import LaneWork, StageWork
 from orchestrator.service import Limits, Operation, ReadBack, Service
 from orchestrator.settings import ConfigFile, Connection
 from orchestrator.units import Rate
 from orchestrator.verify import ByQuestion, InListing, Look, Notes, Timing, Verifier
 
 DEFAULTS = Limits(rate=(Rate(1.0, 1.0),), concurrency=2, timeout=30.0, attempts=5, backoff=0.5, backoff_cap=60.0)
+SECOND_PASS = "second pass"  # noqa: S105  the name of a stage
 LaneName = tuple[str, str]
 
 
@@ -78,20 +81,30 @@ class Workshop:
         self._numbers = numbers
         self._checks: dict[LaneName, Check] = {}
 
-    def build(self) -> list[StageWork]:
-        """Return the stages with their lanes."""
-        stages = []
-        for stage, sections in itertools.groupby(self._blueprint.sections, key=lambda section: section.stage):
-            stages.append(StageWork(stage, self._works(list(sections))))
+    def build(self, totals: Mapping[LaneName, int]) -> list[StageWork]:
+        """Return the stages with their lanes, of which `totals` has the number of targets."""
+        plan = self._blueprint.plan_file.plan
+        stages: list[StageWork] = []
+        for name, sections in itertools.groupby(self._blueprint.sections, key=lambda section: section.stage):
+            said = plan.stage(name)
+            needs = said.needs if said is not None and said.needs is not None else [one.name for one in stages[-1:]]
+            continue_on = said.continue_on if said is not None else "any"
+            stages.append(StageWork(name, self._works(list(sections), totals), tuple(needs), continue_on))
+        first = [section for section in self._blueprint.sections if section.service.identity_provider]
+        if plan.second_pass is not None and first:
+            needs = [stage.name for stage in stages]
+            stages.append(StageWork(SECOND_PASS, self._works(first, totals), needs, rest=plan.second_pass))
         return stages
 
-    def _works(self, sections: Sequence[Section]) -> list[LaneWork]:
+    def _works(self, sections: Sequence[Section], totals: Mapping[LaneName, int]) -> list[LaneWork]:
+        guard = self._blueprint.plan_file.plan.guard
         works: dict[LaneName, LaneWork] = {}
         for section in sections:
             name = (section.service.service, section.connection)
             if name not in self.lanes:
                 self.lanes[name] = self._lane(section.service, section.connection, self._memory_of(section))
-            work = works.setdefault(name, LaneWork(self.lanes[name], check=self._checks.get(name)))
+            sizes = tuple(waves(guard.ramp, totals.get(name, 0)))
+            work = works.setdefault(name, LaneWork(self.lanes[name], check=self._checks.get(name), waves=sizes))
             work.sources.append(section.source)
         return list(works.values())
 

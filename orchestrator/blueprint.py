@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ from orchestrator import validation
 from orchestrator.catalogue import Catalogue
 from orchestrator.discovery import Discovery
 from orchestrator.errors import Fault, InvalidInput
+from orchestrator.guards import Keep, protected
 from orchestrator.model import Secret, Target
-from orchestrator.plan import Group, Placed, PlanFile, Stage, Unsound
+from orchestrator.plan import Group, Placed, Plan, PlanFile, Stage, Unsound
 from orchestrator.service import CLOUDS, Listing, Service
 from orchestrator.settings import ConfigFile, Connection, IamToken
 from orchestrator.sources import STANDARD_INPUT, Inline, Rows, Source, resolved, unfit
@@ -23,9 +24,9 @@ Resolve = Callable[[str], Secret]
 Problems = list[tuple[Place, str]]
 
 # The language has these already; what they mean is not built yet, and ignoring a guard would be worse than refusing it.
-NOT_YET_OF_PLANS = ("guard", "subject", "older_than", "resume_within", "second_pass")
-NOT_YET_OF_STAGES = ("needs", "continue_on")
+NOT_YET_OF_PLANS = ("subject",)
 NOT_YET = "is not available in this version yet"
+IDENTITY = "identity"
 OF_DISCOVERY = ("where", "older_than", "partial")
 NO_LISTING = Listing(path="/", items="", fields={})
 
@@ -49,6 +50,7 @@ class Blueprint:
     config_file: ConfigFile
     catalogue: Catalogue
     sections: Sequence[Section]
+    keeps: Sequence[Keep] = ()
 
     def connections(self) -> dict[str, Connection]:
         """Return the connections that the plan uses."""
@@ -63,10 +65,14 @@ def draw(plan_file: PlanFile, config_file: ConfigFile, catalogue: Catalogue, res
     """
     problems: Problems = list(_not_yet(plan_file))
     sections = _sections(list(plan_file.plan.groups()), plan_file.path, config_file, catalogue, resolve, problems)
+    if plan_file.plan.stages is None:
+        sections = _in_standing_order(sections)
+    keeps = _keeps(plan_file, problems)
+    problems += _guard_problems(plan_file.plan, sections)
     faults = [*plan_file.faults(problems), *config_file.faults(_config_problems(config_file, catalogue))]
     if faults:
         raise InvalidInput(faults)
-    return Blueprint(plan_file, config_file, catalogue, sections)
+    return Blueprint(plan_file, config_file, catalogue, sections, keeps)
 
 
 def look_over(unsound: Unsound, config_file: ConfigFile, catalogue: Catalogue, resolve: Resolve) -> list[Fault]:
@@ -78,6 +84,42 @@ def look_over(unsound: Unsound, config_file: ConfigFile, catalogue: Catalogue, r
         *validation.together(unsound.faults, found),
         *config_file.faults(_config_problems(config_file, catalogue)),
     ]
+
+
+def _in_standing_order(sections: Sequence[Section]) -> list[Section]:
+    """Put who lets people in first: single sign-on would log them straight back in."""
+    first = [section for section in sections if section.service.identity_provider]
+    if not first or len(first) == len(sections):
+        return list(sections)
+    for section in first:
+        section.builder.stage = IDENTITY
+    rest = [section for section in sections if not section.service.identity_provider]
+    return [*(replace(section, stage=IDENTITY) for section in first), *rest]
+
+
+def _keeps(plan_file: PlanFile, problems: Problems) -> list[Keep]:
+    """Read what the plan protects."""
+    try:
+        return list(protected(plan_file.plan.guard, plan_file.path.resolve().parent))
+    except OSError as error:
+        problems.append((("guard", "protect"), f"{error.filename} cannot be read: {error.strerror}"))
+    except ValueError:
+        problems.append((("guard", "protect"), "a list is not UTF-8 text"))
+    return []
+
+
+def _guard_problems(plan: Plan, sections: Sequence[Section]) -> Iterator[tuple[Place, str]]:
+    listed = [section for section in sections if isinstance(section.source, Discovery)]
+    most = plan.guard.max_targets
+    if most is not None and most.share is not None and not listed:
+        yield ("guard", "max_targets"), "a share is one of what is discovered, and the plan discovers nothing"
+    if plan.older_than is not None:
+        for section in sections:
+            if not isinstance(section.source, Discovery) or section.source.listing.began is None:
+                said = (
+                    f"nothing tells since when the {section.service.service} targets of {section.source.name} are there"
+                )
+                yield ("older_than",), said
 
 
 def base_url(service: Service, connection: Connection) -> str:
@@ -116,8 +158,6 @@ def warnings(blueprint: Blueprint) -> Iterator[str]:
 def _not_yet(plan_file: PlanFile) -> Iterator[tuple[Place, str]]:
     plan = plan_file.plan
     yield from (((name,), NOT_YET) for name in NOT_YET_OF_PLANS if name in plan.model_fields_set)
-    for i, stage in enumerate(plan.stages or ()):
-        yield from ((("stages", i, name), NOT_YET) for name in NOT_YET_OF_STAGES if name in stage.model_fields_set)
 
 
 def _sections(

@@ -10,23 +10,26 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 import structlog
 
-from orchestrator import history, listings, run
+from orchestrator import guards, history, listings, run
 from orchestrator.app import LaneName, Workshop
-from orchestrator.blueprint import Blueprint, Section, warnings
+from orchestrator.blueprint import Blueprint, warnings
 from orchestrator.connections import Connections
+from orchestrator.counting import Count, count
 from orchestrator.errors import Fault, InvalidInput, NothingMatched, OrchestratorError, Refused, ReportError
+from orchestrator.guards import Aside
 from orchestrator.journal import BACKENDS, SqliteJournal, lock
 from orchestrator.lane import Lane
-from orchestrator.model import RunRecord, Secret, Target
+from orchestrator.model import RunRecord, Secret, Target, meets
 from orchestrator.pacing import Stop
 from orchestrator.report import Summary, Written, private_folder, write_folder, write_secret
-from orchestrator.run import RunMemory, Seen, StageWork
+from orchestrator.run import Intake, RunMemory, Seen, StageWork
 from orchestrator.selection import Selector
 from orchestrator.settings import ConfigFile
 from orchestrator.units import is_utf8
@@ -75,35 +78,9 @@ class Finished:
 Watch = Callable[[View], Coroutine[Any, Any, None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
-    """What there is to do: how many targets, in all and per lane, and the SHA-256 of each source."""
-
-    total: int
-    per_lane: dict[LaneName, int]
-    digests: dict[str, str]
-
-
 def open_journal(config_file: ConfigFile) -> SqliteJournal:
     """Open the journal of a config's state folder."""
     return BACKENDS["sqlite"](config_file.state_dir / "journal.sqlite")
-
-
-def count(sections: Sequence[Section], selector: Selector) -> Count:
-    """Read every source once; raise InvalidInput with every fault of every source."""
-    total = Count(0, {}, {})
-    faults: list[Fault] = []
-    seen = Seen()
-    for section in sections:
-        checked = section.source.check(lambda target: selector.takes(target) and seen.take(target))
-        faults += checked.faults
-        lane = (section.service.service, section.connection)
-        per_lane = {**total.per_lane, lane: total.per_lane.get(lane, 0) + checked.count}
-        digests = {**total.digests, section.source.name: checked.digest} if checked.digest else total.digests
-        total = Count(total.total + checked.count, per_lane, digests)
-    if faults:
-        raise InvalidInput(faults)
-    return total
 
 
 async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finished:
@@ -118,7 +95,8 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
         _look_back(journal, blueprint, options)
         async with connections:
             await listings.ask(blueprint, connections, stop)
-            counted = _something(blueprint, count(blueprint.sections, options.selector))
+            counted = _something(blueprint, count(blueprint.sections, options.selector, Aside(blueprint.keeps, None)))
+            guards.check_size(blueprint.plan_file.plan.guard, counted.called, *listings.sizes(blueprint))
             record = _new_record(blueprint, options, counted)
             _make_folder(record)
             journal.add(record)
@@ -131,6 +109,7 @@ async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watc
     connections = Connections(blueprint.config_file, blueprint.connections())
     stop = _stop(blueprint, options)
     with _ready(blueprint) as journal:
+        _ask_again(blueprint, record, options)
         unlisted = listings.restore(blueprint, journal, record.run)
         async with connections:
             await listings.ask(blueprint, connections, stop, unlisted)
@@ -180,12 +159,29 @@ def _ready(blueprint: Blueprint) -> Iterator[SqliteJournal]:
 def _look_back(journal: SqliteJournal, blueprint: Blueprint, options: Options) -> None:
     """Say so when the latest run of the plan did not finish: most often that one is what should go on."""
     earlier = history.unfinished(journal, blueprint.plan_file.lock_name)
+    latest = journal.latest(blueprint.plan_file.lock_name)
+    guards.check_interval(blueprint.plan_file.plan.guard, latest.started if latest else None)
     if earlier is None or options.yes:
         return
     said = f"the run {earlier.run} of this plan did not finish; to go on with it: {earlier.resume_command}"
     if options.ask is None:
         raise Refused(f"{said}; to start a new one, which calls every target again: add --yes")
     if not options.ask(f"{said}\nStart a new one, which calls every target again?"):
+        raise Refused("nothing was sent")
+
+
+def _ask_again(blueprint: Blueprint, record: RunRecord, options: Options) -> None:
+    """Ask before a late resume, because by now a target may be another session of somebody who is welcome."""
+    late, within = time.time() - record.started, blueprint.plan_file.plan.resume_within
+    ageless = sorted({section.service.service for section in blueprint.sections if not listings.tells_age(section)})
+    if late <= within or not ageless or options.yes:
+        return
+    began = f"the run {record.run} began {late / 60:.0f} minutes ago (resume_within: {within / 60:.0f})"
+    who = f"{', '.join(ageless)} cannot tell since when a session is there"
+    said = f"{began}, and {who}: people who have signed in again may be signed out"
+    if options.ask is None:
+        raise Refused(f"{said}; to go on all the same: add --yes")
+    if not options.ask(f"{said}\nGo on all the same?"):
         raise Refused("nothing was sent")
 
 
@@ -231,31 +227,48 @@ async def _carry_out(
     counted: Count,
 ) -> Finished:
     listings.keep(blueprint, journal, record.run)
-    seen = Seen()
+    plan = blueprint.plan_file.plan
     journal.start()
-    before = history.recall(journal, record.run, blueprint.catalogue.services, seen)
+    tripwire = guards.Tripwire(plan.guard.stop_when_failed, counted.per_lane, stop)
+    intake = Intake(
+        options.selector.takes,
+        Seen(),
+        Aside(blueprint.keeps, record.started - (plan.older_than or 0.0)),
+        tripwire,
+        stop,
+        partial(_came_out, journal, record.run),
+    )
+    before = history.recall(journal, record.run, blueprint.catalogue.services, intake.seen)
     planned = {lane: number - before[lane] for lane, number in counted.per_lane.items()}
-    memory = RunMemory(journal, record.run, lambda target, secret: _keep(record, target, secret))
+    memory = RunMemory(journal, record.run, lambda target, secret: _keep(record, target, secret), tripwire)
     numbers = itertools.count(journal.last_batch(record.run) + 1)
     workshop = Workshop(blueprint, connections, memory, stop, numbers)
-    stages = workshop.build()
+    stages = workshop.build(counted.per_lane)
+    tripwire.lanes.update(workshop.lanes)
     view = View(record, list(workshop.lanes.values()), planned, journal, stop)
-    failed = await _execute(stages, seen, options.selector, view, watch)
+    failed = await _execute(stages, intake, view, watch)
     if view.cut_off:
         await _sweep(view, stages, options.selector)
     failed += listings.failures(blueprint)
-    notes = [*failed, *_twice(seen)]
-    return await _conclude(view, notes, bool(failed), blueprint.plan_file.plan.allow_empty)
+    notes = [*failed, *_twice(intake.seen)]
+    return await _conclude(view, notes, bool(failed), plan.allow_empty)
 
 
-async def _execute(stages: Sequence[StageWork], seen: Seen, selector: Selector, view: View, watch: Watch) -> list[str]:
+async def _came_out(journal: SqliteJournal, run_id: str, stage: str, requirement: str) -> bool:
+    """Return whether every target of a stage that is over is as good as the next one needs it."""
+    await journal.flush()
+    tally = journal.tally(run_id, stage)
+    return all(meets(requirement, one.outcome, one.verification, protected=one.protected) for one in tally)
+
+
+async def _execute(stages: Sequence[StageWork], intake: Intake, view: View, watch: Watch) -> list[str]:
     """Run the stages beside the progress display and the ear for signals; a second signal cancels them."""
     failed: list[str] = []
     try:
         async with anyio.create_task_group() as beside:
             beside.start_soon(watch, view)
             beside.start_soon(_listen, view, beside.cancel_scope)
-            failed = await run.execute(stages, seen, selector.takes, view.stop)
+            failed = await run.execute(stages, intake)
             await view.journal.flush()  # so that the last look at the progress sees everything
             beside.cancel_scope.cancel()
     except BaseExceptionGroup as group:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -14,6 +16,7 @@ from orchestrator.service import Listing
 from orchestrator.sources import Checked, Takes, everything
 from orchestrator.targets import RowError, TargetBuilder
 
+BEGAN = "began at"  # in a row: since when the session is there; no field has such a name
 Filters = Mapping[str, Sequence[str]]
 
 
@@ -67,6 +70,17 @@ class Discovery:
         self.rows = [self._row(item) for item in items if self._wanted(item, now)]
         self._refuse_strangers()
 
+    async def look_again(self, lister: Lister, now: float) -> None:
+        """Ask since when the sessions of the rows are there now; what is not told any more stays as it was."""
+        with contextlib.suppress(IncompleteError):
+            items = await lister.read(self._filters)
+            key = self._builder.key
+            moments = {tuple(item.get(name, ("",))[0] for name in key): began(self.listing, item) for item in items}
+            for row in self.rows:
+                moment = moments.get(tuple(row.get(name, "") for name in key))
+                if moment is not None:
+                    row[BEGAN] = moment
+
     def restore(self, rows: Sequence[dict[str, Any]], listed: int) -> None:
         """Take what was listed when the run began."""
         self.rows, self.listed, self.failure = list(rows), listed, ""
@@ -78,10 +92,14 @@ class Discovery:
     def targets(self) -> Iterator[Target]:
         """Return what was listed and is wanted."""
         for row in self.rows:
-            yield self._builder.build({**self._common, **row}, literal)
+            fields = {name: value for name, value in row.items() if name != BEGAN}
+            target = self._builder.build({**self._common, **fields}, literal)
+            yield replace(target, began=row[BEGAN]) if BEGAN in row else target
 
     def _row(self, item: Item) -> dict[str, Any]:
-        return {name: values[0] for name, values in item.items() if name in self._builder.fields}
+        row: dict[str, Any] = {name: values[0] for name, values in item.items() if name in self._builder.fields}
+        moment = began(self.listing, item)
+        return row if moment is None else {**row, BEGAN: moment}
 
     def _wanted(self, item: Item, now: float) -> bool:
         asked = all(set(item.get(name, ())) & set(values) for name, values in self._filters.items() if self._told(name))
@@ -100,13 +118,12 @@ class Discovery:
 
     def _refuse_strangers(self) -> None:
         """Make a list with something in it that is no target a failed one."""
-        for row in self.rows:
-            try:
-                self._builder.build({**self._common, **row}, literal)
-            except RowError as error:
-                said = "; ".join(f"{name} {text}" for name, text in error.problems)
-                self.failure, self.rows = f"it lists something that is no target: {said}", []
-                return
+        try:
+            for _ in self.targets():
+                pass
+        except RowError as error:
+            said = "; ".join(f"{name} {text}" for name, text in error.problems)
+            self.failure, self.rows = f"it lists something that is no target: {said}", []
 
 
 def began(listing: Listing, item: Item) -> float | None:

@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.app import limits_of
 from orchestrator.batches import Packing, pack
 from orchestrator.blueprint import Blueprint, Section, base_url
-from orchestrator.conduct import count
+from orchestrator.counting import count
 from orchestrator.errors import NothingMatched
 from orchestrator.model import Target
 from orchestrator.run import Seen, fresh

@@ -99,6 +99,7 @@ class Lane:
         self._packing = packing
         self._numbers = numbers
         self._attempts = attempts
+        self.busy = asyncio.Lock()  # held by the stage that it works for
         self._intents = Intents(iter(()), memory.sent)
         self._slots = asyncio.Semaphore(concurrency)
         self._workers = 4 * concurrency + 4  # more than slots: one that rests between attempts holds none
@@ -262,6 +263,15 @@ class Lane:
             return False
         self.resting_until = max(self.resting_until, self._clock() + delay)
         return await self._stop.rest(delay)
+
+    async def flush(self) -> None:
+        """Return when everything settled so far is durable."""
+        await self._memory.flush()
+
+    def set_aside(self, target: Target, reason: str) -> None:
+        """Settle a target that is not to be called."""
+        nothing = Batch((target,), 0)
+        self._settle(nothing, Trail(), Ruling(Verdict.FAIL), Outcome.NOT_ATTEMPTED, reason)
 
     def halt(self, reason: str) -> None:
         """Let no new call of this lane begin; the first reason stays."""

@@ -30,17 +30,21 @@ def discoveries(blueprint: Blueprint) -> Iterator[tuple[int, Section, Discovery]
 
 
 async def ask(blueprint: Blueprint, connections: Connections, stop: Stop, only: Collection[int] | None = None) -> None:
-    """Ask the services for the targets of these groups (all, where nothing is said), side by side."""
+    """Ask the services for the targets of these groups (all, where nothing is said), side by side.
+
+    Of the others it is asked again since when their sessions are there, where the service tells.
+    """
     workshop = Workshop(blueprint, connections, Notes(), stop, itertools.count(1))
     now = time.time()
     async with anyio.create_task_group() as watch:
         watch.start_soon(keep_deadline, stop)
         async with anyio.create_task_group() as group:
             for number, section, source in discoveries(blueprint):
-                if only is None or number in only:
+                look = source.look if only is None or number in only else source.look_again
+                if look == source.look or tells_age(section):
                     _log.info("lists", service=section.service.service, connection=section.connection)
                     lister = workshop.lister(section.service, section.connection, source.listing_name)
-                    group.start_soon(stop.unless_set, partial(source.look, lister, now))
+                    group.start_soon(stop.unless_set, partial(look, lister, now))
         watch.cancel_scope.cancel()
 
 
@@ -60,6 +64,17 @@ def restore(blueprint: Blueprint, journal: SqliteJournal, run: str) -> set[int]:
         if failure:
             missing.add(number)
     return missing
+
+
+def sizes(blueprint: Blueprint) -> tuple[int, int]:
+    """Return how many targets were discovered, and out of how many that were listed."""
+    sources = [source for _, _, source in discoveries(blueprint)]
+    return sum(len(source.rows) for source in sources), sum(source.listed for source in sources)
+
+
+def tells_age(section: Section) -> bool:
+    """Return whether the service tells since when a section's sessions are there."""
+    return isinstance(section.source, Discovery) and section.source.listing.began is not None
 
 
 def failures(blueprint: Blueprint) -> list[str]:

@@ -95,7 +95,8 @@ class Target:
     """One thing whose outcome is reported: a desktop, a Web CLI session, a CAS ticket.
 
     `id` is its identity within (service, connection): its key fields joined by `/`, a secret one as its
-    fingerprint. `verify` says that it is to be looked at afterwards.
+    fingerprint. `verify` says that it is to be looked at afterwards; `began` is since when the session is
+    there, in seconds since the epoch, where the service tells.
     """
 
     service: str
@@ -105,6 +106,7 @@ class Target:
     stage: str = ""
     expect: str = ""
     verify: bool = False
+    began: float | None = None
 
 
 @dataclass(slots=True)

@@ -43,9 +43,14 @@ class Stop:
     def would_be_late(self, moment: float) -> bool:
         """Return whether a moment is past the deadline; what is given up for that ends the run midway."""
         late = self.deadline is not None and moment > self.deadline
-        if late and self.exit_code is None:
-            self.exit_code = MIDWAY
+        if late:
+            self.cut_short("the deadline left no time for what is not done")
         return late
+
+    def cut_short(self, reason: str) -> None:
+        """Note that a part of the run ends midway, although the rest goes on."""
+        if self.exit_code is None:
+            self.reason, self.exit_code = reason, MIDWAY
 
     def is_set(self) -> bool:
         """Return whether new calls are over."""

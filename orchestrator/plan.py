@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from orchestrator import validation, yamltext
 from orchestrator.errors import Fault, InvalidInput
@@ -76,22 +76,37 @@ class Stage(Strict):
 
     name: Annotated[str, Field(max_length=64), _STAGE_NAME]
     targets: tuple[Group, ...] = Field(min_length=1)
-    needs: tuple[str, ...] | None = None
-    continue_on: Literal["ended", "accepted", "any"] | None = None
+    needs: tuple[str, ...] | None = Field(None, description="stages that have to be over; by default the one before")
+    continue_on: Literal["ended", "accepted", "any"] = Field("any", description="what has to have come of them")
 
 
 Placed = tuple[Place, Stage, Group]
 
 
+class ProtectedEntry(Strict):
+    """Targets that are never touched, by globs for their service, their connection and their ids."""
+
+    target: Texts
+    service: str = "*"
+    connection: str = "*"
+
+
+def _kind(value: object) -> str:
+    return "entry" if isinstance(value, ProtectedEntry | dict) else "list"
+
+
+Protected = Annotated[Annotated[str, Tag("list")] | Annotated[ProtectedEntry, Tag("entry")], Discriminator(_kind)]
+
+
 class Guard(Strict):
     """What must hold before, and while, anything is sent."""
 
-    max_targets: Quantity | None = None
-    stop_when_failed: Quantity | None = None
-    protect: tuple[str, ...] | None = None
-    own: Literal["refuse", "last"] | None = None
-    min_interval: Duration | None = None
-    ramp: tuple[Quantity, ...] | None = None
+    max_targets: Quantity | None = Field(None, description="a count, or a share of what discovery listed")
+    stop_when_failed: Quantity | None = Field(None, description="a count, or a share, that may fail; one more stops")
+    protect: tuple[Protected, ...] | None = Field(None, description="lists of targets, or entries")
+    own: Literal["refuse", "last"] = Field("refuse", description="what would end the credential that the run uses")
+    min_interval: Duration | None = Field(None, description="between the starts of two runs of the plan")
+    ramp: tuple[Quantity, ...] | None = Field(None, description="the sizes of the first waves of every lane")
 
 
 class Plan(Strict):
@@ -102,14 +117,14 @@ class Plan(Strict):
     require: Requirement = "accepted"
     deadline: Duration | None = None
     allow_empty: bool = False
-    guard: Guard | None = None
+    guard: Guard = Guard()
     vars: dict[str, str] = {}
     stages: tuple[Stage, ...] | None = Field(None, min_length=1)
     targets: tuple[Group, ...] | None = Field(None, min_length=1, description="for a plan with one stage")
     subject: str | None = None
     older_than: Duration | None = None
     reattempt: int = Field(1, ge=0, le=10, description="so often what lives on is ended again")
-    resume_within: Duration | None = None
+    resume_within: Duration = Field(1800.0, description="a resume that comes later asks, where sessions tell no age")
     second_pass: Duration | None = None
 
     @field_validator("vars")
@@ -127,10 +142,24 @@ class Plan(Strict):
             place = () if self.stages is None else ("stages",)
             raise MisfitError([(place, f"needs `targets:` (one stage) or `stages:`; it {said}")])
         names = [stage.name for stage in self.ordered()]
+        if wrong := list(self._unfit_needs(names)):
+            raise MisfitError(wrong)
         twice = [i for i, name in enumerate(names) if name in names[:i]]
         if twice:
             raise MisfitError([(("stages", i, "name"), "there are two stages of the same name") for i in twice])
         return self
+
+    def _unfit_needs(self, names: Sequence[str]) -> Iterator[tuple[Place, str]]:
+        """Yield what is wrong with what stages wait for: only what stands before can be waited for."""
+        for i, stage in enumerate(self.stages or ()):
+            for j, name in enumerate(stage.needs or ()):
+                if name not in names[:i]:
+                    hint = validation.suggestion(name, names[:i]) or "; a stage can need those that stand before it"
+                    yield ("stages", i, "needs", j), f"there is no stage {name!r} before this one{hint}"
+
+    def stage(self, name: str) -> Stage | None:
+        """Return the stage of a name; None for those that the program makes."""
+        return next((stage for stage in self.ordered() if stage.name == name), None)
 
     def ordered(self) -> tuple[Stage, ...]:
         """Return the stages in their order; top-level targets are one stage called `targets`."""

@@ -7,24 +7,24 @@ on the way in; what is left when the run stops is settled as `not_attempted` on 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import anyio
 import structlog
 
+from orchestrator.checks import Check
 from orchestrator.errors import InvalidInput
+from orchestrator.guards import Aside, Tripwire
 from orchestrator.journal.record import decode
-from orchestrator.lane import Lane, Memory
-from orchestrator.model import Batch, Outcome, Secret, Settled, Tallied, Target, Verification, meets
+from orchestrator.lane import LEFT_TOGETHER, Lane
+from orchestrator.model import Batch, Outcome, Secret, Settled, Tallied, Target, meets
 from orchestrator.pacing import MIDWAY, Stop
 from orchestrator.rows import UnreadableError
 from orchestrator.sources import Source, Takes
-from orchestrator.verify import Verifier
-
-LOOKED_AT = frozenset({Outcome.ENDED, Outcome.ACCEPTED, Outcome.ALREADY_ENDED})
 
 _log = structlog.get_logger(__name__)
 
@@ -49,6 +49,7 @@ class RunMemory:
     journal: Journal
     run: str
     keep: Callable[[Target, Secret], str]
+    tripwire: Tripwire
 
     async def sent(self, batches: Sequence[Batch]) -> None:
         """Return when it is durable that these calls are about to be made."""
@@ -61,6 +62,7 @@ class RunMemory:
     def settle(self, settled: Sequence[Settled]) -> None:
         """Take final outcomes."""
         self.journal.settle(self.run, settled)
+        self.tripwire.note(settled)
 
     def hand_over(self, target: Target, secret: Secret) -> str:
         """Put a secret where only its owner reads it; return where that is."""
@@ -107,96 +109,6 @@ def _digest(*parts: str) -> bytes:
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-class Watched:
-    """A lane's memory that keeps what is to be looked at afterwards; until then that is pending in the journal."""
-
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
-        self._pending: list[Settled] = []
-        self._earlier: dict[str, Outcome] = {}
-
-    async def sent(self, batches: Sequence[Batch]) -> None:
-        """Return when it is durable that these calls are about to be made."""
-        await self._memory.sent(batches)
-
-    async def flush(self) -> None:
-        """Return when everything noted so far is durable."""
-        await self._memory.flush()
-
-    def settle(self, settled: Sequence[Settled]) -> None:
-        """Take outcomes, of which some are not final yet."""
-        told = [self._told(one) for one in settled]
-        self._pending += [one for one in told if one.verification is Verification.PENDING]
-        self._memory.settle(told)
-
-    def hand_over(self, target: Target, secret: Secret) -> str:
-        """Put a secret where only its owner reads it; return where that is."""
-        return self._memory.hand_over(target, secret)
-
-    def recheck(self, settled: Settled) -> None:
-        """Take what an earlier part of the run called and did not look at."""
-        self._pending.append(settled)
-
-    def drain(self) -> list[Settled]:
-        """Return what is to be looked at now."""
-        pending, self._pending = self._pending, []
-        return pending
-
-    def tell(self, settled: Sequence[Settled]) -> None:
-        """Take the last word on targets that were looked at."""
-        self._memory.settle([replace(one, instead_of=self._earlier.pop(one.target.id, None)) for one in settled])
-
-    def expect_again(self, settled: Iterable[Settled]) -> None:
-        """Note that these are about to be called once more."""
-        self._earlier.update({one.target.id: one.outcome for one in settled})
-
-    def _told(self, one: Settled) -> Settled:
-        earlier = self._earlier.pop(one.target.id, None)
-        if one.target.verify and one.outcome in LOOKED_AT:
-            self._earlier[one.target.id] = one.outcome
-            return replace(one, verification=Verification.PENDING, instead_of=earlier)
-        return replace(one, instead_of=earlier) if earlier else one
-
-
-class Unseen:
-    """The memory of a lane whose service has no read-back, in a run that requires one."""
-
-    def __init__(self, memory: Memory) -> None:
-        self.sent, self.flush, self.hand_over = memory.sent, memory.flush, memory.hand_over
-        self._memory = memory
-
-    def settle(self, settled: Sequence[Settled]) -> None:
-        """Take outcomes, none of which can be verified."""
-        self._memory.settle(
-            [
-                replace(one, verification=Verification.UNAVAILABLE) if one.outcome in LOOKED_AT else one
-                for one in settled
-            ]
-        )
-
-
-@dataclass(slots=True)
-class Check:
-    """What follows the calls of a lane: look, end again what lives on, look again, `again` times."""
-
-    watched: Watched
-    verifier: Verifier
-    again: int = 1
-
-    async def carry_out(self, lane: Lane) -> None:
-        """Give every target that was called its last word."""
-        for left in range(self.again, -1, -1):
-            pending = self.watched.drain()
-            lane.looks_at = len(pending)
-            alive = await self.verifier.verify(pending, self.watched.tell) if pending else []
-            lane.looks_at = 0
-            if not alive or not left or lane.closed is not None:
-                return
-            _log.warning("ended_again", service=lane.service, connection=lane.connection, targets=len(alive))
-            self.watched.expect_again(alive)
-            await lane.run(iter([one.target for one in alive]))
-
-
 @dataclass(slots=True)
 class LaneWork:
     """What one lane has to do in one stage, and what follows it."""
@@ -204,37 +116,103 @@ class LaneWork:
     lane: Lane
     sources: list[Source] = field(default_factory=list)
     check: Check | None = None
+    waves: Sequence[int | None] = (None,)
 
 
 @dataclass(slots=True)
 class StageWork:
-    """The lanes of a stage, which run side by side."""
+    """The lanes of a stage, which run side by side; the stages that it waits for, and what has to have come of them.
+
+    A second pass begins after a `rest`, in seconds, and calls what was called before.
+    """
 
     name: str
     lanes: list[LaneWork]
+    needs: Sequence[str] = ()
+    continue_on: str = "any"
+    rest: float = 0.0
+
+
+@dataclass(slots=True)
+class Intake:
+    """What a run takes up of its sources, once; what it sets aside; what went wrong with sources.
+
+    `came_out(stage, requirement)` says whether a stage that is over was good enough.
+    """
+
+    takes: Takes
+    seen: Seen
+    aside: Aside
+    tripwire: Tripwire
+    stop: Stop
+    came_out: Callable[[str, str], Awaitable[bool]]
+    failed: list[str] = field(default_factory=list)
+
+    def targets(self, work: LaneWork) -> Iterator[Target]:
+        """Yield the targets of a lane that are to be called now."""
+        recheck = work.check.watched.recheck if work.check else None
+        for target in fresh(work.sources, self.takes, self.seen, self.failed, recheck):
+            if reason := self.aside.reason(target):
+                work.lane.set_aside(target, reason)
+            else:
+                yield target
 
 
 async def execute(
-    stages: Sequence[StageWork], seen: Seen, takes: Takes, stop: Stop, *, clock: Callable[[], float] = time.monotonic
+    stages: Sequence[StageWork], intake: Intake, *, clock: Callable[[], float] = time.monotonic
 ) -> list[str]:
-    """Give every target that is taken of every source its outcome; return what went wrong with sources."""
-    failed: list[str] = []
+    """Give every target that is taken of every source its outcome; return what went wrong with sources.
+
+    A stage begins when those it needs are over.
+    """
+    over = {stage.name: anyio.Event() for stage in stages}
     async with anyio.create_task_group() as watch:
-        watch.start_soon(keep_deadline, stop, clock)
-        for stage in stages:
-            _log.info("stage_started", stage=stage.name, lanes=len(stage.lanes))
-            async with anyio.create_task_group() as group:
-                for work in stage.lanes:
-                    group.start_soon(_work, work, takes, seen, failed)
+        watch.start_soon(keep_deadline, intake.stop, clock)
+        async with anyio.create_task_group() as group:
+            for stage in stages:
+                group.start_soon(_stage, stage, over, intake)
         watch.cancel_scope.cancel()
-    return failed
+    return intake.failed
 
 
-async def _work(work: LaneWork, takes: Takes, seen: Seen, failed: list[str]) -> None:
-    recheck = work.check.watched.recheck if work.check else None
-    await work.lane.run(fresh(work.sources, takes, seen, failed, recheck))
-    if work.check is not None:
-        await work.check.carry_out(work.lane)
+async def _stage(stage: StageWork, over: dict[str, anyio.Event], intake: Intake) -> None:
+    for name in stage.needs:
+        await over[name].wait()
+    short = [] if stage.continue_on == "any" else [n for n in stage.needs if not await _good(intake, n, stage)]
+    _log.info("stage_started", stage=stage.name, lanes=len(stage.lanes), held_back_by=short)
+    if stage.rest:
+        await intake.stop.rest(stage.rest)
+        intake = replace(intake, seen=Seen())
+    async with anyio.create_task_group() as group:
+        for work in stage.lanes:
+            group.start_soon(_leave if short else _work, work, intake, ", ".join(short))
+    over[stage.name].set()
+
+
+async def _good(intake: Intake, name: str, stage: StageWork) -> bool:
+    return await intake.came_out(name, stage.continue_on)
+
+
+async def _leave(work: LaneWork, intake: Intake, short: str) -> None:
+    """Settle the targets of a stage that does not begin."""
+    for count, target in enumerate(intake.targets(work)):
+        work.lane.set_aside(target, f"the stage {short} did not come out as this one needs it")
+        if count % LEFT_TOGETHER == 0:
+            await work.lane.flush()
+
+
+async def _work(work: LaneWork, intake: Intake, _: str) -> None:
+    """Let a lane's targets out, wave after wave; a wave that is not good is the last."""
+    name = (work.lane.service, work.lane.connection)
+    async with work.lane.busy:
+        targets = intake.targets(work)
+        for size in work.waves:
+            before = intake.tripwire.failed[name]
+            await work.lane.run(itertools.islice(targets, size))
+            if work.check is not None:
+                await work.check.carry_out(work.lane)
+            if size is not None and (bad := intake.tripwire.failed[name] - before):
+                intake.tripwire.trip(name, f"{bad} of a first wave of {size} failed, so that no more is let out")
 
 
 async def keep_deadline(stop: Stop, clock: Callable[[], float] = time.monotonic) -> None:

@@ -207,6 +207,7 @@ class Service(Reading):
     verify: ReadBack | None = None
     residual: tuple[Residual, ...] = ()
     permission: str = ""
+    identity_provider: bool = Field(False, description="people log in to other services through it: it goes first")
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Service:

@@ -49,9 +49,10 @@ class TargetBuilder:
         verify: bool = False,
         everything: Collection[str] = (),
     ) -> None:
+        self.stage = stage
         self._service = service
         self._verify = verify
-        self._names = (service.service, connection, stage, expect)
+        self._names = (service.service, connection, expect)
         self._convert = {name: _converter(name, spec, service) for name, spec in service.fields.items()}
         self._required = [n for n, spec in service.fields.items() if not spec.optional and spec.default is None]
         selectors = [n for n, spec in service.fields.items() if spec.everything_without]
@@ -88,8 +89,8 @@ class TargetBuilder:
         for name, usual in self._usual.items():
             if name in fields and not usual.fullmatch(str(fields[name])):
                 self.unusual[name] += 1
-        service, connection, stage, expect = self._names
-        return Target(service, connection, self.identity(fields), fields, stage, expect, self._verify)
+        service, connection, expect = self._names
+        return Target(service, connection, self.identity(fields), fields, self.stage, expect, self._verify)
 
     def identity(self, fields: Mapping[str, FieldValue]) -> str:
         """Return what tells a target from others: its key fields, a secret one as its fingerprint.

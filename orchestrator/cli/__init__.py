@@ -77,6 +77,7 @@ def _add_running(commands: Subparsers) -> None:
     _common(preview)
     resume = _command(commands, "resume", "running:resume", "go on with a run that stopped")
     resume.add_argument("run", metavar="RUN", help="its id, the beginning of it, or `latest`")
+    resume.add_argument("--yes", action="store_true", help="ask nothing, also when the run began long ago")
     _running(resume)
     validate = _command(commands, "validate", "looking:validate", "check plans, config and catalogue, offline")
     validate.add_argument("plans", metavar="PLAN", nargs="+")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from orchestrator import app, blueprint, conduct, forecast, history
+from orchestrator import app, blueprint, conduct, counting, forecast, history
 from orchestrator.blueprint import Blueprint
 from orchestrator.cli import common
 from orchestrator.errors import Fault, InvalidInput
@@ -28,7 +28,7 @@ def validate(options: argparse.Namespace) -> int:
         try:
             plan = app.prepare(Path(name), variables, config_file, offline=True)
             offline = [section for section in plan.sections if not section.source.interactive]
-            targets = conduct.count(offline, Selector(())).total
+            targets = counting.count(offline, Selector(())).total
         except InvalidInput as error:
             faults += error.faults
             continue

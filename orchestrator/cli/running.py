@@ -38,7 +38,11 @@ def resume(options: argparse.Namespace) -> int:
     common.tell(f"goes on with the run {record.run} of {record.plan_path}")
     plan = app.prepare(Path(record.plan_path), dict(record.variables), config_file)
     finished = anyio.run(
-        conduct.resume, plan, record, _options(options, True, record.selectors), progress.chosen(options.progress)
+        conduct.resume,
+        plan,
+        record,
+        _options(options, options.yes, record.selectors),
+        progress.chosen(options.progress),
     )
     return conclude(finished, options.output)
 

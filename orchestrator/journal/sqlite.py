@@ -156,9 +156,9 @@ class SqliteJournal:
         """Return the highest number of a batch so far."""
         return int(next(iter(self._execute(sql.LAST_BATCH, (run,))))[0] or 0)
 
-    def tally(self, run: str) -> list[Tallied]:
-        """Return how many targets fared how, by lane."""
-        rows = self._execute(sql.COUNTS, (run,))
+    def tally(self, run: str, stage: str | None = None) -> list[Tallied]:
+        """Return how many targets (of one stage, or of all) fared how, by lane."""
+        rows = self._execute(sql.COUNTS, (run, stage, stage))
         return [
             Tallied(a, b, outcome, seen, bool(protected), number) for a, b, outcome, seen, protected, number in rows
         ]

@@ -71,7 +71,8 @@ RECORDS = "SELECT record FROM targets WHERE run = ? AND outcome IS NOT NULL ORDE
 LAST_BATCH = "SELECT MAX(batch) FROM targets WHERE run = ?"
 COUNTS = """
     SELECT service, connection, outcome, verification, protected, COUNT(*) FROM targets
-    WHERE run = ? AND outcome IS NOT NULL GROUP BY service, connection, outcome, verification, protected
+    WHERE run = ? AND (stage = ? OR ? IS NULL) AND outcome IS NOT NULL
+    GROUP BY service, connection, outcome, verification, protected
     ORDER BY service, connection, outcome, verification, protected
 """
 PENDING = "SELECT service, connection, target, record FROM targets WHERE run = ? AND verification = 'pending'"

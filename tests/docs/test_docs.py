@@ -14,7 +14,7 @@ import orjson
 import pytest
 from pydantic import BaseModel
 
-from orchestrator import app, blueprint, catalogue, cli, conduct, plan, settings, validation, yamltext
+from orchestrator import app, blueprint, catalogue, cli, counting, plan, settings, validation, yamltext
 from orchestrator.classify import compile_reading
 from orchestrator.errors import InvalidInput
 from orchestrator.model import Outcome, Response, RunRecord
@@ -185,7 +185,7 @@ def test_every_key_of_the_plan_is_explained() -> None:
     for model in (Plan, Stage, Group):
         names = [field.alias or name for name, field in model.model_fields.items()]
         assert [name for name in names if f"`{name}" not in page] == []
-    refused = {*blueprint.NOT_YET_OF_PLANS, *blueprint.NOT_YET_OF_STAGES}
+    refused = {*blueprint.NOT_YET_OF_PLANS}
     assert [name for name in refused if f"`{name}" not in page.partition("## Refused for now")[2]] == []
     assert [name for name in refused if f"`{name}:" not in README.read_text(encoding="utf-8")] == []
 
@@ -193,7 +193,7 @@ def test_every_key_of_the_plan_is_explained() -> None:
 @pytest.mark.parametrize("path", [path for path in PLANS if path.name != DEMO], ids=lambda path: path.name)
 def test_the_plans_hold_together_with_the_example_config_and_their_lists(path: Path) -> None:
     prepared = app.prepare(path, {}, settings.load(EXAMPLE, {}), offline=True)
-    assert conduct.count([one for one in prepared.sections if not one.source.interactive], Selector(())).total > 0
+    assert counting.count([one for one in prepared.sections if not one.source.interactive], Selector(())).total > 0
     assert list(blueprint.warnings(prepared)) == []
 
 

@@ -21,8 +21,20 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("catalogue", "references", "auth", "transport", "journal", "report"),
     ("connector",),
     ("learning", "pacing", "intents", "lane"),
-    ("sources", "listing", "discovery", "verify", "run"),
-    ("settings", "logs", "selection", "connections", "blueprint", "app", "history", "listings", "conduct", "forecast"),
+    ("sources", "listing", "discovery", "verify", "checks", "guards", "run"),
+    (
+        "settings",
+        "logs",
+        "selection",
+        "connections",
+        "blueprint",
+        "app",
+        "counting",
+        "history",
+        "listings",
+        "conduct",
+        "forecast",
+    ),
     ("sandbox", "demo", "cli", "__main__"),
 )
 # These never import one another, so that each can be replaced alone.

@@ -10,11 +10,12 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 import pytest
 
 from orchestrator.batches import Packing
+from orchestrator.guards import NOBODY, Tripwire
 from orchestrator.lane import Lane
 from orchestrator.model import Batch, Outcome, Ruling, Secret, Settled, Tallied, Target, Verdict
 from orchestrator.pacing import Pacer, Stop
 from orchestrator.rows import UnreadableError
-from orchestrator.run import LaneWork, RunMemory, Seen, StageWork, execute, exit_code, fresh
+from orchestrator.run import Intake, LaneWork, RunMemory, Seen, StageWork, execute, exit_code, fresh
 from orchestrator.sources import Checked, Inline, Source, Takes, everything
 from orchestrator.units import Rate
 
@@ -80,8 +81,15 @@ class Service:
 
 def lane(log: list[str], stop: Stop, journal: Journal, name: str = "service") -> Lane:
     pacer = Pacer((Rate(10_000, 1),), stop)
-    memory = RunMemory(journal, "a-run", lambda one, secret: f"{one.id}:{secret.reveal()}")
+    memory = RunMemory(journal, "a-run", lambda one, secret: f"{one.id}:{secret.reveal()}", Tripwire(None, {}, stop))
     return Lane(name, "prod", Service(log), pacer, memory, stop, packing=Packing(), numbers=itertools.count(1))
+
+
+def intake(stop: Stop, *, good: bool = True) -> Intake:
+    async def came_out(stage: str, requirement: str) -> bool:
+        return good
+
+    return Intake(everything, Seen(), NOBODY, Tripwire(None, {}, stop), stop, came_out)
 
 
 # Once
@@ -151,20 +159,58 @@ async def test_a_stage_begins_when_the_one_before_is_done_and_its_lanes_run_side
                 LaneWork(each, [Inline([target(f"{name}-{n}", each.service, name) for n in range(4)])])
                 for each in (one, two)
             ],
+            needs,
         )
-        for name in ("first", "second")
+        for name, needs in (("first", ()), ("second", ("first",)))
     ]
-    assert await execute(stages, Seen(), everything, stop) == []
+    assert await execute(stages, intake(stop)) == []
     assert len(journal.settled) == 16
     assert log.index("second began") > max(at for at, said in enumerate(log) if said == "first ended")
     assert log[:2] == ["first began", "first began"]
     assert {said for said in journal.events if "settled" in said} == {"settled a-run"}
 
 
+@pytest.mark.parametrize("good", [True, False])
+async def test_a_stage_that_needs_another_begins_only_if_that_came_out(good: bool) -> None:
+    stop, journal = Stop(), Journal()
+    log: list[str] = []
+    stages = [
+        StageWork("first", [LaneWork(lane(log, stop, journal), [Inline([target("a", stage="first")])])]),
+        StageWork(
+            "second", [LaneWork(lane(log, stop, journal), [Inline([target("b", stage="second")])])], ["first"], "ended"
+        ),
+    ]
+    await execute(stages, intake(stop, good=good))
+    outcomes = {one.target.id: (one.outcome, one.reason) for one in journal.settled}
+    assert ("second began" in log) is good
+    if not good:
+        assert outcomes["b"] == (Outcome.NOT_ATTEMPTED, "the stage first did not come out as this one needs it")
+
+
+async def test_stages_that_need_nothing_run_side_by_side() -> None:
+    stop, journal = Stop(), Journal()
+    log: list[str] = []
+    stages = [
+        StageWork(name, [LaneWork(lane(log, stop, journal, name), [Inline([target(name, name, name)])])])
+        for name in ("first", "second")
+    ]
+    await execute(stages, intake(stop))
+    assert set(log[:2]) == {"first began", "second began"}
+
+
+async def test_a_second_pass_calls_what_was_called_before() -> None:
+    stop, journal = Stop(), Journal()
+    log: list[str] = []
+    works = [LaneWork(lane(log, stop, journal), [Inline([target("a", stage="only"), target("b", stage="only")])])]
+    stages = [StageWork("only", works), StageWork("second pass", works, ["only"], rest=0.001)]
+    await execute(stages, intake(stop))
+    assert log.count("only began") == 4
+
+
 async def test_the_deadline_stops_what_is_left() -> None:
     stop, journal = Stop(deadline=100.0), Journal()
     works = [LaneWork(lane([], stop, journal), [Inline([target(n) for n in range(50)])])]
-    await execute([StageWork("only", works)], Seen(), everything, stop, clock=lambda: 200.0)
+    await execute([StageWork("only", works)], intake(stop), clock=lambda: 200.0)
     assert (stop.reason, stop.exit_code) == ("the deadline has passed", 5)
     assert len(journal.settled) == 50
     assert {one.outcome for one in journal.settled} >= {Outcome.NOT_ATTEMPTED}
@@ -175,10 +221,10 @@ async def test_stages_after_a_stop_are_reported_as_not_attempted() -> None:
     stop.set("interrupted", 130)
     log: list[str] = []
     stages = [
-        StageWork(name, [LaneWork(lane(log, stop, journal), [Inline([target(name, stage=name)])])])
-        for name in ("first", "second")
+        StageWork(name, [LaneWork(lane(log, stop, journal), [Inline([target(name, stage=name)])])], needs)
+        for name, needs in (("first", ()), ("second", ("first",)))
     ]
-    await execute(stages, Seen(), everything, stop)
+    await execute(stages, intake(stop))
     assert log == []
     assert {(one.target.stage, one.outcome) for one in journal.settled} == {
         ("first", Outcome.NOT_ATTEMPTED),
@@ -188,11 +234,12 @@ async def test_stages_after_a_stop_are_reported_as_not_attempted() -> None:
 
 async def test_a_run_without_a_deadline_ends_when_its_stages_do() -> None:
     async with asyncio.timeout(5):
-        assert await execute([], Seen(), everything, Stop()) == []
+        assert await execute([], intake(Stop())) == []
 
 
 def test_a_secret_goes_where_the_run_keeps_it() -> None:
-    memory = RunMemory(Journal(), "a-run", lambda one, secret: f"{one.id}:{secret.reveal()}")
+    tripwire = Tripwire(None, {}, Stop())
+    memory = RunMemory(Journal(), "a-run", lambda one, secret: f"{one.id}:{secret.reveal()}", tripwire)
     assert memory.hand_over(target("a"), Secret("link")) == "a:link"
 
 

@@ -1,0 +1,54 @@
+"""What there is to do, counted before anything is done: every source is read once, and every fault of it told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.app import LaneName
+from orchestrator.blueprint import Section
+from orchestrator.errors import Fault, InvalidInput
+from orchestrator.guards import NOBODY, Aside
+from orchestrator.model import Target
+from orchestrator.run import Seen
+from orchestrator.selection import Selector
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many targets there are, in all and per lane, how many of them are set aside; the SHA-256 of each source."""
+
+    total: int
+    per_lane: dict[LaneName, int]
+    set_aside: int
+    digests: dict[str, str]
+
+    @property
+    def called(self) -> int:
+        """Return how many targets are to be called."""
+        return self.total - self.set_aside
+
+
+def count(sections: Sequence[Section], selector: Selector, aside: Aside = NOBODY) -> Count:
+    """Read every source once; raise InvalidInput with every fault of every source."""
+    per_lane: dict[LaneName, int] = {}
+    digests: dict[str, str] = {}
+    faults: list[Fault] = []
+    seen, left = Seen(), 0
+
+    def takes(target: Target) -> bool:
+        nonlocal left
+        taken = selector.takes(target) and seen.take(target)
+        left += taken and aside.reason(target) != ""
+        return taken
+
+    for section in sections:
+        checked = section.source.check(takes)
+        faults += checked.faults
+        lane = (section.service.service, section.connection)
+        per_lane[lane] = per_lane.get(lane, 0) + checked.count
+        if checked.digest:
+            digests[section.source.name] = checked.digest
+    if faults:
+        raise InvalidInput(faults)
+    return Count(sum(per_lane.values()), per_lane, left, digests)

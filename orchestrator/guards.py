@@ -1,0 +1,163 @@
+"""What must hold before anything is sent, and what ends a run that goes wrong: the plan's guards."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Protocol
+
+from orchestrator.errors import Refused
+from orchestrator.model import PROTECTED, Outcome, Secret, Settled, Target
+from orchestrator.pacing import MIDWAY, Stop
+from orchestrator.plan import Guard, ProtectedEntry
+from orchestrator.units import Amount
+
+NEWER = "newer than the cut-off"
+BAD = frozenset({Outcome.FAILED, Outcome.UNKNOWN, Outcome.STILL_ACTIVE})
+LaneName = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """What is never touched: targets of these services and connections whose id, or a key field, matches."""
+
+    targets: tuple[str, ...]
+    service: str = "*"
+    connection: str = "*"
+
+    def covers(self, target: Target) -> bool:
+        """Return whether a target is one of these."""
+        if not (fnmatchcase(target.service, self.service) and fnmatchcase(target.connection, self.connection)):
+            return False
+        values = {target.id, *(str(value) for value in target.fields.values() if not isinstance(value, Secret))}
+        return any(fnmatchcase(value, glob) for glob in self.targets for value in values)
+
+
+def protected(guard: Guard, folder: Path) -> Iterator[Keep]:
+    """Yield what a plan protects; its files are beside the plan. Raises OSError and ValueError."""
+    for entry in guard.protect or ():
+        if isinstance(entry, ProtectedEntry):
+            yield Keep(entry.target, entry.service, entry.connection)
+        else:
+            yield from _listed((folder / entry).read_text(encoding="utf-8"))
+
+
+def _listed(text: str) -> Iterator[Keep]:
+    """Read a list: a glob for targets of any service on a line, or a glob for services before it; `#` comments."""
+    for line in text.splitlines():
+        words = line.partition("#")[0].split()
+        if len(words) == 1:
+            yield Keep((words[0],))
+        elif words:
+            yield Keep(tuple(words[1:]), words[0])
+
+
+class Aside:
+    """Which targets are not called, and why: protected, or begun after the cut-off (seconds since the epoch)."""
+
+    def __init__(self, keeps: Iterable[Keep], cut_off: float | None) -> None:
+        self._everywhere: set[str] = set()
+        self._keeps: list[Keep] = []
+        for keep in keeps:
+            plain = keep.service == keep.connection == "*" and not any(set(glob) & set("*?[") for glob in keep.targets)
+            self._everywhere |= set(keep.targets) if plain else set()
+            self._keeps += [] if plain else [keep]
+        self._cut_off = cut_off
+
+    def reason(self, target: Target) -> str:
+        """Return why a target is not called; empty when it is."""
+        if self._everywhere and self._named(target):
+            return PROTECTED
+        if any(keep.covers(target) for keep in self._keeps):
+            return PROTECTED
+        late = self._cut_off is not None and target.began is not None and target.began > self._cut_off
+        return NEWER if late else ""
+
+    def _named(self, target: Target) -> bool:
+        values = (value for value in target.fields.values() if not isinstance(value, Secret))
+        return target.id in self._everywhere or any(str(value) in self._everywhere for value in values)
+
+
+NOBODY = Aside((), None)
+
+
+def check_size(guard: Guard, wanted: int, discovered: int, listed: int) -> None:
+    """Raise Refused when there are more targets than the plan allows, or more of what was listed."""
+    most = guard.max_targets
+    if most is None:
+        return
+    if most.count is not None and wanted > most.count:
+        raise Refused(f"there are {wanted} targets, and guard.max_targets allows {most.count}; nothing was sent")
+    if most.share is not None and discovered > most.of(listed):
+        share = f"{most.share:.0%} of the {listed} that are listed"
+        raise Refused(f"{discovered} targets were found, and guard.max_targets allows {share}; nothing was sent")
+
+
+def check_interval(guard: Guard, started: float | None, now: float | None = None) -> None:
+    """Raise Refused when the latest run of the plan began too short a time ago."""
+    if guard.min_interval is None or started is None:
+        return
+    left = started + guard.min_interval - (time.time() if now is None else now)
+    if left > 0:
+        ago = f"the plan ran {guard.min_interval - left:.0f} s ago"
+        raise Refused(f"{ago}, and guard.min_interval lets it run again in {left:.0f} s; nothing was sent")
+
+
+class Haltable(Protocol):
+    """A lane, as far as a guard can stop it."""
+
+    def halt(self, reason: str) -> None:
+        """Let no new call begin."""
+
+
+class Tripwire:
+    """Counts what failed, by lane and in all, and stops a lane or the run when it is more than the plan allows.
+
+    `totals` are the targets of every lane. A count, or the share of all targets rounded down, may fail; one more trips.
+    """
+
+    def __init__(self, allowed: Amount | None, totals: Mapping[LaneName, int], stop: Stop) -> None:
+        self.lanes: dict[LaneName, Haltable] = {}
+        self.failed: Counter[LaneName] = Counter()
+        self._allowed = allowed
+        self._totals = totals
+        self._stop = stop
+
+    def note(self, settled: Sequence[Settled]) -> None:
+        """Take outcomes; what replaces an earlier one is counted once."""
+        for one in settled:
+            change = (one.outcome in BAD) - (one.instead_of in BAD)
+            if change:
+                lane = (one.target.service, one.target.connection)
+                self.failed[lane] += change
+                self._look_at(lane)
+
+    def _look_at(self, name: LaneName) -> None:
+        if self._allowed is None:
+            return
+        total, failed = sum(self._totals.values()), self.failed.total()
+        if failed > self._allowed.of(total):
+            said = f"{failed} of {total} targets failed, and stop_when_failed allows {self._allowed.of(total)}"
+            self._stop.set(said, MIDWAY)
+        mine, bad = self._totals.get(name, 0), self.failed[name]
+        if self._allowed.share is not None and bad > self._allowed.of(mine) and name in self.lanes:
+            said = f"{bad} of the lane's {mine} targets failed, and stop_when_failed allows {self._allowed.of(mine)}"
+            self.trip(name, said)
+
+    def trip(self, name: LaneName, reason: str) -> None:
+        """Stop one lane."""
+        self._stop.cut_short(reason)
+        self.lanes[name].halt(reason)
+
+
+def waves(ramp: Sequence[Amount] | None, total: int) -> Iterator[int | None]:
+    """Yield how many targets each wave of a lane lets out; None is all the rest."""
+    for size in ramp or ():
+        if size.share == 1.0:
+            break
+        yield max(1, size.of(total))
+    yield None

@@ -1,0 +1,144 @@
+"""Guards: what is refused before anything is sent, what is left alone, what stops a run."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections import Counter
+
+import pytest
+
+from .support import Site
+
+
+def people(site: Site, count: int) -> None:
+    site.seed(desktops=[{"desktop_id": f"d-{n:04}", "user": f"user{n % 10}"} for n in range(count)])
+
+
+FOUND = {"service": "workspace.desktops", "connection": "cloud", "discover": {"connect_status": "CONNECTED"}}
+
+
+@pytest.mark.parametrize(("most", "code"), [(50, 0), (49, 4), ("100%", 0), ("99%", 4)])
+def test_more_targets_than_allowed_are_refused_before_anything_is_sent(site: Site, most: object, code: int) -> None:
+    people(site, 50)
+    done = site.run("run", site.plan(FOUND, guard={"max_targets": most}))
+    assert done.code == code
+    assert len(site.state()["sessions"]["workspace"]) == (50 if code else 0)
+    assert ("max_targets" in done.err) is bool(code)
+
+
+def test_what_is_protected_is_left_alone_and_told(site: Site) -> None:
+    people(site, 30)
+    (site.folder / "never.txt").write_text("d-0001\nworkspace.* d-002?\ndcs.* d-0003\n")
+    guard = {"protect": ["never.txt", {"target": ["d-0010"], "service": "workspace.*"}], "max_targets": 18}
+    assert site.run("run", site.plan(FOUND, guard=guard)).code == 0
+    assert site.latest.outcomes == Counter(ended=18, not_attempted=12)
+    kept = {record["target"] for record in site.latest.records if record["reason"] == "protected"}
+    assert kept == {"d-0001", "d-0010", *(f"d-002{n}" for n in range(10))}
+    assert set(site.state()["sessions"]["workspace"]) == kept
+    assert site.latest.summary["protected"] == 12
+
+
+def test_a_plan_does_not_run_twice_within_its_interval(site: Site) -> None:
+    plan = site.plan(site.databases(2), guard={"min_interval": "1h"})
+    assert site.run("run", plan).code == 0
+    done = site.run("run", plan, "--yes")
+    assert done.code == 4
+    assert "min_interval" in done.err
+    assert site.calls("das") == 2
+
+
+def test_a_run_in_which_too_much_fails_stops(site: Site) -> None:
+    site.configure({"das.builtin-account": {"rate": "50/s", "concurrency": 1}})
+    site.fault("das", "status", status=400, body='{"error_code": "DAS.200114"}', times=None)
+    assert site.run("run", site.plan(site.databases(60), guard={"stop_when_failed": "10%"})).code == 5
+    assert site.latest.outcomes == Counter(failed=7, not_attempted=53)
+    assert "stop_when_failed allows 6" in site.latest.summary["reason"]
+
+
+def test_a_small_lane_that_fails_stops_alone(site: Site) -> None:
+    site.configure({"das.builtin-account": {"rate": "50/s", "concurrency": 1}})
+    site.fault("das", "status", status=400, body='{"error_code": "DAS.200114"}', times=None)
+    plan = site.plan(site.databases(10), site.webcli(200), guard={"stop_when_failed": "30%"})
+    assert site.run("run", plan).code == 5
+    found = Counter((record["service"], record["outcome"]) for record in site.latest.records)
+    assert found["dcs.webcli", "ended"] == 200
+    assert found["das.builtin-account", "failed"] < 10
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_a_slow_start_lets_the_rest_out_only_after_a_good_first_wave(site: Site, good: bool) -> None:
+    if not good:
+        site.fault("das", "status", status=400, body='{"error_code": "DAS.200114"}', after=1, times=1)
+    plan = site.plan(site.databases(40), guard={"ramp": [1, 5, "100%"]})
+    assert site.run("run", plan).code == (0 if good else 5)
+    assert site.latest.outcomes == (Counter(ended=40) if good else Counter(ended=5, failed=1, not_attempted=34))
+
+
+def test_stages_wait_for_what_they_need(site: Site) -> None:
+    site.fault("das", "status", status=400, body='{"error_code": "DAS.200114"}', times=1)
+    stages = [
+        {"name": "first", "targets": [site.databases(3)]},
+        {"name": "second", "needs": ["first"], "continue_on": "ended", "targets": [site.webcli(3)]},
+        {"name": "third", "needs": [], "targets": [site.tickets(2)]},
+    ]
+    site.write("staged.yaml", {"name": "staged", "stages": stages})
+    assert site.run("run", "staged.yaml").code == 3
+    found = Counter((record["stage"], record["outcome"]) for record in site.latest.records)
+    assert found == {
+        ("first", "failed"): 1,
+        ("first", "ended"): 2,
+        ("second", "not_attempted"): 3,
+        ("third", "ended"): 2,
+    }
+    assert site.calls("dcs") == 0
+
+
+def test_identity_providers_go_first_and_once_more_at_the_end(site: Site) -> None:
+    plan = site.plan(site.databases(3), site.tickets(2), second_pass="1s")
+    assert site.run("run", plan).code == 0
+    records = {record["service"]: record for record in site.latest.records}
+    assert records["mrs.cas"]["stage"] == "identity"
+    assert records["das.builtin-account"]["stage"] == "targets"
+    assert len(site.latest.records) == 5
+    assert sum(site.state()["logout_calls"]["cas"].values()) == 4
+    assert sum(site.state()["logout_calls"]["das"].values()) == 3
+
+
+def test_a_late_resume_asks_where_sessions_tell_no_age(site: Site) -> None:
+    site.fault("das", "status", status=400, body='{"error_code": "DAS.200114"}', times=1)
+    plan = site.plan(site.databases(3), resume_within="1s")
+    assert site.run("run", plan).code == 3
+    with sqlite3.connect(site.state_dir / "journal.sqlite") as journal:
+        journal.execute("UPDATE runs SET started = started - 3600")
+    done = site.run("resume", "latest")
+    assert done.code == 4
+    assert "signed in again" in done.err
+    assert site.calls("das") == 3
+    assert site.run("resume", "latest", "--yes").code == 0
+
+
+def test_a_session_that_is_newer_than_the_cut_off_is_left_alone(site: Site) -> None:
+    site.app_sessions(6)
+    group = {"service": "workspaceapp.sessions", "connection": "cloud", "discover": {"session_state": "Active"}}
+    site.fault("workspaceapp", "status", operation="logoff", status=400, body='{"error_code": "WKS.1"}', times=None)
+    assert site.run("run", site.plan(group)).code == 3
+    names = [record["target"] for record in site.latest.records]
+    site.control("faults", method="DELETE")
+    site.control("revive", {"service": "workspaceapp", "ids": names[:2]})
+    with sqlite3.connect(site.state_dir / "journal.sqlite") as journal:
+        journal.execute("UPDATE runs SET started = ?", (time.time() - 5,))
+    assert site.run("resume", "latest", "--yes").code == 3
+    told = {record["target"]: record["outcome"] for record in site.latest.records}
+    assert {told[name] for name in names[:2]} == {"failed"}  # that is what is on record, and nobody called again
+    assert {told[name] for name in names[2:]} == {"ended"}
+    assert set(site.state()["sessions"]["workspaceapp"]) == set(names[:2])
+
+
+def test_older_than_leaves_younger_sessions_alone(site: Site) -> None:
+    now = time.time()
+    site.seed(app_sessions=[{"session_id": f"s-{n}", "since": now - n * 3600} for n in range(1, 9)])
+    group = {"service": "workspaceapp.sessions", "connection": "cloud", "discover": {"session_state": "Active"}}
+    assert site.run("run", site.plan(group, older_than="4h30m")).code == 3
+    told = {record["target"]: record["reason"] for record in site.latest.records if record["outcome"] != "ended"}
+    assert told == {f"s-{n}": "newer than the cut-off" for n in range(1, 5)}

@@ -1,0 +1,169 @@
+"""What a plan's guards let through, refuse, set aside and stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import Refused
+from orchestrator.guards import NEWER, Aside, Keep, Tripwire, check_interval, check_size, protected, waves
+from orchestrator.model import Outcome, Secret, Settled, Target
+from orchestrator.pacing import Stop
+from orchestrator.plan import Guard
+from orchestrator.units import Amount, parse_amount
+
+LANE = ("some.service", "prod")
+
+
+def target(name: str, service: str = "some.service", connection: str = "prod", **more: object) -> Target:
+    return Target(service, connection, name, {"id": name, **more})  # type: ignore[dict-item]
+
+
+def settled(name: str, outcome: Outcome, instead_of: Outcome | None = None, lane: tuple[str, str] = LANE) -> Settled:
+    return Settled(target(name, *lane), outcome, instead_of=instead_of)
+
+
+class Halted:
+    def __init__(self) -> None:
+        self.reason: str | None = None
+
+    def halt(self, reason: str) -> None:
+        self.reason = self.reason or reason
+
+
+# Protection
+
+
+@pytest.mark.parametrize(
+    ("keep", "found", "covered"),
+    [
+        (Keep(("boss",)), target("boss"), True),
+        (Keep(("boss",)), target("boss-2"), False),
+        (Keep(("vip-*",)), target("vip-1"), True),
+        (Keep(("boss",), service="other.*"), target("boss"), False),
+        (Keep(("boss",), service="some.*"), target("boss"), True),
+        (Keep(("boss",), connection="test"), target("boss"), False),
+        (Keep(("boss",)), target("1", user="boss"), True),
+        (Keep(("hunter2",)), target("1", ticket=Secret("hunter2")), False),
+        (Keep(("sha256:*",)), target("sha256:0123"), True),
+    ],
+)
+def test_what_is_protected(keep: Keep, found: Target, covered: bool) -> None:
+    assert keep.covers(found) is covered
+    assert Aside([keep], None).reason(found) == ("protected" if covered else "")
+
+
+def test_lists_and_entries_protect(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("# never\nboss\nworkspace.* desktop-1 desktop-2  # both\n\n")
+    guard = Guard.model_validate({"protect": ["list.txt", {"target": "vip-*", "connection": "prod"}]})
+    assert list(protected(guard, tmp_path)) == [
+        Keep(("boss",)),
+        Keep(("desktop-1", "desktop-2"), "workspace.*"),
+        Keep(("vip-*",), "*", "prod"),
+    ]
+
+
+def test_a_list_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="nowhere"):
+        list(protected(Guard.model_validate({"protect": ["nowhere.txt"]}), tmp_path))
+
+
+@pytest.mark.parametrize(("began", "reason"), [(None, ""), (99.0, ""), (100.0, ""), (100.5, NEWER)])
+def test_what_began_after_the_cut_off_is_set_aside(began: float | None, reason: str) -> None:
+    found = Target("some.service", "prod", "a", {}, began=began)
+    assert Aside([], 100.0).reason(found) == reason
+
+
+# Before anything is sent
+
+
+@pytest.mark.parametrize(
+    ("most", "wanted", "discovered", "listed", "refused"),
+    [
+        ("5", 5, 0, 0, False),
+        ("5", 6, 0, 0, True),
+        ("0", 1, 0, 0, True),
+        ("10%", 500, 10, 100, False),
+        ("10%", 500, 11, 100, True),
+        ("10%", 500, 1, 9, True),
+        ("100%", 9, 9, 9, False),
+    ],
+)
+def test_how_many_targets_there_may_be(most: str, wanted: int, discovered: int, listed: int, refused: bool) -> None:
+    guard = Guard(max_targets=parse_amount(most))
+    if refused:
+        with pytest.raises(Refused, match="max_targets"):
+            check_size(guard, wanted, discovered, listed)
+    else:
+        check_size(guard, wanted, discovered, listed)
+
+
+def test_a_plan_does_not_run_twice_within_its_interval() -> None:
+    guard = Guard(min_interval=3600.0)
+    check_interval(guard, None, 1000.0)
+    check_interval(guard, 1000.0, 4600.0)
+    check_interval(Guard(), 1000.0, 1000.0)
+    with pytest.raises(Refused, match=r"100 s ago.*again in 3500 s"):
+        check_interval(guard, 1000.0, 1100.0)
+
+
+# While it runs
+
+
+@pytest.mark.parametrize(
+    ("allowed", "total", "most"), [("3", 100, 3), ("10%", 50, 5), ("10%", 59, 5), ("0", 10, 0), ("1%", 99, 0)]
+)
+def test_one_more_than_may_fail_stops_the_run(allowed: str, total: int, most: int) -> None:
+    stop = Stop()
+    tripwire = Tripwire(parse_amount(allowed), {LANE: total}, stop)
+    tripwire.lanes[LANE] = Halted()
+    for number in range(most):
+        tripwire.note([settled(str(number), Outcome.FAILED)])
+    assert not stop.is_set()
+    tripwire.note([settled("last", Outcome.UNKNOWN)])
+    assert (stop.is_set(), stop.exit_code) == (True, 5)
+    assert f"{most + 1} of {total} targets failed" in stop.reason
+
+
+@pytest.mark.parametrize("outcome", [Outcome.ENDED, Outcome.ACCEPTED, Outcome.NOT_ATTEMPTED, Outcome.DENIED])
+def test_what_does_not_count_as_failed(outcome: Outcome) -> None:
+    stop = Stop()
+    Tripwire(Amount(count=0), {LANE: 9}, stop).note([settled("a", outcome)])
+    assert not stop.is_set()
+
+
+def test_a_target_counts_once_however_often_it_is_settled() -> None:
+    stop = Stop()
+    tripwire = Tripwire(Amount(count=1), {LANE: 9}, stop)
+    tripwire.note([settled("a", Outcome.STILL_ACTIVE)])
+    tripwire.note([settled("a", Outcome.FAILED, Outcome.STILL_ACTIVE)])
+    assert tripwire.failed[LANE] == 1
+    tripwire.note([settled("a", Outcome.ENDED, Outcome.FAILED)])
+    assert tripwire.failed[LANE] == 0
+    assert not stop.is_set()
+
+
+def test_a_small_lane_that_fails_altogether_stops_alone() -> None:
+    stop, small, large = Stop(), Halted(), Halted()
+    other = ("other.service", "prod")
+    tripwire = Tripwire(Amount(share=0.5), {LANE: 4, other: 1000}, stop)
+    tripwire.lanes.update({LANE: small, other: large})
+    tripwire.note([settled(str(number), Outcome.FAILED) for number in range(3)])
+    assert small.reason is not None
+    assert "3 of the lane's 4 targets failed" in small.reason
+    assert (large.reason, stop.is_set(), stop.exit_code) == (None, False, 5)
+
+
+@pytest.mark.parametrize(
+    ("ramp", "total", "sizes"),
+    [
+        ([], 100, [None]),
+        (["1", "10", "100%"], 100, [1, 10, None]),
+        (["1", "10"], 100, [1, 10, None]),
+        (["5%", "50%"], 200, [10, 100, None]),
+        (["1%"], 10, [1, None]),
+    ],
+)
+def test_waves(ramp: list[str], total: int, sizes: list[int | None]) -> None:
+    assert list(waves([parse_amount(size) for size in ramp], total)) == sizes
