@@ -119,7 +119,7 @@ def test_a_late_resume_asks_where_sessions_tell_no_age(site: Site) -> None:
 
 
 def test_a_session_that_is_newer_than_the_cut_off_is_left_alone(site: Site) -> None:
-    site.app_sessions(6)
+    site.seed(app_sessions=[{"session_id": f"s-{n}", "since": time.time() - 3600} for n in range(6)])
     group = {"service": "workspaceapp.sessions", "connection": "cloud", "discover": {"session_state": "Active"}}
     site.fault("workspaceapp", "status", operation="logoff", status=400, body='{"error_code": "WKS.1"}', times=None)
     assert site.run("run", site.plan(group)).code == 3
