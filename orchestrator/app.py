@@ -35,6 +35,7 @@ from orchestrator.verify import ByQuestion, InListing, Look, Notes, Timing, Veri
 
 DEFAULTS = Limits(rate=(Rate(1.0, 1.0),), concurrency=2, timeout=30.0, attempts=5, backoff=0.5, backoff_cap=60.0)
 SECOND_PASS = "second pass"  # noqa: S105  the name of a stage
+OWN = "own credential"
 LaneName = tuple[str, str]
 
 
@@ -94,6 +95,10 @@ class Workshop:
         if plan.second_pass is not None and first:
             needs = [stage.name for stage in stages]
             stages.append(StageWork(SECOND_PASS, self._works(first, totals), needs, rest=plan.second_pass))
+        owned = [section for section in self._blueprint.sections if section.service.own]
+        if plan.guard.own == "last" and owned:
+            needs = [stage.name for stage in stages]
+            stages.append(StageWork(OWN, self._works(owned, totals), needs, own=True))
         return stages
 
     def _works(self, sections: Sequence[Section], totals: Mapping[LaneName, int]) -> list[LaneWork]:

@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 import structlog
 
-from orchestrator import guards, history, listings, run
+from orchestrator import guards, history, listings, ownership, run
 from orchestrator.app import LaneName, Workshop
 from orchestrator.blueprint import Blueprint, warnings
 from orchestrator.connections import Connections
@@ -27,6 +27,7 @@ from orchestrator.guards import Aside
 from orchestrator.journal import BACKENDS, SqliteJournal, lock
 from orchestrator.lane import Lane
 from orchestrator.model import RunRecord, Secret, Target, meets
+from orchestrator.ownership import Own
 from orchestrator.pacing import Stop
 from orchestrator.report import Summary, Written, private_folder, write_folder, write_secret
 from orchestrator.run import Intake, RunMemory, Seen, StageWork
@@ -96,11 +97,13 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
         async with connections:
             await listings.ask(blueprint, connections, stop)
             counted = _something(blueprint, count(blueprint.sections, options.selector, Aside(blueprint.keeps, None)))
+            own = await ownership.of(blueprint, connections, stop)
+            ownership.check(blueprint, own)
             guards.check_size(blueprint.plan_file.plan.guard, counted.called, *listings.sizes(blueprint))
             record = _new_record(blueprint, options, counted)
             _make_folder(record)
             journal.add(record)
-            return await _carry_out(blueprint, record, journal, connections, stop, options, watch, counted)
+            return await _carry_out(blueprint, record, journal, connections, stop, options, watch, counted, own)
 
 
 async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watch: Watch) -> Finished:
@@ -113,10 +116,11 @@ async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watc
         unlisted = listings.restore(blueprint, journal, record.run)
         async with connections:
             await listings.ask(blueprint, connections, stop, unlisted)
+            own = await ownership.of(blueprint, connections, stop)
             counted = count(blueprint.sections, options.selector)
             journal.reopen(record.run)
             record = replace(record, ended=None, exit_code=None, reason="", notes=())
-            return await _carry_out(blueprint, record, journal, connections, stop, options, watch, counted)
+            return await _carry_out(blueprint, record, journal, connections, stop, options, watch, counted, own)
 
 
 def _stop(blueprint: Blueprint, options: Options) -> Stop:
@@ -225,6 +229,7 @@ async def _carry_out(
     options: Options,
     watch: Watch,
     counted: Count,
+    own: Own,
 ) -> Finished:
     listings.keep(blueprint, journal, record.run)
     plan = blueprint.plan_file.plan
@@ -237,6 +242,7 @@ async def _carry_out(
         tripwire,
         stop,
         partial(_came_out, journal, record.run),
+        own.covers,
     )
     before = history.recall(journal, record.run, blueprint.catalogue.services, intake.seen)
     planned = {lane: number - before[lane] for lane, number in counted.per_lane.items()}

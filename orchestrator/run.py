@@ -24,7 +24,7 @@ from orchestrator.lane import LEFT_TOGETHER, Lane
 from orchestrator.model import Batch, Outcome, Secret, Settled, Tallied, Target, meets
 from orchestrator.pacing import MIDWAY, Stop
 from orchestrator.rows import UnreadableError
-from orchestrator.sources import Source, Takes
+from orchestrator.sources import Source, Takes, nobody
 
 _log = structlog.get_logger(__name__)
 
@@ -123,7 +123,8 @@ class LaneWork:
 class StageWork:
     """The lanes of a stage, which run side by side; the stages that it waits for, and what has to have come of them.
 
-    A second pass begins after a `rest`, in seconds, and calls what was called before.
+    A second pass begins after a `rest`, in seconds, and calls what was called before. The stage of what is the run's
+    `own` takes that, and no other does.
     """
 
     name: str
@@ -131,6 +132,7 @@ class StageWork:
     needs: Sequence[str] = ()
     continue_on: str = "any"
     rest: float = 0.0
+    own: bool = False
 
 
 @dataclass(slots=True)
@@ -146,16 +148,20 @@ class Intake:
     tripwire: Tripwire
     stop: Stop
     came_out: Callable[[str, str], Awaitable[bool]]
+    own: Takes = nobody
     failed: list[str] = field(default_factory=list)
 
     def targets(self, work: LaneWork) -> Iterator[Target]:
         """Yield the targets of a lane that are to be called now."""
         recheck = work.check.watched.recheck if work.check else None
-        for target in fresh(work.sources, self.takes, self.seen, self.failed, recheck):
+        for target in fresh(work.sources, self._wants, self.seen, self.failed, recheck):
             if reason := self.aside.reason(target):
                 work.lane.set_aside(target, reason)
             else:
                 yield target
+
+    def _wants(self, target: Target) -> bool:
+        return self.takes(target) and not self.own(target)
 
 
 async def execute(
@@ -183,6 +189,9 @@ async def _stage(stage: StageWork, over: dict[str, anyio.Event], intake: Intake)
     if stage.rest:
         await intake.stop.rest(stage.rest)
         intake = replace(intake, seen=Seen())
+    if stage.own:
+        takes, own = intake.takes, intake.own
+        intake = replace(intake, takes=lambda target: takes(target) and own(target), own=nobody)
     async with anyio.create_task_group() as group:
         for work in stage.lanes:
             group.start_soon(_leave if short else _work, work, intake, ", ".join(short))

@@ -207,12 +207,15 @@ class Service(Reading):
     verify: ReadBack | None = None
     residual: tuple[Residual, ...] = ()
     permission: str = ""
+    own: dict[str, Literal["access_key", "user", "token"]] = Field(
+        {}, description="fields that say which credential, or whose, a target is: a run does not end its own"
+    )
     identity_provider: bool = Field(False, description="people log in to other services through it: it goes first")
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Service:
         parts = (self._unfit_fields(), self._unfit_templates(), self._unfit_readings(), self._unfit_listings())
-        if found := list(itertools.chain(*parts)):
+        if found := [*itertools.chain(*parts), *self._unfit_own()]:
             raise MisfitError(found)
         return self
 
@@ -256,6 +259,11 @@ class Service(Reading):
                 yield ("discover", i), f"the listing {name!r} does not tell {', '.join(lacking)}"
         if self.verify is not None:
             yield from self._unfit_read_back(self.verify)
+
+    def _unfit_own(self) -> Iterator[tuple[Place, str]]:
+        for name in self.own:
+            if name not in self.fields:
+                yield ("own", name), f"own names {name!r}, which is not among the fields"
 
     def _unfit_read_back(self, verify: ReadBack) -> Iterator[tuple[Place, str]]:
         if verify.question is not None:

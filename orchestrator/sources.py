@@ -36,6 +36,11 @@ def everything(target: Target) -> bool:
     return True
 
 
+def nobody(target: Target) -> bool:
+    """Take no target."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """What a first reading found: how many targets, the SHA-256 of the content, everything that is wrong."""

@@ -53,6 +53,10 @@ class AkSk:
         """Return False: another signature with the same key would only lock it."""
         return False
 
+    def own(self) -> dict[str, set[str]]:
+        """Return the access key; whose it is the cloud has to tell."""
+        return {"access_key": {self._secrets[0]}}
+
     def secrets(self) -> list[str]:
         """Return the two keys and the security token."""
         return self._secrets

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Set
 from typing import Protocol
 from urllib.parse import quote, quote_plus
 
@@ -53,6 +53,9 @@ class Credential(Protocol):
 
     async def renew(self, generation: int) -> bool:
         """Replace the credential numbered `generation` unless that was done already; False if it cannot be."""
+
+    def own(self) -> Mapping[str, Set[str]]:
+        """Return what it is, by kind (`access_key`, `user`, `token`), so that a run does not end itself."""
 
     def secrets(self) -> Iterable[str]:
         """Return every value in use that must be scrubbed from what a server says."""

@@ -34,6 +34,10 @@ class Fixed:
         """Return False: there is no other value to try."""
         return False
 
+    def own(self) -> dict[str, set[str]]:
+        """Return nothing: nobody says who it is."""
+        return {}
+
     def secrets(self) -> Sequence[str]:
         """Return the values to scrub."""
         return self._secrets

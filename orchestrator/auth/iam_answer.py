@@ -20,13 +20,14 @@ _EARLY_SHARE = 0.2  # ... or in the last fifth of its life, whichever is later
 class Token:
     """A token, when to replace it and when it dies, in seconds since the epoch by this machine's clock.
 
-    `project_id` is the project that it is for, empty where IAM does not say.
+    `project_id` is the project that it is for, empty where IAM does not say; `user` is whose it is, by id and by name.
     """
 
     value: Secret
     renew_at: float
     expires_at: float
     project_id: str = ""
+    user: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,9 @@ def _token(value: str, body: Any, asked_at: float) -> Token:
     life = life if life > 0 else _ASSUMED_LIFE
     project = _mapping(facts.get("project")).get("id")
     renew_at = asked_at + life - min(_EARLY, life * _EARLY_SHARE)
-    return Token(Secret(value), renew_at, asked_at + life, project if isinstance(project, str) else "")
+    person = _mapping(facts.get("user"))
+    user = tuple(name for key in ("id", "name") if isinstance(name := person.get(key), str) and name)
+    return Token(Secret(value), renew_at, asked_at + life, project if isinstance(project, str) else "", user)
 
 
 def message_of(facts: Facts) -> str:

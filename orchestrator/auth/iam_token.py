@@ -116,6 +116,11 @@ class IamToken:
             self._token = None
         return self._known_refusal() is None
 
+    def own(self) -> dict[str, set[str]]:
+        """Return the tokens that were issued, and the id and the name of their user."""
+        tokens = {token.value.reveal() for token in self._issued}
+        return {"token": tokens, "user": {user for token in self._issued for user in token.user}}
+
     def secrets(self) -> list[str]:
         """Return the password and every token that was issued."""
         return [self._account.password.reveal(), *(token.value.reveal() for token in self._issued)]

@@ -142,3 +142,15 @@ def test_older_than_leaves_younger_sessions_alone(site: Site) -> None:
     assert site.run("run", site.plan(group, older_than="4h30m")).code == 3
     told = {record["target"]: record["reason"] for record in site.latest.records if record["outcome"] != "ended"}
     assert told == {f"s-{n}": "newer than the cut-off" for n in range(1, 5)}
+
+
+def tokens(site: Site, *values: str) -> str:
+    return site.rows("tokens.csv", [{"token": value} for value in values])
+
+
+def test_a_run_does_not_end_the_token_that_it_uses_unless_that_goes_last(site: Site) -> None:
+    """An IAM token of somebody else may be revoked; one of the run's own user would leave it without."""
+    sown = site.seed(tokens=[{"user": "cleaner"}])["tokens"]
+    group = {"service": "iam.token", "connection": "token", "from": tokens(site, sown[0]["token"])}
+    assert site.run("run", site.plan(group)).code == 0
+    assert site.latest.outcomes == Counter(ended=1)

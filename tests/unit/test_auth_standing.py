@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Set
 
 import pytest
 
@@ -44,6 +44,9 @@ class Badge:
                 self.renewals += 1
                 self.generation += 1
         return self.renewable
+
+    def own(self) -> Mapping[str, Set[str]]:
+        return {}
 
     def secrets(self) -> list[str]:
         return ["hunter2"]

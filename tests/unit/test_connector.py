@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Set
 from email.utils import formatdate
 
 import pytest
@@ -47,6 +47,9 @@ class Key:
     async def renew(self, generation: int) -> bool:
         self.generation += self._renewable
         return self._renewable
+
+    def own(self) -> Mapping[str, Set[str]]:
+        return {}
 
     def secrets(self) -> Iterable[str]:
         return [KEY]
