@@ -32,6 +32,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "counting",
         "history",
         "listings",
+        "ownership",
         "conduct",
         "forecast",
     ),
