@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
@@ -20,6 +20,7 @@ from orchestrator.reading import Check, Condition, Reading, Rule, Success
 from orchestrator.units import http_date
 
 MAX_TEXT = 512
+MAX_COOKIE = 8192
 LONGEST_WAIT = 3600.0
 USUAL = {
     401: Verdict.REAUTH,
@@ -69,10 +70,15 @@ def compile_reading(reading: Reading, rules: Iterable[Rule], name: str) -> Class
     """
     compiled = [(_conditions(rule), rule.batch, rule) for rule in rules]
     success = reading.success
+    hands_over = success is not None and success.handover is not None
     succeeds = _conditions(success) if success else []
 
     def classify(response: Response, batch: int, now: float) -> Ruling:
         facts = read_facts(response, batch)
+        if (
+            hands_over and facts.shape == "other" and response.status < 400
+        ):  # the beginning of a page may hold what only its owner may read
+            facts = replace(facts, message=None)
         for conditions, batched, rule in compiled:
             if (batched is None or batched == (batch > 1)) and all(holds(facts) for holds in conditions):
                 return _ruling(facts, rule.then, rule.note, now)
@@ -217,7 +223,7 @@ def _cleared(name: str) -> Holds:
 
 def _cookie(line: str) -> SimpleCookie:
     try:
-        return SimpleCookie(line)
+        return SimpleCookie(line if len(line) <= MAX_COOKIE else "")  # its parser takes long over long ones
     except CookieError:
         return SimpleCookie()
 

@@ -83,7 +83,8 @@ def conclusion(ruling: Ruling, trail: Trail, *, repeatable: bool) -> tuple[Outco
         return Outcome.UNKNOWN, f"may have taken effect, and must not be repeated: {summary(ruling)}"
     if ruling.verdict in AGAIN:
         doubtful = trail.lost or (trail.in_doubt and not repeatable)
-        tries = f"gave up after {trail.attempts} attempts" if trail.attempts > 1 else "must not be repeated"
+        many = f"{trail.attempts} attempts" if trail.attempts > 1 else "one attempt"
+        tries = f"gave up after {many}" if repeatable or trail.attempts > 1 else "must not be repeated"
         return (Outcome.UNKNOWN if doubtful else Outcome.FAILED), f"{tries}: {summary(ruling)}"
     if trail.in_doubt and ruling.status in (None, 400, 404):
         said = "an earlier attempt got no clear answer and may have ended it; then"
@@ -99,9 +100,12 @@ def _doubtful(ruling: Ruling) -> bool:
 
 def splits(ruling: Ruling) -> bool:
     """Return whether a batch should be halved: it was refused, or one of it may be what keeps the service busy."""
+    status = ruling.status or 0
     if ruling.verdict is Verdict.SPLIT:
         return True
-    return ruling.verdict is Verdict.RETRY and ruling.status in (400, 403, 404, 409)
+    if ruling.verdict is Verdict.FAIL:  # a refusal of the whole says nothing of each
+        return 400 <= status < 500
+    return ruling.verdict is Verdict.RETRY and status in (400, 403, 404, 409)
 
 
 def summary(ruling: Ruling) -> str:

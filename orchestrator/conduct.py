@@ -269,17 +269,16 @@ async def _came_out(journal: SqliteJournal, run_id: str, stage: str, requirement
 
 async def _execute(stages: Sequence[StageWork], intake: Intake, view: View, watch: Watch) -> list[str]:
     """Run the stages beside the progress display and the ear for signals; a second signal cancels them."""
-    failed: list[str] = []
     try:
         async with anyio.create_task_group() as beside:
             beside.start_soon(watch, view)
             beside.start_soon(_listen, view, beside.cancel_scope)
-            failed = await run.execute(stages, intake)
+            await run.execute(stages, intake)
             await view.journal.flush()  # so that the last look at the progress sees everything
             beside.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         raise _leaf(group) from None
-    return failed
+    return list(intake.failed)
 
 
 def _leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -64,7 +64,7 @@ class HttpConnector:
     @property
     def ready(self) -> bool:
         """Return whether there is a credential to call with."""
-        return self._credential.ready
+        return self._credential.ready and self._chosen in self._renders
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Return the context around a call in which an unproven credential is tried by one call at a time."""
@@ -97,10 +97,11 @@ class HttpConnector:
         if isinstance(answer, Lost):
             return lost_ruling(answer)
         ruling = self._readings[batch.targets[0].expect](answer, len(batch.targets), self._clock())
+        ruling = self._scrubbed(ruling, batch.targets)
         if answer.status == 405 and chosen + 1 < len(self._operations):
             self._chosen = chosen + 1
             return replace(ruling, verdict=Verdict.RETRY, reason="the method is not allowed; goes on with the other")
-        return await self._judge(self._scrubbed(ruling, batch.targets), answer, generation)
+        return await self._judge(ruling, answer, generation)
 
     def _render(self, chosen: int) -> Render:
         if chosen not in self._renders:
@@ -130,6 +131,7 @@ class HttpConnector:
         if not any(said):
             return ruling
         secrets = [*self._credential.secrets(), *_secrets(targets)]
+        secrets += [ruling.handover.reveal()] if ruling.handover else []
         code, message, request_id = (scrub(text, secrets) if text else None for text in said)
         return replace(ruling, code=code, message=message, request_id=request_id)
 

@@ -51,7 +51,7 @@ def recall(journal: SqliteJournal, run: str, services: Mapping[str, Service], se
 
     Returns how many targets that are, by lane.
 
-    A target that was in flight when the program ended, of a service whose call must not be repeated, becomes unknown.
+    A target that was in flight when the program ended is unknown until it is called again, where that may be.
     """
     settled: Counter[tuple[str, str]] = Counter()
     repeatable = {name: service.end.idempotent for name, service in services.items()}
@@ -62,11 +62,12 @@ def recall(journal: SqliteJournal, run: str, services: Mapping[str, Service], se
     for service, connection, target, record in journal.pending(run):
         seen.note_unchecked(service, connection, target, record)
         settled[service, connection] -= 1
-    cut_off = [item for item in journal.in_flight(run) if not repeatable.get(item.target.service, False)]
+    cut_off = list(journal.in_flight(run))
     for item in cut_off:
-        seen.note_done(item.target.service, item.target.connection, item.target.id)
-        settled[item.target.service, item.target.connection] += 1
-    journal.settle(run, cut_off)
+        if not repeatable.get(item.target.service, False):
+            seen.note_done(item.target.service, item.target.connection, item.target.id)
+            settled[item.target.service, item.target.connection] += 1
+    journal.note_unknown(run, cut_off)
     return settled
 
 

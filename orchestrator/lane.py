@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -19,7 +19,7 @@ from orchestrator.batches import Packing, pack
 from orchestrator.conclusion import AGAIN, Budget, Trail, conclusion, splits, summary
 from orchestrator.intents import Intents
 from orchestrator.model import Batch, Outcome, Ruling, Secret, Settled, Target, Verdict
-from orchestrator.pacing import Pacer, Stop
+from orchestrator.pacing import MIDWAY, Pacer, Stop
 
 LANE_PAUSE = 2.0  # a shorter wait that a service asks for holds back its target only; the lane goes more slowly
 LEFT_TOGETHER = 500  # batches that are settled as not attempted before the journal is waited for
@@ -64,6 +64,15 @@ class Memory(Protocol):
 
     def hand_over(self, target: Target, secret: Secret) -> str:
         """Put a secret that a service issued where only its owner reads it; return where that is."""
+
+
+@dataclass(slots=True)
+class Job:
+    """A batch on its way: what has happened to it, and how many more attempts it gets."""
+
+    batch: Batch
+    trail: Trail
+    attempts: int
 
 
 class Lane:
@@ -130,13 +139,20 @@ class Lane:
             for batch in self._intents.unused():
                 self._leave(batch, Trail())
 
-    async def deliver(self, batch: Batch, trail: Trail, attempts: int) -> None:
-        """Give every target of the batch its outcome."""
-        ruling = await self.reach(batch, trail, attempts)
+    async def deliver(self, job: Job) -> list[Job]:
+        """Settle a batch, or return the halves that have to go on by themselves."""
+        batch, trail = job.batch, job.trail
+        if self.closed is not None and trail.last is None:
+            await self._drop(batch)
+            return []
+        ruling = await self.reach(batch, trail, job.attempts)
         if ruling is None:
             self._leave(batch, trail)
-        else:
-            await self._conclude(batch, trail, ruling)
+            return []
+        if splits(ruling) and len(batch.targets) > 1:
+            return self._halves(job, ruling)
+        self._conclude(batch, trail, ruling)
+        return []
 
     async def reach(self, batch: Batch, trail: Trail, attempts: int) -> Ruling | None:
         """Call until there is a final word on the batch: the one loop in which retries happen.
@@ -162,13 +178,21 @@ class Lane:
 
     async def _work(self) -> None:
         while (batch := self._intents.take()) is not None:
-            trail = Trail()
-            try:
-                await (self.deliver(batch, trail, self._attempts) if self.closed is None else self._drop(batch))
-            except asyncio.CancelledError:
-                if not trail.calling:
-                    self._leave(batch, trail)
-                raise
+            await self._carry(Job(batch, Trail(), self._attempts))
+
+    async def _carry(self, whole: Job) -> None:
+        """Give every target of a batch its outcome; of one that is split, half after half."""
+        jobs = [whole]
+        try:
+            while jobs:
+                halves = await self.deliver(jobs[-1])
+                jobs.pop()
+                jobs += reversed(halves)
+        except BaseException:  # cut off: what is not under way has what came of it so far
+            for job in jobs:
+                if not job.trail.calling:
+                    self._leave(job.batch, job.trail)
+            raise
 
     async def _drop(self, batch: Batch) -> None:
         """Settle a batch that was taken up too late; now and then wait for the journal, which must not pile up."""
@@ -196,7 +220,7 @@ class Lane:
             return False
         before = None
         if trail.attempts == 0 and self._connector.idempotent:
-            await self._intents.announce(batch, self.pacer.per_second)
+            await self._intents.announce(batch, self.pacer.pace)
         elif trail.attempts == 0:
             before = partial(self._memory.sent, [batch])  # not earlier: a crash would leave it unknown for good
         return await self.pacer.take(before) and self.closed is None
@@ -208,6 +232,10 @@ class Lane:
             trail.first_sent = self._wall()
         ruling = await self._connector.call(batch)
         trail.note(ruling)
+        if ruling.verdict is Verdict.REAUTH and ruling.status is None:  # the credential was dropped: nothing was sent
+            trail.attempts -= 1
+            trail.first_sent = trail.first_sent if trail.attempts else None
+            trail.last = trail.last if trail.attempts else None
         self._log.debug(
             "attempt",
             batch=batch.number,
@@ -237,9 +265,8 @@ class Lane:
         self.throttles += 1
         if ruling.pace is not None:
             self.pacer.slow_to(ruling.pace)
-        if began <= self._paused_at:  # it was under way when the lane was told to pause
-            return
-        self.pacer.learner.refused(began, self._clock())
+        if began > self._paused_at:  # else it was under way when the lane was told to pause, and says nothing new
+            self.pacer.learner.refused(began, self._clock())
         if self.pacer.learner.hopeless(self._clock()):
             self.halt("the service throttles every call and lets none through any more")
         if ruling.wait is not None and ruling.wait > LANE_PAUSE:
@@ -279,13 +306,13 @@ class Lane:
             self.halted = reason
             self._log.error("lane_halted", reason=reason)
 
-    async def _conclude(self, batch: Batch, trail: Trail, ruling: Ruling) -> None:
-        if splits(ruling) and len(batch.targets) > 1:
-            middle = len(batch.targets) // 2
-            attempts = self._attempts if ruling.verdict is Verdict.SPLIT else 1  # it was tried often enough whole
-            for half in (batch.targets[:middle], batch.targets[middle:]):
-                await self.deliver(Batch(half, next(self._numbers)), replace(trail), attempts)
-            return
+    def _halves(self, job: Job, ruling: Ruling) -> list[Job]:
+        middle = len(job.batch.targets) // 2
+        attempts = 1 if ruling.verdict is Verdict.RETRY else self._attempts  # it was tried often enough whole
+        halves = (job.batch.targets[:middle], job.batch.targets[middle:])
+        return [Job(Batch(half, next(self._numbers)), replace(job.trail), attempts) for half in halves]
+
+    def _conclude(self, batch: Batch, trail: Trail, ruling: Ruling) -> None:
         if ruling.verdict is Verdict.HALT:
             self.halt(ruling.reason)
         outcome, reason = conclusion(ruling, trail, repeatable=self._connector.idempotent)
@@ -301,7 +328,8 @@ class Lane:
 
     def _leave(self, batch: Batch, trail: Trail) -> None:
         """Settle a batch for which there will be no further call."""
-        why = self.closed or "the next attempt would be past the deadline"
+        late = "the next attempt would be past the deadline" if self._stop.exit_code == MIDWAY else "the program ended"
+        why = self.closed or late
         if trail.last is None:
             self._settle(batch, trail, Ruling(Verdict.FAIL), Outcome.NOT_ATTEMPTED, why)
             return

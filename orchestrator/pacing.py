@@ -95,6 +95,11 @@ class Pacer:
         self._clock = clock
         self._turn = asyncio.Lock()
 
+    @property
+    def pace(self) -> float:
+        """Return how many calls a second go: the rate, or less where less has been learned."""
+        return self.per_second if self.learner.pace is None else min(self.per_second, self.learner.pace)
+
     async def take(self, before: Callable[[], Awaitable[object]] | None = None) -> bool:
         """Wait for a turn; False when there will be none, because of a reason to stop.
 

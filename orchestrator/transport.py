@@ -95,8 +95,14 @@ class HttpTransport:
             allow_redirects=False,
             proxy=self._proxy,
         ) as answer:
-            headers = {name.lower(): value for name, value in answer.headers.items()}
-            return Response(answer.status, headers, await _read(answer), answer.headers.getall("Set-Cookie", ()))
+            headers = {_text(name).lower(): _text(value) for name, value in answer.headers.items()}
+            cookies = tuple(map(_text, answer.headers.getall("Set-Cookie", ())))
+            return Response(answer.status, headers, await _read(answer), cookies)
+
+
+def _text(value: str) -> str:
+    """Return a header's text without the surrogates that stand for bytes that are no UTF-8: nobody could write them."""
+    return value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,11 @@ class SqliteJournal:
         self._check()
         self._queue.put(_Outcomes(run, settled))
 
+    def note_unknown(self, run: str, settled: Sequence[Settled]) -> None:
+        """Put at once on disk, uncounted, what an earlier part of the run left in flight."""
+        with self._guarded():
+            self._connection.executemany(sql.SETTLED, _outcome_rows(_Outcomes(run, settled), Counter()))
+
     async def flush(self) -> None:
         """Return when all that was queued so far is on disk."""
         loop = asyncio.get_running_loop()
@@ -178,9 +184,20 @@ class SqliteJournal:
 
     # The writer
 
-    def _execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+    def _execute(self, statement: str, values: Sequence[Any] = ()) -> Iterator[Any]:
+        """Yield the rows of a statement; one that has none is carried out all the same."""
+        with self._guarded():
+            cursor = self._connection.execute(statement, values)
+        return self._fetched(cursor)
+
+    def _fetched(self, cursor: sqlite3.Cursor) -> Iterator[Any]:
+        with self._guarded():
+            yield from cursor
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
         try:
-            return self._connection.execute(statement, values)
+            yield
         except sqlite3.Error as error:
             raise JournalError(f"the journal {self._path} failed: {error}") from None
 

@@ -272,3 +272,10 @@ def test_a_login_page_in_the_place_of_a_token_is_no_token(site: Site) -> None:
     assert site.run("run", site.plan(site.databases(3, "token"))).code == 3
     assert not site.latest.outcomes["ended"]
     assert site.calls("das") == 0
+
+
+def test_a_header_that_is_no_text_does_no_harm(site: Site) -> None:
+    headers = {"X-Request-Id": "\u00ff\u00fe"}
+    site.fault("das", "status", status=400, headers=headers, body='{"error_code": "DAS.200114"}', times=None)
+    assert site.run("run", site.plan(site.databases(3))).code == 3
+    assert site.latest.outcomes == Counter(failed=3)

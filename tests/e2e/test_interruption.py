@@ -246,3 +246,19 @@ def test_a_run_ends_when_its_journal_cannot_be_written(site: Site) -> None:
     assert site.command("resume", "latest").code == 0
     assert len(set(site.latest.keys())) == 1000
     assert set(site.latest.outcomes) <= {"ended", "already_ended"}
+
+
+def test_a_second_signal_in_the_middle_of_a_split_keeps_what_was_done(site: Site) -> None:
+    group = site.desktops(4)
+    refusal = '{"error_code": "WKS.0001", "error_msg": "no"}'
+    site.fault("workspace", "status", status=404, body=refusal, operation="logoff", times=1)
+    site.fault("workspace", "hang", operation="logoff", seconds=20, after=1, times=1)
+    with site.started("run", site.plan(group)) as process:
+        until(lambda: site.calls("workspace") == 3)
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        process.send_signal(signal.SIGINT)
+        done = finished(process, 5)
+    assert done.code == 130
+    assert site.latest.outcomes == Counter(accepted=2, unknown=2)

@@ -149,6 +149,20 @@ async def test_on_405_it_goes_on_with_the_other_method_for_good() -> None:
     assert [request.method for request in bench.wire.sent] == ["POST", "GET", "GET"]
 
 
+async def test_a_405_that_says_a_secret_back_is_scrubbed_too() -> None:
+    bench = Bench(answer(f"fail CASTGC={TICKET}", 405), fallback=True)
+    assert (await bench.call()).message == "CASTGC=[secret]"
+
+
+async def test_what_was_handed_over_is_not_said_beside_it() -> None:
+    link = "https://x/secret-link"
+    bench = Bench(answer("issued"))
+    bench.connector._readings = {
+        "": lambda response, batch, now: Ruling(Verdict.ISSUED, message=f"go to {link}", handover=Secret(link))
+    }
+    assert (await bench.call()).message == "go to [secret]"
+
+
 async def test_a_second_405_is_what_it_is() -> None:
     bench = Bench(answer("fail", 405), answer("fail", 405), fallback=True)
     assert [(await bench.call()).verdict for _ in range(2)] == [Verdict.RETRY, Verdict.FAIL]

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from lanes import BUSY, ENDED, LOST, NEVER_SENT, REFUSED, SPLIT, START, Bench, Service, throttled
+from lanes import BUSY, ENDED, LOST, NEVER_SENT, REFUSED, SPLIT, START, Bench, Service, targets, throttled
 
 from orchestrator.lane import LEFT_TOGETHER
 from orchestrator.learning import HOPELESS
@@ -242,6 +242,49 @@ async def test_a_batch_that_stays_busy_is_split_to_find_out_which_one_it_is() ->
     await bench.run(2)
     found = {one.target.id: one.outcome for one in bench.memory.settled}
     assert found == {"0": Outcome.FAILED, "1": Outcome.ENDED}
+
+
+@pytest.mark.parametrize("status", [400, 409, 422])
+async def test_a_refusal_of_a_whole_batch_never_marks_them_all(status: int) -> None:
+    bench = Bench(Service(), size=10)
+    bench.service.answer = lambda batch: (
+        Ruling(Verdict.FAIL, "no", status) if "3" in {target.id for target in batch.targets} else ENDED
+    )
+    await bench.run(10)
+    assert bench.outcomes == Counter({Outcome.ENDED: 9, Outcome.FAILED: 1})
+
+
+async def test_a_split_that_is_cut_off_keeps_what_its_first_half_came_to() -> None:
+    bench = Bench(Service(), size=4, concurrency=1)
+    never = asyncio.Event()
+    call = bench.service.call
+
+    async def hang(batch: Batch) -> Ruling:
+        ruling = await call(batch)
+        if len(bench.service.calls) == 3:
+            bench.stop.set("interrupted", 130)
+            await never.wait()
+        return ruling
+
+    script = iter([SPLIT, ENDED, ENDED])
+    bench.service.answer = lambda batch: next(script)
+    bench.service.call = hang  # type: ignore[method-assign]
+    running = asyncio.create_task(bench.lane.run(iter(targets(range(4)))))
+    while len(bench.service.calls) < 3:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.001)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert {one.target.id: one.outcome for one in bench.memory.settled} == {"0": Outcome.ENDED, "1": Outcome.ENDED}
+
+
+async def test_what_was_dropped_before_it_was_sent_is_no_attempt() -> None:
+    bench = Bench(Service(Ruling(Verdict.REAUTH, "the token was dropped")))
+    bench.stop.during = lambda: None
+    bench.service.before = lambda: bench.stop.set("interrupted", 130)
+    await bench.run(1)
+    assert (bench.only.outcome, bench.only.attempts, bench.only.first_sent) == (Outcome.NOT_ATTEMPTED, 0, None)
 
 
 async def test_a_split_stops_with_the_run() -> None:
