@@ -265,3 +265,12 @@ async def test_a_token_that_expires_again_and_again_is_renewed_again_and_again()
         service.welcome = {generation}
         assert await call(lane, badge, service) == "done"
     assert badge.renewals == 3
+
+
+async def test_a_key_that_worked_here_and_is_refused_now_is_refused_everywhere() -> None:
+    badge = Badge(renewable=False)
+    here = Lane(badge)
+    there = Lane(badge, here.standing)
+    here.worked(1)
+    assert await here.rejected(1, "revoked") is False
+    assert there.refused == "revoked"

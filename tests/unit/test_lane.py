@@ -157,6 +157,20 @@ async def test_a_stop_during_a_rest(ruling: Ruling, outcome: Outcome) -> None:
     assert "not tried again: interrupted" in bench.only.reason
 
 
+async def test_a_stop_that_comes_with_the_turn_lets_nothing_go() -> None:
+    bench = Bench(Service())
+    take = bench.pacer.take
+
+    async def stopped(before: object = None) -> bool:
+        await take()
+        bench.stop.set("interrupted", 130)
+        return True
+
+    bench.pacer.take = stopped  # type: ignore[method-assign]
+    await bench.run(3)
+    assert bench.service.calls == []
+
+
 async def test_nothing_begins_in_a_run_that_is_stopped_already() -> None:
     bench = Bench(Service())
     bench.stop.set("interrupted", 130)
