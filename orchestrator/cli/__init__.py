@@ -96,10 +96,25 @@ def _add_looking(commands: Subparsers) -> None:
     report.add_argument("run", metavar="RUN", help="its id, the beginning of it, or `latest`")
     report.add_argument("--format", choices=FORMATS, default="markdown")
     _common(report)
-    later = (("doctor", "check every connection, read-only"), ("diff", "compare two runs"))
-    for name, about in later:
-        command = _command(commands, name, "looking:not_yet", f"{about} (not available in this version yet)")
-        command.add_argument("rest", nargs=argparse.REMAINDER)
+    diff = _command(commands, "diff", "comparing:diff", "compare two runs: what got worse, what got better")
+    diff.add_argument("run", metavar="RUN", help="the earlier one: its id, the beginning of it, or `latest`")
+    diff.add_argument(
+        "other", metavar="RUN", nargs="?", help="the later one; without it RUN is held against the one before it"
+    )
+    _output(diff)
+    _common(diff)
+    doctor = _command(commands, "doctor", "doctoring:doctor", "check every connection, and change nothing")
+    doctor.add_argument("connections", metavar="CONNECTION", nargs="*", help="only these (default: all of the config)")
+    doctor.add_argument(
+        "--service",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="ask only this service, and let a missing permission fail",
+    )
+    doctor.add_argument("--timeout", metavar="DURATION", default="30s", help="for each connection (default: 30s)")
+    _output(doctor)
+    _common(doctor)
 
 
 def _add_knowing(commands: Subparsers) -> None:

@@ -33,16 +33,16 @@ def variables(options: argparse.Namespace) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def duration(text: str | None) -> float | None:
+def duration(text: str | None, option: str = "--deadline") -> float | None:
     """Return the seconds of a `--deadline`."""
     if text is None:
         return None
     try:
         seconds = parse_duration(text)
     except ValueError as error:
-        raise InvalidInput.one("--deadline", str(error)) from None
+        raise InvalidInput.one(option, str(error)) from None
     if seconds <= 0:
-        raise InvalidInput.one("--deadline", "should be longer than zero")
+        raise InvalidInput.one(option, "should be longer than zero")
     return seconds
 
 

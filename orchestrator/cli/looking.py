@@ -54,7 +54,7 @@ def preview(options: argparse.Namespace) -> int:
 
 def runs(options: argparse.Namespace) -> int:
     """List the runs in the journal, one a line under a line of headings, the latest last."""
-    with _journal(options) as journal:
+    with open_journal(options) as journal:
         records = journal.runs()
         width = max((len(record.run) for record in records), default=0)
         if records:
@@ -70,7 +70,7 @@ def runs(options: argparse.Namespace) -> int:
 
 def show(options: argparse.Namespace) -> int:
     """Show one run in full: its summary and every target that is not good."""
-    with _journal(options) as journal:
+    with open_journal(options) as journal:
         record = history.find(journal, options.run)
         summary = history.summary(journal, record)
         common.say(text_summary(summary, history.lines(journal, record.run), limit=summary.not_good))
@@ -79,7 +79,7 @@ def show(options: argparse.Namespace) -> int:
 
 def report(options: argparse.Namespace) -> int:
     """Write one run's report to standard output; what a format has no place for goes to standard error."""
-    with _journal(options) as journal:
+    with open_journal(options) as journal:
         record = history.find(journal, options.run)
         summary = history.summary(journal, record)
         with common.standard_output() as out:
@@ -90,13 +90,9 @@ def report(options: argparse.Namespace) -> int:
     return 0
 
 
-def not_yet(options: argparse.Namespace) -> int:
-    """Refuse a command that is announced and not built."""
-    raise InvalidInput.one("orchestrator", "this command is not available in this version yet")
-
-
 @contextmanager
-def _journal(options: argparse.Namespace) -> Iterator[SqliteJournal]:
+def open_journal(options: argparse.Namespace) -> Iterator[SqliteJournal]:
+    """Open the journal that the config names, for as long as the block."""
     journal = conduct.open_journal(common.read_config(options))
     try:
         yield journal

@@ -182,9 +182,13 @@ class SqliteJournal:
         found = self._execute(sql.LISTINGS, (run,))
         return {section: (listed, failure, orjson.loads(rows)) for section, listed, failure, rows in found}
 
+    def read(self, statement: str, values: Sequence[Any] | Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+        """Return the rows of one of the statements, as they come."""
+        return self._execute(statement, values)
+
     # The writer
 
-    def _execute(self, statement: str, values: Sequence[Any] = ()) -> Iterator[Any]:
+    def _execute(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> Iterator[Any]:
         """Yield the rows of a statement; one that has none is carried out all the same."""
         with self._guarded():
             cursor = self._connection.execute(statement, values)

@@ -78,3 +78,26 @@ COUNTS = """
 PENDING = "SELECT service, connection, target, record FROM targets WHERE run = ? AND verification = 'pending'"
 ADD_LISTING = "INSERT OR REPLACE INTO listings (run, section, listed, failure, rows) VALUES (?, ?, ?, ?, ?)"
 LISTINGS = "SELECT section, listed, failure, rows FROM listings WHERE run = ?"
+LISTING_FAILURES = "SELECT failure FROM listings WHERE run = ? AND failure <> '' ORDER BY section"
+
+# Every target of two runs, in the order of the unique index, so that nothing is sorted and nothing is held in memory.
+# A side that does not have the target is NULL; one that is in flight is unknown.
+PAIRS = """
+    SELECT n.service, n.connection, n.target,
+           CASE WHEN o.position IS NOT NULL THEN COALESCE(o.outcome, 'unknown') END,
+           o.verification, o.outcome IS NOT NULL AND o.protected,
+           COALESCE(n.outcome, 'unknown'), n.verification, n.outcome IS NOT NULL AND n.protected,
+           CASE WHEN n.outcome IS NOT NULL THEN n.record END
+    FROM targets n LEFT JOIN targets o
+         ON o.run = :before AND o.service = n.service AND o.connection = n.connection AND o.target = n.target
+    WHERE n.run = :after
+    UNION ALL
+    SELECT o.service, o.connection, o.target,
+           COALESCE(o.outcome, 'unknown'), o.verification, o.outcome IS NOT NULL AND o.protected,
+           NULL, NULL, 0, NULL
+    FROM targets o
+    WHERE o.run = :before AND NOT EXISTS (
+        SELECT 1 FROM targets n
+        WHERE n.run = :after AND n.service = o.service AND n.connection = o.connection AND n.target = o.target)
+    ORDER BY 1, 2, 3
+"""

@@ -129,8 +129,8 @@ def test_a_bad_source(path: Path, tmp_path: Path, config: Path, capsys: pytest.C
         (["run", "plan.yaml", "--deadline", "-5m"], "argument --deadline: expected one argument"),
         (["run", "plan.yaml", "--dedline", "5m"], "unrecognized arguments: --dedline"),
         (["validate", "no-such-plan.yaml"], "no-such-plan.yaml: cannot be read: No such file or directory"),
-        (["doctor"], "is not available in this version yet"),
-        (["diff", "a", "b"], "is not available in this version yet"),
+        (["doctor"], "has no connections"),
+        (["diff", "a", "b"], "there is no run 'a'"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else None,
 )

@@ -35,6 +35,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "ownership",
         "conduct",
         "forecast",
+        *("comparison", "probes", "diagnosis", "questions", "doctor"),
     ),
     ("sandbox", "demo", "cli", "__main__"),
 )
