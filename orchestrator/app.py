@@ -156,7 +156,7 @@ class Workshop:
         """Return what reads one of a service's listings on a connection."""
         listing = service.listings[name]
         limits = self._said(service).reads.over(listing.limits.over(DEFAULTS))
-        operation = Operation(method=listing.method, path=listing.path, query=listing.query, idempotent=True)
+        operation = Operation(method=listing.method, path=listing.path, query=listing.parameters(), idempotent=True)
         classify = compile_listing(listing, self._blueprint.catalogue.rules(listing), service.service)
         connector = self._calls(service, connection, operation, {"": classify}, limits)
         pacer = Pacer(limits.rate or (), self._stop)

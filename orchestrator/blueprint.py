@@ -327,6 +327,10 @@ def _discovery(
         problems.append(((*place, "discover"), "has filters that no single listing of the service knows together"))
     name = next(iter(fitting or known), "")
     listing = known.get(name, NO_LISTING)
+    lacking = [one for one in listing.needs if one not in asked] if asked else []
+    if lacking:
+        said = f"needs {' and '.join(lacking)} as well: without that something else is listed"
+        problems.append(((*place, "discover"), said))
     for told in group.where if known else ():
         if told not in listing.fields:
             hint = suggestion(told, listing.fields) or f"; there are {', '.join(listing.fields)}"

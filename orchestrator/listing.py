@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from orchestrator.lane import Lane
 from orchestrator.model import Batch, Item, Page, Ruling, Target, Verdict
 from orchestrator.service import Listing
 
+Filters = Mapping[str, Sequence[str]]
 AGAIN = 2  # so often a listing that does not add up is read: it may have changed while it was read
 MAX_PAGES = 20_000
 _DAY = 86400.0
@@ -38,8 +39,24 @@ class Lister:
         self._clock = clock
         self._numbers = itertools.count(1)
 
-    async def read(self, filters: Mapping[str, Sequence[str]]) -> list[Item]:
+    async def read(self, filters: Filters) -> list[Item]:
         """Return every item, each once; raise IncompleteError when a page is missing or the numbers do not add up."""
+        found: dict[tuple[str, ...], Item] = {}
+        for asked in self._askings(filters):
+            try:
+                self._add(found, await self._whole(asked))
+            except IncompleteError as error:
+                self._add(found, error.items)
+                raise IncompleteError(str(error), list(found.values())) from None
+        return list(found.values())
+
+    def _askings(self, filters: Filters) -> Iterator[Filters]:
+        """Yield the filters of every reading: those that take one value at a time have one value in each."""
+        single = [name for name in filters if name in self._listing.one_at_a_time()]
+        for values in itertools.product(*(filters[name] for name in single)):
+            yield {**filters, **{name: (value,) for name, value in zip(single, values, strict=True)}}
+
+    async def _whole(self, filters: Filters) -> Sequence[Item]:
         for attempt in range(1, AGAIN + 1):
             items, total = await self._pass(filters)
             if total is None or len(items) >= total:
@@ -49,21 +66,20 @@ class Lister:
                 raise IncompleteError(said, list(items.values()))
         raise AssertionError("unreachable")
 
-    async def _pass(self, filters: Mapping[str, Sequence[str]]) -> tuple[dict[tuple[str, ...], Item], int | None]:
+    async def _pass(self, filters: Filters) -> tuple[dict[tuple[str, ...], Item], int | None]:
         """Read page after page; return what is listed by key, and how many the last page said that there are."""
         found: dict[tuple[str, ...], Item] = {}
         size, offset = self._listing.page_size, 0
         for number in range(1, MAX_PAGES + 1):
             page = await self._page(number, offset, filters, list(found.values()))
-            for item in page.items:
-                found.setdefault(self._identity(item, found), item)
+            self._add(found, page.items)
             offset += len(page.items)
             if size is None or not page.items or (len(page.items) < size and offset >= (page.total or 0)):
                 return found, page.total
         raise IncompleteError(f"it has more than {MAX_PAGES} pages", list(found.values()))
 
     async def _page(
-        self, number: int, offset: int, filters: Mapping[str, Sequence[str]], so_far: Sequence[Item]
+        self, number: int, offset: int, filters: Filters, so_far: Sequence[Item]
     ) -> Page:
         now = self._clock()
         fields: dict[str, Any] = {
@@ -78,6 +94,10 @@ class Lister:
         if ruling.verdict is not Verdict.ENDED or ruling.page is None:
             raise IncompleteError(f"page {number} could not be read: {summary(ruling)}", so_far)
         return ruling.page
+
+    def _add(self, found: dict[tuple[str, ...], Item], items: Iterable[Item]) -> None:
+        for item in items:
+            found.setdefault(self._identity(item, found), item)
 
     def _identity(self, item: Item, found: Mapping[tuple[str, ...], Item]) -> tuple[str, ...]:
         """Return what tells an item from the others; one without its key counts, and is refused later."""

@@ -128,13 +128,15 @@ class Listing(Strict):
     """A listing of what could be a target: the request, with holes for filters and the page; its items; their fields.
 
     `{limit}` and `{offset}` are the page, `{since}` and `{until}` a window of time that ends now. Any other hole of the
-    query is a filter that the service applies; it is left out where it is not asked for. What a service filters by
-    and tells of its items is looked at again, because a filter that is ignored would end everybody's sessions.
+    query is a filter that the service applies; it is left out where it is not asked for. `{name}` takes one value at a
+    time, and the list is read once for each; `{*name}` takes several. What a service filters by and tells of its items
+    is looked at again, because a filter that is ignored would end everybody's sessions.
     """
 
     method: Method = "GET"
     path: UrlPath
     query: dict[str, Json] = {}
+    needs: tuple[str, ...] = Field((), description="filters without which something else is listed")
     items: str = Field(description="where in the body the list is, with dots")
     total: str | None = Field(None, description="where in the body the number of all items is")
     page_size: int | None = Field(None, ge=1, le=100_000, description="the largest that the service takes")
@@ -146,8 +148,19 @@ class Listing(Strict):
 
     def filters(self) -> set[str]:
         """Return what can be asked for: the filters that the service applies, and the fields of its items."""
-        asked = {name for _, name in holes(self.query)} - {*OF_A_PAGE, *OF_THE_CONNECTION}
-        return asked | set(self.fields)
+        return self.applied() | set(self.fields)
+
+    def applied(self) -> set[str]:
+        """Return the filters that the service applies."""
+        return {name for _, name in holes(self.query)} - {*OF_A_PAGE, *OF_THE_CONNECTION}
+
+    def one_at_a_time(self) -> set[str]:
+        """Return the filters that take a single value."""
+        return self.applied() - {name for several, name in holes(self.query) if several}
+
+    def parameters(self) -> dict[str, Json]:
+        """Return the query as it is filled in, every filter with the list of its values."""
+        return {name: hole.replace("{*", "{") if isinstance(hole, str) else hole for name, hole in self.query.items()}
 
 
 class Question(Reading):
@@ -249,6 +262,7 @@ class Service(Reading):
             place = ("listings", name)
             filters = listing.filters() | {*OF_A_PAGE}
             yield from Names(filters, filters, filters).problems(listing.query, (*place, "query"))
+            yield from not_fields(listing.needs, listing.applied(), (*place, "needs"), "needs", "query's filters")
             if listing.began is not None and listing.began not in listing.fields:
                 yield (*place, "began"), f"names {listing.began!r}, which is not among the listing's fields"
         yield from not_fields(self.discover, self.listings, ("discover",), "discover", "listings")
@@ -277,9 +291,11 @@ class Service(Reading):
         elif verify.listing not in self.listings:
             yield ("verify", "listing"), f"there is no listing {verify.listing!r}"
         else:
-            told = self.listings[verify.listing].fields
+            listing = self.listings[verify.listing]
+            for name in listing.needs:
+                yield ("verify", "listing"), f"the listing {verify.listing!r} needs {name}, and here all are asked for"
             for name in (*self.key, verify.state or ""):
-                if name not in told:
+                if name not in listing.fields:
                     yield ("verify", "listing"), f"the listing {verify.listing!r} does not tell {name}"
 
 

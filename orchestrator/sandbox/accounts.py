@@ -26,13 +26,13 @@ def _project_body(call: Call, project: Project) -> dict[str, object]:
 def list_users(call: Call) -> web.Response:
     """List the users by name, by whether they are enabled, and by account; without `enabled` all (assumed)."""
     permit(call)
-    query = call.request.query
     enabled = call.one_of("enabled", ("true", "false").__contains__, _invalid)
-    of_account = query.get("domain_id") in (None, call.world.iam.domain_id)
+    name = call.one_of("name", bool, _invalid)
+    of_account = call.request.query.get("domain_id") in (None, call.world.iam.domain_id)
     found = [
         _user_body(call, user)
         for user in call.world.iam.users.values()
-        if of_account and query.get("name") in (None, user.name) and enabled in (None, str(user.enabled).lower())
+        if of_account and name in (None, user.name) and enabled in (None, str(user.enabled).lower())
     ]
     return document({"users": found, "links": {"self": "", "previous": None, "next": None}})
 
@@ -77,18 +77,28 @@ def _user_targets(call: Call) -> Iterable[str]:
 
 def list_credentials(call: Call) -> web.Response:
     """List the permanent access keys of a user; without `user_id` the caller's own (assumed)."""
-    user_id = call.request.query.get("user_id", call.caller.user.id)
+    user_id = call.one_of("user_id", bool, _invalid) or call.caller.user.id
     permit(call, call.world.iam.users.get(user_id))
     return document({"credentials": [_credential_body(c) for c in _permanent(call) if c.user_id == user_id]})
 
 
+def _credential(call: Call) -> Credential:
+    """Return the key that the path names, to an administrator or to its user."""
+    credential = next((c for c in _permanent(call) if c.access_key == call.part("access_key")), None)
+    if credential is None:
+        raise Refusal(keystone_error(404, "Not Found", "Could not find the credential."))
+    permit(call, call.world.iam.users[credential.user_id])
+    return credential
+
+
+def show_credential(call: Call) -> web.Response:
+    """Show one access key."""
+    return document({"credential": _credential_body(_credential(call))})
+
+
 def update_credential(call: Call) -> web.Response:
     """Activate or deactivate an access key."""
-    wanted, world = call.part("access_key"), call.world
-    credential = next((c for c in _permanent(call) if c.access_key == wanted), None)
-    if credential is None:
-        return keystone_error(404, "Not Found", "Could not find the credential.")
-    permit(call, world.iam.users[credential.user_id])
+    credential, world, wanted = _credential(call), call.world, call.part("access_key")
     status = dig(call.data, "credential", "status")
     if status not in ("active", "inactive"):
         return _invalid()
@@ -140,5 +150,6 @@ OPERATIONS = (
     Operation("iam", "show_user", "GET", _USER, show_user),
     Operation("iam", "update_user", "PATCH", _USER, update_user, targets=_user_targets),
     Operation("iam", "list_credentials", "GET", _CREDENTIALS, list_credentials, listing=Listing("credentials")),
+    Operation("iam", "show_credential", "GET", _CREDENTIAL, show_credential),
     Operation("iam", "update_credential", "PUT", _CREDENTIAL, update_credential, targets=_credential_targets),
 )

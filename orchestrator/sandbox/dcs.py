@@ -143,9 +143,9 @@ def _logout_targets(call: Call) -> Iterable[str]:
 def list_instances(call: Call) -> web.Response:
     """List the instances, paged; name is matched as a part, status exactly."""
     window = call.window(_invalid_parameter)
-    name, status = call.request.query.get("name", ""), call.request.query.get("status")
+    name, status = (call.one_of(what, bool, _invalid_parameter) for what in ("name", "status"))
     instances = call.world.dcs.instances.values()
-    found = [i for i in instances if name in i.name and status in (None, i.status)]
+    found = [i for i in instances if (name or "") in i.name and status in (None, i.status)]
     shown = [
         {"instance_id": i.instance_id, "name": i.name, "status": i.status, "engine": "Redis"}
         for i in islice(found, window.start, window.stop)

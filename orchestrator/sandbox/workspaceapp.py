@@ -105,11 +105,11 @@ def list_sessions(call: Call) -> web.Response:
     low, high = _moment(call, "query_begin_time"), _moment(call, "query_end_time")
     window = call.window(_invalid)
     state = call.one_of("session_state", STATES.__contains__, _invalid)
-    user, machine = (call.request.query.get(name, "") for name in ("user_name", "machine_name"))
+    user, machine = (call.one_of(name, bool, _invalid) for name in ("user_name", "machine_name"))
     found = [
         session
         for session in call.world.app_sessions.listed([state] if state else [])
-        if low <= session.since <= high and user in ("", session.user) and machine in ("", session.machine)
+        if low <= session.since <= high and user in (None, session.user) and machine in (None, session.machine)
     ]
     return document({"count": len(found), "items": [_described(session) for session in found[window]]})
 

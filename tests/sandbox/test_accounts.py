@@ -71,6 +71,7 @@ async def test_one_user_is_shown() -> None:
         missing = await client.signed("GET", "/v3/users/none")
         assert (missing.status, missing.json["error"]["code"]) == (404, 404)
         assert (await client.signed("GET", "/v3/users?enabled=maybe")).status == 400
+        assert (await client.signed("GET", "/v3/users?name=user-0001&name=user-0002")).status == 400
 
 
 async def test_a_disabled_user_has_no_way_in_until_it_is_enabled() -> None:
@@ -104,6 +105,8 @@ async def test_an_inactive_key_no_longer_signs_in() -> None:
         assert refused.json["error_msg"] == "Incorrect IAM authentication information: Get secretKey failed"
         listed = (await client.signed("GET", f"{KEYS}?user_id={LEAVER}")).json["credentials"]
         assert listed[0]["status"] == "inactive"
+        assert (await client.signed("GET", f"{KEYS}/{KEY}")).json == {"credential": listed[0]}
+        assert (await client.signed("GET", f"{KEYS}/none")).status == 404
         assert (await by_token(client, "GET", INSTANCES)).status == 200, "tokens are not touched"
         keys: Any = client.sandbox.state()["access_keys"]
         assert keys[KEY] == "inactive"
@@ -137,6 +140,7 @@ async def test_projects_by_name_with_a_signature_and_by_token() -> None:
         ("PATCH", f"/v3/users/{USER_ID}", {"user": {"enabled": False}}),
         ("PATCH", f"/v3/users/{LEAVER}", {"user": {"enabled": False}}),
         ("GET", f"{KEYS}?user_id={USER_ID}", None),
+        ("GET", f"{KEYS}/SANDBOXAK", None),
         ("PUT", f"{KEYS}/SANDBOXAK", {"credential": {"status": "inactive"}}),
     ],
 )
