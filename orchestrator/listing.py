@@ -78,9 +78,7 @@ class Lister:
                 return found, page.total
         raise IncompleteError(f"it has more than {MAX_PAGES} pages", list(found.values()))
 
-    async def _page(
-        self, number: int, offset: int, filters: Filters, so_far: Sequence[Item]
-    ) -> Page:
+    async def _page(self, number: int, offset: int, filters: Filters, so_far: Sequence[Item]) -> Page:
         now = self._clock()
         fields: dict[str, Any] = {
             **{name: list(values) for name, values in filters.items()},

@@ -11,9 +11,11 @@ import orjson
 
 from orchestrator import validation
 from orchestrator.catalogue import Catalogue
-from orchestrator.classify import compile_reading
-from orchestrator.model import Response, Ruling, Verdict
-from orchestrator.reading import Include, Json, Reading, Rule
+from orchestrator.classify import Classify, compile_reading
+from orchestrator.model import Item, Response, Ruling, Verdict
+from orchestrator.pages import compile_listing
+from orchestrator.reading import Include, Json, Reading, Rule, Success
+from orchestrator.service import Listing, Service
 from orchestrator.validation import Strict
 
 FOLDER = Path(__file__).parent
@@ -21,10 +23,15 @@ NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
 
 
 class Case(Strict):
-    """One answer and its ruling. With `codes` it stands for several: `{code}` in the body is each of them in turn."""
+    """One answer and its ruling. With `codes` it stands for several: `{code}` in the body is each of them in turn.
+
+    It is about the call that ends something, unless it names a listing or is about the question that looks afterwards.
+    """
 
     name: str
     expect: str = ""
+    listing: str = ""
+    question: bool = False
     batch: int = 1
     status: int
     headers: dict[str, str] = {}
@@ -40,6 +47,19 @@ class Case(Strict):
     message: str | None = None
     request_id: str | None = None
     reason: str | None = None
+    items: tuple[dict[str, str | tuple[str, ...]], ...] | None = None
+    total: int | None = None
+
+    @property
+    def part(self) -> str:
+        return part_named(self.expect, self.listing, question=self.question)
+
+    @property
+    def page(self) -> list[Item] | None:
+        """Return the items that a listing's answer has to mean."""
+        if self.items is None:
+            return None
+        return [{k: (v,) if isinstance(v, str) else v for k, v in item.items()} for item in self.items]
 
     def response(self) -> Response:
         body = orjson.dumps(self.body) if "body" in self.model_fields_set else self.text.encode()
@@ -60,28 +80,47 @@ class CasesFile(Strict):
     cases: tuple[Case, ...]
 
 
+def part_named(expect: str = "", listing: str = "", *, question: bool = False) -> str:
+    return "question" if question else f"listing {listing}" if listing else expect
+
+
 @dataclass(frozen=True)
 class Subject:
-    """One reading of one service: what cases are about."""
+    """One reading of one service: what cases are about. `part` is empty for the call that ends something."""
 
     service: str
-    expect: str
+    part: str
     reading: Reading
+    listing: Listing | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.service}[{self.expect}]" if self.expect else self.service
+        return f"{self.service}[{self.part}]" if self.part else self.service
 
     def includes(self, shared: str) -> bool:
         return any(isinstance(entry, Include) and entry.include == shared for entry in self.reading.otherwise)
 
+    def compiled(self, rules: list[Rule]) -> Classify:
+        if self.listing is not None:
+            return compile_listing(self.listing, rules, self.service)
+        return compile_reading(self.reading, rules, self.service)
+
+
+PAGE = Success(status=("200",), then=Verdict.ENDED)
+
 
 def subjects(catalogue: Catalogue) -> list[Subject]:
-    return [
-        Subject(name, expect, reading)
-        for name, service in catalogue.services.items()
-        for expect, reading in (service.expect or {"": service}).items()
-    ]
+    return [subject for name, service in catalogue.services.items() for subject in _subjects_of(name, service)]
+
+
+def _subjects_of(name: str, service: Service) -> Iterator[Subject]:
+    readings: dict[str, Reading] = {**service.expect} or {"": service}
+    yield from (Subject(name, expect, reading) for expect, reading in readings.items())
+    for title, listing in service.listings.items():
+        reading = Reading(success=PAGE, otherwise=listing.otherwise)
+        yield Subject(name, part_named(listing=title), reading, listing)
+    if service.verify is not None and service.verify.question is not None:
+        yield Subject(name, part_named(question=True), service.verify.question)
 
 
 def read_cases(name: str) -> list[Case]:
@@ -92,13 +131,13 @@ def read_cases(name: str) -> list[Case]:
 
 def cases_of(subject: Subject) -> list[Case]:
     """Return the cases of a reading: its own, those of what it includes, those that hold for every service."""
-    own = [case for case in read_cases(subject.service) if case.expect == subject.expect]
+    own = [case for case in read_cases(subject.service) if case.part == subject.part]
     shared = read_cases("_gateway") if subject.includes("gateway") else []
     return own + shared + read_cases("_every")
 
 
 def rule(subject: Subject, catalogue: Catalogue, case: Case) -> Ruling:
-    classify = compile_reading(subject.reading, catalogue.rules(subject.reading), subject.service)
+    classify = subject.compiled(catalogue.rules(subject.reading))
     return classify(case.response(), case.batch, NOW)
 
 
@@ -106,7 +145,7 @@ def deciding_rule(subject: Subject, catalogue: Catalogue, case: Case) -> int | s
     """Return which rule decides a case: its number, `success`, or `none`; each rule is given its number as its note."""
     rules = catalogue.rules(subject.reading)
     numbered: list[Rule] = [one.model_copy(update={"note": f"rule {n}"}) for n, one in enumerate(rules)]
-    ruling = compile_reading(subject.reading, numbered, subject.service)(case.response(), case.batch, NOW)
+    ruling = subject.compiled(numbered)(case.response(), case.batch, NOW)
     if ruling.reason.startswith("rule "):
         return int(ruling.reason.removeprefix("rule "))
     success = subject.reading.success

@@ -42,6 +42,9 @@ def test_an_answer_means_what_its_case_says(subject: Subject, case: Case) -> Non
         if name in case.model_fields_set:
             assert getattr(ruling, name) == getattr(case, name)
     assert (case.reason or "") in ruling.reason
+    if ruling.page is not None or case.items is not None:
+        assert ruling.page is not None
+        assert (list(ruling.page.items), ruling.page.total) == (case.page, case.total)
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
@@ -71,6 +74,8 @@ def _missing(subject: Subject, condition: Condition, cases: list[Case]) -> Itera
     yield from (f"code {code}" for code in _spellings(condition.code) if code not in codes)
     messages = " ".join(ruling.message or "" for ruling in rulings)
     yield from (m for m in (condition.message or "").split("|") if not re.search(m, messages, re.IGNORECASE))
+    bodies = " ".join(case.response().body.decode() for case in cases)
+    yield from (t for t in (condition.text or "").split("|") if not re.search(t, bodies, re.IGNORECASE))
     forms = {_form(case.response()) for case in cases}
     yield from (f"the form {shape}" for shape in condition.shape or () if shape not in forms)
 
@@ -134,9 +139,10 @@ def test_every_description_has_a_cases_file_and_every_cases_file_a_description()
     assert {path.stem for path in FOLDER.glob("*.yaml")} == set(CATALOGUE.services) | SHARED
 
 
-def test_every_case_is_about_an_answer_that_its_service_expects() -> None:
-    for name, service in CATALOGUE.services.items():
-        assert {case.expect for case in read_cases(name)} == set(service.expect or {""})
+def test_every_part_of_a_service_has_cases_and_every_case_a_part() -> None:
+    for name in CATALOGUE.services:
+        parts = {subject.part for subject in SUBJECTS if subject.service == name}
+        assert {case.part for case in read_cases(name)} == parts, name
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)

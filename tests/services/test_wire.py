@@ -116,6 +116,20 @@ WIRES = {
     "iam-token": Wire(
         "iam.token", [{"token": "MII+/="}], "/v3/auth/tokens", method="DELETE", headers={"X-Subject-Token": "MII+/="}
     ),
+    "iam-user": Wire(
+        "iam.user",
+        [{"user_id": "0123456789abcdef0123456789abcdef"}],
+        "/v3/users/0123456789abcdef0123456789abcdef",
+        b'{"user":{"enabled":false}}',
+        "PATCH",
+    ),
+    "iam-access-key": Wire(
+        "iam.access-key",
+        [{"access_key": "ABCDEFGHIJ0123456789"}],
+        "/v3.0/OS-CREDENTIAL/credentials/ABCDEFGHIJ0123456789",
+        b'{"credential":{"status":"inactive"}}',
+        "PUT",
+    ),
 }
 
 
@@ -210,6 +224,8 @@ def test_a_ticket_cannot_add_a_cookie(value: str) -> None:
         pytest.param("workspaceapp.sessions", {"session_id": "x", "title": "x" * 256}, id="title"),
         pytest.param("cbh.console", {"server_id": "x" * 37}, id="server"),
         pytest.param("iam.token", {"token": "x" * 64_001}, id="token"),
+        pytest.param("iam.user", {"user_id": "x" * 65}, id="user"),
+        pytest.param("iam.access-key", {"access_key": "x" * 65}, id="access-key"),
     ],
 )
 def test_a_value_beyond_the_documented_bound_is_refused(service: str, row: Mapping[str, Any]) -> None:
@@ -233,6 +249,8 @@ def test_a_target_without_its_key_is_refused(service: str) -> None:
         ("cbh.console", None),
         ("mrs.cas", None),
         ("iam.token", None),
+        ("iam.user", None),
+        ("iam.access-key", None),
     ],
     ids=str,
 )
