@@ -35,7 +35,7 @@ class Lister:
     ) -> None:
         self._lane = lane
         self._listing = listing
-        self._key = key
+        self._key = [name for name in key if name in listing.fields]  # of the key, what the listing tells
         self._clock = clock
         self._numbers = itertools.count(1)
 

@@ -16,6 +16,7 @@ from orchestrator import __version__
 from orchestrator.model import Lost, Request, Response
 
 MAX_BODY = 256 * 1024
+MAX_PAGE = 16 * 1024 * 1024  # what is read with GET may be a page of a thousand items
 MAX_HEADER = 128 * 1024  # an IAM token alone is tens of kilobytes
 CONNECT_SECONDS = 10.0
 USER_AGENT = f"orchestrator/{__version__}"
@@ -97,7 +98,8 @@ class HttpTransport:
         ) as answer:
             headers = {_text(name).lower(): _text(value) for name, value in answer.headers.items()}
             cookies = tuple(map(_text, answer.headers.getall("Set-Cookie", ())))
-            return Response(answer.status, headers, await _read(answer), cookies)
+            most = MAX_PAGE if request.method == "GET" else MAX_BODY
+            return Response(answer.status, headers, await _read(answer, most), cookies)
 
 
 def _text(value: str) -> str:
@@ -105,14 +107,16 @@ def _text(value: str) -> str:
     return value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
-    """Read at most MAX_BODY bytes; what is longer is cut, and its connection is given up."""
-    body = await answer.content.read(MAX_BODY)
-    while len(body) < MAX_BODY and (more := await answer.content.read(MAX_BODY - len(body))):
-        body += more
-    if len(body) == MAX_BODY and not answer.content.at_eof():
+async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
+    """Read at most so many bytes; what is longer is cut, and its connection is given up."""
+    parts = [await answer.content.read(most)]
+    left = most - len(parts[0])
+    while left and (more := await answer.content.read(left)):
+        parts.append(more)
+        left -= len(more)
+    if not left and not answer.content.at_eof():
         answer.close()
-    return body
+    return b"".join(parts)
 
 
 def _why(error: Exception) -> str:

@@ -63,6 +63,9 @@ SERVICES = (
     "workspaceapp.sessions",
     "mrs.cas",
     "cbh.console",
+    "iam.token",
+    "iam.user",
+    "iam.access-key",
 )
 LOOKED_AT = ("workspace.desktops", "workspaceapp.sessions", "mrs.cas")
 GENEROUS = {"rate": "1000/s", "concurrency": 8, "backoff": "1ms", "backoff_cap": "5ms"}

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 import pytest
 
-from .support import Site
+from .support import GENEROUS, SERVICES, Site
+
+
+def hasty(site: Site) -> None:
+    """Let listings be read as fast as a test wants it."""
+    site.configure(services={service: {"reads": GENEROUS} for service in SERVICES})
 
 
 def discover(service: str, **more: object) -> dict[str, object]:
@@ -58,6 +64,101 @@ def test_app_sessions_instances_and_bastions_are_found(site: Site) -> None:
     assert found["workspaceapp.sessions"] == 120, done
     assert found["cbh.console"] == 3
     assert found["dcs.webcli"] >= 1
+
+
+def test_app_sessions_are_found_by_state_user_and_age(site: Site) -> None:
+    now = time.time()
+    ages = {"old": 9 * 3600, "idle": 10 * 3600, "young": 60}
+    rows = [
+        {"session_id": f"{age}-{user}", "user": user, "since": now - seconds, "status": status}
+        for user in ("alice", "bob", "carol")
+        for age, seconds, status in zip(ages, ages.values(), ("Active", "Disconnected", "Active"), strict=True)
+    ]
+    site.seed(app_sessions=[*rows, {"session_id": "over", "user": "alice", "since": now - 9e4, "status": "SignedOut"}])
+    filters = {"session_state": ["Active", "Disconnected"], "user": ["alice", "bob"]}
+    group = discover("workspaceapp.sessions", discover=filters, older_than="8h")
+    assert site.run("run", site.plan(group, require="verified")).code == 0
+    named = {f"{age}-{user}" for age in ("old", "idle") for user in ("alice", "bob")}
+    assert {record["target"] for record in site.latest.records} == named
+    assert {r["session_id"] for r in rows} - named == set(site.state()["sessions"]["workspaceapp"])
+
+
+@pytest.mark.parametrize(
+    ("service", "sown", "last", "more"),
+    [
+        ("cbh.console", {"cbh_instances": {"count": 2100}}, "bastion-2100", {"expect": "issued"}),
+        ("dcs.webcli", {"dcs_instances": {"count": 2100}}, "cache-2100", {"everything": ["client_id"]}),
+    ],
+)
+def test_instances_are_listed_to_the_last_page(
+    site: Site, service: str, sown: dict[str, object], last: str, more: dict[str, object]
+) -> None:
+    hasty(site)
+    site.seed(**sown)
+    status = {"cbh.console": "ACTIVE", "dcs.webcli": "RUNNING"}[service]
+    plan = site.plan(discover(service, discover={"status": status}, where={"name": last}, **more))
+    assert site.run("run", plan).code == 0, site.latest.summary["notes"]
+    assert len(site.latest.records) == 1
+    operations = site.state()["services"][service.split(".")[0]]["operations"]
+    assert operations["list_instances"] == 3
+
+
+def test_one_filter_with_several_values_is_asked_for_one_after_the_other(site: Site) -> None:
+    names = [{"instance_id": f"i-{n}", "name": f"cache-{n}", "status": s} for n, s in enumerate(("RUNNING", "ERROR"))]
+    site.seed(dcs_instances=names)
+    group = discover("dcs.webcli", discover={"status": ["RUNNING", "ERROR"]}, everything=["client_id"])
+    site.configure({"dcs.webcli": {"attempts": 1}})
+    site.run("run", site.plan(group))
+    assert {record["target"] for record in site.latest.records} == {"i-0", "i-1"}
+
+
+LISTED: dict[str, tuple[str, str, dict[str, object], dict[str, object]]] = {
+    "app-sessions": (
+        "workspaceapp",
+        "list_sessions",
+        {"app_sessions": {"count": 250}},
+        discover("workspaceapp.sessions", discover={"session_state": "Active"}, verify=False),
+    ),
+    "bastions": (
+        "cbh",
+        "list_instances",
+        {"cbh_instances": {"count": 2100}},
+        discover("cbh.console", discover={"status": "ACTIVE"}, expect="issued"),
+    ),
+    "instances": (
+        "dcs",
+        "list_instances",
+        {"dcs_instances": {"count": 2100}},
+        discover("dcs.webcli", discover={"status": "RUNNING"}, everything=["client_id"]),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        {"kind": "status", "status": 404, "page": 2},
+        {"kind": "content_type", "page": 3},
+        {"kind": "repeat_page", "page": 2},
+        {"kind": "empty_page", "page": 2},
+        {"kind": "false_total", "total": 9999, "page": 3},
+    ],
+    ids=lambda trouble: trouble["kind"],
+)
+@pytest.mark.parametrize("listed", LISTED.values(), ids=LISTED.keys())
+def test_no_service_s_list_is_taken_for_whole_when_it_is_not(
+    site: Site,
+    listed: tuple[str, str, dict[str, object], dict[str, object]],
+    trouble: dict[str, object],
+) -> None:
+    hasty(site)
+    host, operation, sown, group = listed
+    site.seed(**sown)
+    site.fault(host, operation=operation, times=None, **trouble)  # type: ignore[arg-type]
+    assert site.run("run", site.plan(group)).code == 3
+    assert site.latest.records == []
+    (note,) = (note for note in site.latest.summary["notes"] if "lists for stage" in note)
+    assert "nothing of it is ended" in note
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,68 @@ def test_late_ignored_and_throttled_at_once_nothing_is_told_that_is_not_so(site:
     assert set(told.values()) <= {"ended", "still_active"}
 
 
+def test_app_sessions_late_ignored_and_throttled_at_once(site: Site) -> None:
+    site.settings(lag={"workspaceapp": [0.0, 3.0]}, ignored_share={"workspaceapp": 0.1}, random_seed=3)
+    site.fault("workspaceapp", "throttle", operation="list_sessions", every=3, times=6)
+    site.looking("workspaceapp.sessions", "8s")
+    site.run("run", site.plan(site.app_sessions(250), require="verified"))
+    told = {record["target"]: (record["outcome"], record["verification"]) for record in site.latest.records}
+    alive = set(site.state()["sessions"]["workspaceapp"])
+    assert {name for name, fared in told.items() if fared == ("still_active", "contradicted")} == alive
+    assert {name for name, fared in told.items() if fared == ("ended", "confirmed")} == set(told) - alive
+    assert len(told) == 250
+
+
+def test_an_app_session_that_begins_anew_is_told_as_alive(site: Site) -> None:
+    group = site.app_sessions(5)
+    site.settings(returns={"workspaceapp": {"app-0003": 0.0}})
+    site.looking("workspaceapp.sessions", "1s")
+    site.run("run", site.plan({**group, "verify": True}, require="verified", reattempt=0))
+    alive = set(site.state()["sessions"]["workspaceapp"])
+    assert alive == {"app-0003"}
+    told = {record["target"]: record["outcome"] for record in site.latest.records}
+    assert told["app-0003"] in ("still_active", "ended"), "ended is right when it was seen to be gone before"
+
+
+@pytest.mark.parametrize(
+    ("host", "service"), [("dcs", "dcs.webcli"), ("cas", "mrs.cas")], ids=["a-command-is-taken", "the-page-knows-him"]
+)
+def test_what_is_called_ended_by_the_service_and_lives_is_contradicted(site: Site, host: str, service: str) -> None:
+    group = {**(site.webcli(4) if host == "dcs" else site.tickets(4)), "verify": True}
+    ids = site.state()["sessions"][host]
+    site.settings(ignored={host: {ids[0]: 1, ids[1]: 9}})
+    site.looking(service, "1s")
+    assert site.run("run", site.plan(group, require="verified")).code == 3
+    assert fared(site) == {("ended", "confirmed"): 3, ("still_active", "contradicted"): 1}
+    assert len(site.state()["sessions"][host]) == 1
+
+
+def test_a_logout_that_the_manager_did_not_see_is_not_told_as_ended(site: Site) -> None:
+    site.settings(cas_clears_cookie=False)
+    assert site.run("run", site.plan(site.tickets(2), require="verified")).code == 3
+    assert set(site.latest.outcomes) == {"failed"}
+
+
+@pytest.mark.parametrize(
+    ("host", "operation", "service"),
+    [
+        ("dcs", "webcli_command", "dcs.webcli"),
+        ("cas", "login_form", "mrs.cas"),
+        ("workspaceapp", "list_sessions", "workspaceapp.sessions"),
+    ],
+)
+@pytest.mark.parametrize("kind", [{"kind": "status", "status": 404}, {"kind": "content_type"}], ids=["404", "page"])
+def test_a_question_that_something_else_answers_is_unavailable(
+    site: Site, host: str, operation: str, service: str, kind: dict[str, object]
+) -> None:
+    site.looking(service, "1s", attempts=2)
+    groups = {"dcs": site.webcli, "cas": site.tickets, "workspaceapp": site.app_sessions}
+    group = {**groups[host](3), "verify": True}
+    site.fault(host, operation=operation, times=None, **kind)  # type: ignore[arg-type]
+    assert site.run("run", site.plan(group, require="verified")).code == 3
+    assert {record["verification"] for record in site.latest.records} == {"unavailable"}
+
+
 def test_what_lives_on_is_ended_once_more_and_then_told(site: Site) -> None:
     group = site.desktops(10)
     names = [record["desktop_id"] for record in site.desktop_rows]

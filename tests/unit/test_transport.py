@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from orchestrator.model import Lost, Request, Response
-from orchestrator.transport import MAX_BODY, USER_AGENT, HttpTransport, Trust, tls_context
+from orchestrator.transport import MAX_BODY, MAX_PAGE, USER_AGENT, HttpTransport, Trust, tls_context
 
 Speak = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 # Made for these tests, and trusted by nobody.
@@ -115,6 +115,14 @@ async def test_a_body_is_bounded(size: int) -> None:
         got = await fetched(there.url)
     assert isinstance(got, Response)
     assert len(got.body) == min(size, MAX_BODY)
+
+
+@pytest.mark.parametrize("size", [MAX_BODY + 1, 3 * MAX_BODY, MAX_PAGE, MAX_PAGE + 1])
+async def test_a_page_of_a_listing_may_be_longer(size: int) -> None:
+    async with server(answer(b"x" * size)) as there:
+        got = await fetched(there.url, method="GET", body=b"")
+    assert isinstance(got, Response)
+    assert len(got.body) == min(size, MAX_PAGE)
 
 
 async def test_a_body_without_end_is_given_up() -> None:
