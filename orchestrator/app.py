@@ -20,7 +20,7 @@ from orchestrator.connector import HttpConnector
 from orchestrator.errors import InvalidInput
 from orchestrator.guards import waves
 from orchestrator.lane import Lane, Memory
-from orchestrator.listing import Lister
+from orchestrator.listing import Lister, parameters
 from orchestrator.model import Verdict
 from orchestrator.pacing import Pacer, Stop
 from orchestrator.pages import compile_listing
@@ -156,7 +156,7 @@ class Workshop:
         """Return what reads one of a service's listings on a connection."""
         listing = service.listings[name]
         limits = self._said(service).reads.over(listing.limits.over(DEFAULTS))
-        operation = Operation(method=listing.method, path=listing.path, query=listing.parameters(), idempotent=True)
+        operation = Operation(method=listing.method, path=listing.path, query=parameters(listing), idempotent=True)
         classify = compile_listing(listing, self._blueprint.catalogue.rules(listing), service.service)
         connector = self._calls(service, connection, operation, {"": classify}, limits)
         pacer = Pacer(limits.rate or (), self._stop)

@@ -11,7 +11,9 @@ from typing import Any
 from orchestrator.conclusion import summary
 from orchestrator.lane import Lane
 from orchestrator.model import Batch, Item, Page, Ruling, Target, Verdict
+from orchestrator.reading import Json
 from orchestrator.service import Listing
+from orchestrator.templates import holes
 
 Filters = Mapping[str, Sequence[str]]
 AGAIN = 2  # so often a listing that does not add up is read: it may have changed while it was read
@@ -52,7 +54,7 @@ class Lister:
 
     def _askings(self, filters: Filters) -> Iterator[Filters]:
         """Yield the filters of every reading: those that take one value at a time have one value in each."""
-        single = [name for name in filters if name in self._listing.one_at_a_time()]
+        single = [name for name in filters if name in one_at_a_time(self._listing)]
         for values in itertools.product(*(filters[name] for name in single)):
             yield {**filters, **{name: (value,) for name, value in zip(single, values, strict=True)}}
 
@@ -105,3 +107,13 @@ class Lister:
 
 def _instant(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def one_at_a_time(listing: Listing) -> set[str]:
+    """Return the filters that take a single value in a call."""
+    return listing.applied() - {name for several, name in holes(listing.query) if several}
+
+
+def parameters(listing: Listing) -> dict[str, Json]:
+    """Return the query as it is filled in, every filter with the list of its values."""
+    return {name: hole.replace("{*", "{") if isinstance(hole, str) else hole for name, hole in listing.query.items()}

@@ -50,7 +50,11 @@ async def of(blueprint: Blueprint, connections: Connections, stop: Stop) -> Own:
     if not services:
         return NOTHING
     kinds: dict[str, set[str]] = {}
+    # whose access is to be refused is not the one that works here: an offboarding ends just that identity
+    working = {group.connection for _, _, group in blueprint.plan_file.plan.groups() if group.expect != "denied"}
     for name, connection in blueprint.connections().items():
+        if name not in working:
+            continue
         linked = connections.linked[name]
         try:
             await stop.unless_set(linked.credential.obtain)

@@ -128,9 +128,8 @@ class Listing(Strict):
     """A listing of what could be a target: the request, with holes for filters and the page; its items; their fields.
 
     `{limit}` and `{offset}` are the page, `{since}` and `{until}` a window of time that ends now. Any other hole of the
-    query is a filter that the service applies; it is left out where it is not asked for. `{name}` takes one value at a
-    time, and the list is read once for each; `{*name}` takes several. What a service filters by and tells of its items
-    is looked at again, because a filter that is ignored would end everybody's sessions.
+    query is a filter that the service applies: `{name}` takes one value, so that the list is read once for each,
+    `{*name}` several. What is told of the items is compared once more: an ignored filter would end everybody's sessions.
     """
 
     method: Method = "GET"
@@ -153,14 +152,6 @@ class Listing(Strict):
     def applied(self) -> set[str]:
         """Return the filters that the service applies."""
         return {name for _, name in holes(self.query)} - {*OF_A_PAGE, *OF_THE_CONNECTION}
-
-    def one_at_a_time(self) -> set[str]:
-        """Return the filters that take a single value."""
-        return self.applied() - {name for several, name in holes(self.query) if several}
-
-    def parameters(self) -> dict[str, Json]:
-        """Return the query as it is filled in, every filter with the list of its values."""
-        return {name: hole.replace("{*", "{") if isinstance(hole, str) else hole for name, hole in self.query.items()}
 
 
 class Question(Reading):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.listing import IncompleteError, Lister
+from orchestrator.listing import IncompleteError, Lister, parameters
 from orchestrator.model import Batch, Item, Page, Request, Ruling, Verdict
 from orchestrator.render import compile_operation
 from orchestrator.service import Listing, Operation, Service
@@ -22,7 +22,7 @@ class Caller:
     """In the place of a lane: notes what would be sent, and answers page after page of so many items in all."""
 
     def __init__(self, service: Service, listing: Listing, total: int = 0) -> None:
-        operation = Operation(method=listing.method, path=listing.path, query=listing.parameters(), idempotent=True)
+        operation = Operation(method=listing.method, path=listing.path, query=parameters(listing), idempotent=True)
         self._render = compile_operation(operation, PLACE)
         self._key = service.key
         self._size, self._total = listing.page_size or total, total

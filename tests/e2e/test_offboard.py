@@ -1,0 +1,159 @@
+"""plans/offboard.yaml as it stands, run against the sandbox for a person who has something everywhere."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from orchestrator.sandbox.seed import access_key, digest, instance_id, secret
+
+from .support import ALREADY_ENDED, GENEROUS, SERVICES, Done, Record, Site
+
+PLAN = Path(__file__).parents[2] / "plans" / "offboard.yaml"
+LEAVER, STAYER = "user-0002", "user-0001"
+DEAD_KEY = {"status": 401, "code": r"APIGW\.0301", "message": "Get secretKey failed"}
+TICKET = "TGT-leaver"
+
+
+class Office:
+    """Two people with the same things; one of them leaves."""
+
+    def __init__(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.site = site
+        people = (STAYER, LEAVER)
+        site.seed(
+            users={"count": 3},
+            desktops=[{"desktop_id": f"desktop-{who}-{n}", "user": who} for who in people for n in range(3)],
+            app_sessions=[{"session_id": f"app-{who}-{n}", "user": who} for who in people for n in range(3)],
+            cbh_instances={"count": 1},
+            cas_tickets=[{"ticket": TICKET, "user": LEAVER}, {"ticket": "TGT-stayer", "user": STAYER}],
+            das_logins={"count": 1},
+        )
+        webcli = [{"client_id": digest(who, 48), "instance_id": instance_id("cache"), "user": who} for who in people]
+        site.seed(dcs_sessions=webcli)
+        token = site.seed(tokens=[{"user": LEAVER}])["tokens"][0]["token"]
+        environment = {
+            "LEAVER_TOKEN": token,
+            "LEAVER_CASTGC": TICKET,
+            "LEAVER_AK": access_key(LEAVER),
+            "LEAVER_SK": secret(LEAVER),
+        }
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        session = {"instance_id": instance_id("cache"), "client_id": digest(LEAVER, 48)}
+        (site.folder / "webcli.ndjson").write_text(json.dumps(session) + "\n")
+        (site.folder / "databases.txt").write_text(f"{digest('database-0001', 32)}in01\n")
+        (site.folder / "lists").mkdir()
+        (site.folder / "lists" / "break-glass.txt").write_text("iam.user break-glass\n")
+        text = PLAN.read_text().replace("second_pass: 60s", "second_pass: 200ms")
+        (site.folder / "offboard.yaml").write_text(text)
+
+    def configure(self, **services: Mapping[str, object]) -> None:
+        leaver = {"type": "aksk", "access_key": "env:LEAVER_AK", "secret_key": "env:LEAVER_SK"}
+        usual = self.site.connection({"type": "aksk", "access_key": "env:SANDBOX_AK", "secret_key": "env:SANDBOX_SK"})
+        quick: Record = {name: {"verify": {"deadline": "2s"}, "reads": GENEROUS} for name in SERVICES}
+        for name, more in {**ALREADY_ENDED, **services}.items():
+            quick[name] = {**quick[name], **more}
+        self.site.configure(
+            connections={
+                "prod": usual,
+                "account": {name: value for name, value in usual.items() if name != "project_id"},
+                "analytics": {"endpoint": self.site.url, "auth": {"type": "none"}},
+                "offboarded": self.site.connection(leaver),
+            },
+            services=quick,
+        )
+
+    def offboard(self) -> Done:
+        told = {
+            "user": LEAVER,
+            "user_id": digest(LEAVER, 32),
+            "webcli": "webcli.ndjson",
+            "databases": "databases.txt",
+            "bastion": instance_id("bastion-0001"),
+        }
+        return self.site.run("run", "offboard.yaml", *(o for n, v in told.items() for o in ("--var", f"{n}={v}")))
+
+    def fared(self) -> dict[str, Counter[str]]:
+        found: dict[str, Counter[str]] = {}
+        for record in self.site.latest.records:
+            found.setdefault(record["service"], Counter())[record["outcome"]] += 1
+        return found
+
+    def held(self) -> dict[str, list[str]]:
+        """Return what is alive of everybody, without the sessions that nobody else has."""
+        return {name: sorted(ids) for name, ids in self.site.state()["sessions"].items() if ids}
+
+
+@pytest.fixture
+def office(site: Site, monkeypatch: pytest.MonkeyPatch) -> Office:
+    return Office(site, monkeypatch)
+
+
+ALL_ENDED = {
+    "iam.access-key": {"ended": 1},
+    "dcs.webcli": {"ended": 1},
+    "das.builtin-account": {"ended": 1},
+    "workspace.desktops": {"ended": 3},
+    "workspaceapp.sessions": {"ended": 3},
+    "mrs.cas": {"ended": 1},
+}
+
+
+def test_a_person_is_out_everywhere_and_nobody_else_is(office: Office) -> None:
+    office.site.settings(lag={"workspace": [0.0, 1.0], "workspaceapp": [0.0, 1.0]})
+    office.configure(**{"cbh.console": {"already_ended": [DEAD_KEY]}})
+    done = office.offboard()
+    assert done.code == 0, (done, office.fared(), office.site.latest.summary["notes"])
+    fared = office.fared()
+    assert {name: dict(fared[name]) for name in ALL_ENDED} == ALL_ENDED
+    assert set(fared["iam.user"]) == {"ended"}
+    assert set(fared["iam.token"]) <= {"ended", "already_ended"}
+    assert fared["cbh.console"] == {"already_ended": 1}
+    state = office.site.state()
+    assert [name for name, enabled in state["users"].items() if not enabled] == [LEAVER]
+    assert [key for key, status in state["access_keys"].items() if status != "active"] == [access_key(LEAVER)]
+    assert state["tokens"]["alive"] == 0
+    assert office.held() == {
+        "dcs": [f"{instance_id('cache')}/{digest(STAYER, 48)}"],
+        "workspace": [f"desktop-{STAYER}-{n}" for n in range(3)],
+        "workspaceapp": [f"app-{STAYER}-{n}" for n in range(3)],
+        "cas": ["TGT-stayer"],
+    }
+
+
+def test_a_dead_key_is_no_answer_of_cbh_unless_the_config_says_so(office: Office) -> None:
+    office.configure()
+    assert office.offboard().code == 3
+    (proof,) = (record for record in office.site.latest.records if record["service"] == "cbh.console")
+    assert proof["outcome"] in ("failed", "not_attempted")
+    assert "Get secretKey failed" in json.dumps(proof)
+    assert {name: dict(office.fared()[name]) for name in ALL_ENDED} == ALL_ENDED
+
+
+@pytest.mark.parametrize("denied", [True, False])
+def test_while_the_key_still_works_cbh_itself_has_the_last_word(office: Office, denied: bool) -> None:
+    """IAM takes its time: the key and the user are found alive, and what CBH answers is what counts there."""
+    office.site.settings(lag={"iam": 60.0}, denied=[LEAVER] if denied else [])
+    office.configure()
+    assert office.offboard().code == 3
+    fared = office.fared()
+    assert fared["cbh.console"] == ({"denied": 1} if denied else {"still_active": 1})
+    assert fared["iam.user"] == fared["iam.access-key"] == {"still_active": 1}
+
+
+def test_the_one_who_runs_it_is_not_offboarded_by_it(office: Office) -> None:
+    office.configure()
+    done = office.site.run(
+        "run",
+        "offboard.yaml",
+        *("--var", "user=cleaner", "--var", "user_id=a0000000000000000000000000000001"),
+        *("--var", "webcli=webcli.ndjson", "--var", "databases=databases.txt"),
+    )
+    assert done.code == 4
+    assert "what the run itself works with" in done.err
+    assert all(office.site.state()["users"].values())
