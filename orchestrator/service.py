@@ -129,7 +129,7 @@ class Listing(Strict):
 
     `{limit}` and `{offset}` are the page, `{since}` and `{until}` a window of time that ends now. Any other hole of the
     query is a filter that the service applies: `{name}` takes one value, so that the list is read once for each,
-    `{*name}` several. What is told of the items is compared once more: an ignored filter would end everybody's sessions.
+    `{*name}` several. What is told of the items is compared again: an ignored filter would end everybody's sessions.
     """
 
     method: Method = "GET"

@@ -71,17 +71,6 @@ def test_app_sessions_late_ignored_and_throttled_at_once(site: Site) -> None:
     assert len(told) == 250
 
 
-def test_an_app_session_that_begins_anew_is_told_as_alive(site: Site) -> None:
-    group = site.app_sessions(5)
-    site.settings(returns={"workspaceapp": {"app-0003": 0.0}})
-    site.looking("workspaceapp.sessions", "1s")
-    site.run("run", site.plan({**group, "verify": True}, require="verified", reattempt=0))
-    alive = set(site.state()["sessions"]["workspaceapp"])
-    assert alive == {"app-0003"}
-    told = {record["target"]: record["outcome"] for record in site.latest.records}
-    assert told["app-0003"] in ("still_active", "ended"), "ended is right when it was seen to be gone before"
-
-
 @pytest.mark.parametrize(
     ("host", "service"), [("dcs", "dcs.webcli"), ("cas", "mrs.cas")], ids=["a-command-is-taken", "the-page-knows-him"]
 )
