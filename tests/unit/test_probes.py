@@ -32,7 +32,7 @@ def test_the_addresses_of_a_cloud_are_those_of_its_services_and_of_the_login() -
 
 def test_a_service_that_a_region_does_not_offer_is_not_asked() -> None:
     otc = connection(TOKEN, cloud="otc", region="eu-de")
-    assert set(probes.usable(otc, SERVICES.values())) == {"dcs.webcli", "iam.token"}
+    assert set(probes.usable(otc, SERVICES.values())) == {"dcs.webcli", "iam.access-key", "iam.token", "iam.user"}
     assert probes.addresses(otc, [])[0] == "https://iam.eu-de.otc.t-systems.com"
     assert probes.sts_url(otc) == ""
     assert probes.url_of(SERVICES["dcs.webcli"], connection(cloud="otc", region="eu-nowhere")) == ""
