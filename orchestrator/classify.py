@@ -6,6 +6,7 @@ not in the description is never taken as good news.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -68,10 +69,14 @@ def compile_reading(reading: Reading, rules: Iterable[Rule], name: str) -> Class
 
     `rules` are the reading's rules with what they include put in place; `name` is quoted when nothing matches.
     """
-    compiled = [(_conditions(rule), rule.batch, rule) for rule in rules]
+    compiled = [(rule, conditions(rule)) for rule in rules]
     success = reading.success
     hands_over = success is not None and success.handover is not None
-    succeeds = _conditions(success) if success else []
+    succeeds = conditions(success) if success else []
+
+    @functools.cache  # there are few statuses, and of a long list only one or two rules are about each
+    def candidates(status: int, coded: bool, worded: bool) -> list[tuple[Rule, list[Holds]]]:
+        return [(rule, holding) for rule, holding in compiled if _may_hold(rule, status, coded, worded)]
 
     def classify(response: Response, batch: int, now: float) -> Ruling:
         facts = read_facts(response, batch)
@@ -79,8 +84,8 @@ def compile_reading(reading: Reading, rules: Iterable[Rule], name: str) -> Class
             hands_over and facts.shape == "other" and response.status < 400
         ):  # the beginning of a page may hold what only its owner may read
             facts = replace(facts, message=None)
-        for conditions, batched, rule in compiled:
-            if (batched is None or batched == (batch > 1)) and all(holds(facts) for holds in conditions):
+        for rule, holding in candidates(response.status, facts.code is not None, facts.message is not None):
+            if (rule.batch is None or rule.batch == (batch > 1)) and all(holds(facts) for holds in holding):
                 return _ruling(facts, rule.then, rule.note, now)
         if success and all(holds(facts) for holds in succeeds):
             return _ruling(facts, success.then, "", now, _handover(success, facts))
@@ -151,7 +156,13 @@ def excerpt(body: bytes) -> str:
     return " ".join(text.split())[:MAX_TEXT]
 
 
-def _conditions(condition: Condition) -> list[Holds]:
+def _may_hold(rule: Rule, status: int, coded: bool, worded: bool) -> bool:
+    """Return whether a rule may be about answers of this status, with or without an error code and a message."""
+    silent = (rule.code is not None and not coded) or (rule.message is not None and not worded)
+    return not silent and (not rule.status or status in _statuses(rule.status))
+
+
+def conditions(condition: Condition) -> list[Holds]:
     """Compile the conditions of a rule, the cheapest first."""
     found: list[Holds] = []
     if condition.status:
@@ -176,12 +187,16 @@ def _conditions(condition: Condition) -> list[Holds]:
 
 
 def _status(wanted: Sequence[str]) -> Holds:
-    statuses = frozenset(
+    statuses = _statuses(wanted)
+    return lambda facts: facts.response.status in statuses
+
+
+def _statuses(wanted: Sequence[str]) -> frozenset[int]:
+    return frozenset(
         status
         for text in wanted
         for status in (range(int(text[0]) * 100, int(text[0]) * 100 + 100) if text.endswith("xx") else [int(text)])
     )
-    return lambda facts: facts.response.status in statuses
 
 
 def _body_value(path: str) -> Callable[[Facts], Any]:

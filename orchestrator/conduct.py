@@ -30,7 +30,8 @@ from orchestrator.model import RunRecord, Secret, Target, meets
 from orchestrator.ownership import Own
 from orchestrator.pacing import Stop
 from orchestrator.report import Summary, Written, private_folder, write_folder, write_secret
-from orchestrator.run import Intake, RunMemory, Seen, StageWork
+from orchestrator.run import Intake, RunMemory, StageWork
+from orchestrator.seen import Seen
 from orchestrator.selection import Selector
 from orchestrator.settings import ConfigFile
 from orchestrator.units import is_utf8

@@ -132,7 +132,10 @@ class HttpConnector:
             return ruling
         secrets = [*self._credential.secrets(), *_secrets(targets)]
         secrets += [ruling.handover.reveal()] if ruling.handover else []
-        code, message, request_id = (scrub(text, secrets) if text else None for text in said)
+        clean = tuple(scrub(text, secrets) if text else None for text in said)
+        if clean == said:
+            return ruling
+        code, message, request_id = clean
         return replace(ruling, code=code, message=message, request_id=request_id)
 
 

@@ -10,7 +10,7 @@ from orchestrator.blueprint import Section
 from orchestrator.errors import Fault, InvalidInput
 from orchestrator.guards import NOBODY, Aside
 from orchestrator.model import Target
-from orchestrator.run import Seen
+from orchestrator.seen import Seen
 from orchestrator.selection import Selector
 
 

@@ -13,7 +13,8 @@ from orchestrator.blueprint import Blueprint, Section, base_url
 from orchestrator.counting import count
 from orchestrator.errors import NothingMatched
 from orchestrator.model import Target
-from orchestrator.run import Seen, fresh
+from orchestrator.run import fresh
+from orchestrator.seen import Seen
 from orchestrator.selection import Selector
 
 EXAMPLES = 3

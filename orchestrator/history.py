@@ -10,7 +10,7 @@ from orchestrator.journal import SqliteJournal
 from orchestrator.journal.record import encode
 from orchestrator.model import DONE, Outcome, RunRecord
 from orchestrator.report import Summary, summarize
-from orchestrator.run import Seen
+from orchestrator.seen import Seen
 from orchestrator.service import Service
 from orchestrator.validation import suggestion
 

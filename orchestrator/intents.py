@@ -7,13 +7,13 @@ together. A slow one announces each just before its call: what a crash leaves in
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from orchestrator.model import Batch
 
-MOMENT = 0.25  # seconds of calls at the lane's rate that are announced together
+MOMENT = 0.25  # seconds of calls at the lane's rate that are announced together ...
+AT_ONCE = 1000  # ... up to so many targets, which is a commit of a few milliseconds: they are held until their call
 
 Sent = Callable[[Sequence[Batch]], Awaitable[None]]
 
@@ -49,9 +49,14 @@ class Intents:
 
     async def _announce(self, room: int) -> None:
         """Announce those that wait, and as many of those that follow as there is room for."""
-        following = list(itertools.islice(self._batches, max(0, room - len(self._waiting))))
-        self._ahead.extend(following)
-        together = [*self._waiting.values(), *following]
+        together = list(self._waiting.values())
         self._waiting.clear()
+        targets = sum(len(batch.targets) for batch in [*self._ahead, *together])
+        room -= len(together)
+        while room > 0 and targets < AT_ONCE and (batch := next(self._batches, None)) is not None:
+            self._ahead.append(batch)
+            together.append(batch)
+            targets += len(batch.targets)
+            room -= 1
         await self._sent(together)
         self._announced.update(batch.number for batch in together)

@@ -1,14 +1,18 @@
 """When the next call of a lane may go: never more than the rate in any second, plus one.
 
 An aiolimiter with a bucket of the whole rate lets twice the rate through in its first second, and a bucket of one
-cannot catch up after a late timer. So the bucket is small (about 10 ms of the rate) and its rate is lower by it, and
-only one worker at a time waits at it, because many waiters cost it dearly.
+cannot catch up after a late timer. So the bucket is one call and 5 ms of the rate, and its rate is lower by a little
+more: calls go in even slots, and one that is late by up to 5 ms moves no other. Only one worker at a time waits at it,
+because many waiters cost it dearly. Of several rates the one over the shortest time is kept that way; what the others
+allow in a longer time may be used up at that pace, and is counted call by call, because a bucket would let twice of it
+through.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -18,6 +22,11 @@ from aiolimiter import AsyncLimiter
 from orchestrator.learning import Learner
 from orchestrator.units import Rate
 
+CATCH_UP = 0.005  # seconds by which a call may be late and the next one be on time
+UNEVEN = 0.003  # of a fast rate: what arrives a little early or late must still fit into its second
+LOGGED = 1000  # moments that are kept of a window; of a window with more calls, those of every so many
+LEEWAY = 0.05  # seconds by which a window is longer here than at the service, for calls that travel at unequal speed
+GLANCE = 0.25  # seconds that a wait may outlive a stop
 MIDWAY = 5  # the exit code of a run that its deadline cut short
 T = TypeVar("T")
 
@@ -83,14 +92,41 @@ class Stop:
         return result
 
 
+class Window:
+    """At most so many calls in any stretch of time, however they lie in it."""
+
+    def __init__(self, rate: Rate) -> None:
+        number = max(1, int(rate.calls))
+        seconds = number / rate.per_second
+        self._seconds = seconds + min(LEEWAY, CATCH_UP * seconds)
+        self._step = max(1, number // LOGGED)  # calls that are counted together; one of them may be in two windows
+        self._began: deque[float] = deque(maxlen=number // self._step - (self._step > 1))
+        self._calls = 0
+
+    def wait(self, now: float) -> float:
+        """Return for how many seconds the next call has to wait; 0 when it may go."""
+        if self._calls % self._step or len(self._began) < (self._began.maxlen or 0):
+            return 0.0
+        return max(0.0, self._began[0] + self._seconds - now)
+
+    def go(self, now: float) -> None:
+        """Note that a call goes."""
+        if self._calls % self._step == 0:
+            self._began.append(now)
+        self._calls += 1
+
+
 class Pacer:
-    """The one place of a lane where calls wait for their turn."""
+    """The one place of a lane where calls wait for their turn; `per_second` is what it can keep up for long."""
 
     def __init__(self, rates: Sequence[Rate], stop: Stop, clock: Callable[[], float] = time.monotonic) -> None:
         self.paused_until = 0.0
+        first, *longer = _telling(rates)
         self.per_second = min(rate.per_second for rate in rates)
-        self.learner = Learner(self.per_second)
-        self._limiter = _limiter(self.per_second)
+        self._pace = first.per_second
+        self._windows = [Window(rate) for rate in longer]
+        self.learner = Learner(self._pace)
+        self._limiter = _limiter(self._pace)
         self._stop = stop
         self._clock = clock
         self._turn = asyncio.Lock()
@@ -113,17 +149,25 @@ class Pacer:
                 if not await self._due():
                     return False
             await self._limiter.acquire()
-            self.learner.go(self._clock())
+            now = self._clock()
+            self.learner.go(now)
+            for window in self._windows:
+                window.go(now)
             return True
 
     async def _due(self) -> bool:
         """Wait until a call may go; False when there is a reason to stop."""
-        while (wait := max(self.paused_until - self._clock(), self.learner.wait(self._clock()))) > 0:
+        while (wait := self._held_back(self._clock())) > 0:
             if not await self._stop.rest(wait):
                 return False
         if not self._limiter.has_capacity():
             await self._wait()
         return not self._stop.is_set()
+
+    def _held_back(self, now: float) -> float:
+        """Return for how many seconds no call may go, the even slots aside."""
+        windows = (window.wait(now) for window in self._windows)
+        return max(self.paused_until - now, self.learner.wait(now), *windows)
 
     async def unpaused(self) -> None:
         """Wait until a pause is over, holding nothing that others need; or until there is a reason to stop."""
@@ -136,21 +180,33 @@ class Pacer:
 
     def slow_to(self, per_second: float) -> None:
         """Go no faster than the service announced; never speeds up."""
-        if 0 < per_second < self.per_second:
-            self.per_second = per_second
+        if 0 < per_second < self._pace:
+            self._pace = per_second
+            self.per_second = min(self.per_second, per_second)
             self._limiter = _limiter(per_second)
 
     async def _wait(self) -> None:
-        """Wait until the limiter has room or there is a reason to stop; long waits must not outlive the run."""
+        """Wait until the limiter is about to have room or there is a reason to stop: a long wait must not outlive it.
+
+        What is short of a whole call then is for the limiter to wait for, which does it to the millisecond.
+        """
         limiter = self._limiter
-        if limiter.time_period > 1.0:
-            while not limiter.has_capacity() and await self._stop.rest(min(limiter.time_period, 0.25)):
-                pass
+        nearly = max(0.0, 1 - GLANCE * limiter.max_rate / limiter.time_period)
+        while not limiter.has_capacity(nearly) and await self._stop.rest(GLANCE):
+            pass
+
+
+def _telling(rates: Sequence[Rate]) -> list[Rate]:
+    """Return the rates that say something, that over the shortest time first: each is lower than those before it."""
+    found: list[Rate] = []
+    for rate in sorted(rates, key=lambda rate: (rate.seconds, rate.per_second)):
+        if not found or rate.per_second < found[-1].per_second:
+            found.append(rate)
+    return found
 
 
 def _limiter(per_second: float) -> AsyncLimiter:
     """Return a limiter of which any window of one second sees at most the rate plus one."""
-    if per_second < 50:
-        return AsyncLimiter(1, 1 / per_second)
-    bucket = max(2, round(per_second / 100))
-    return AsyncLimiter(bucket, bucket / (per_second - bucket))
+    bucket = 1 + per_second * CATCH_UP  # a call, and those that may be caught up with
+    share = 1 - CATCH_UP - UNEVEN * min(1.0, per_second / 1000)
+    return AsyncLimiter(bucket, bucket / (per_second * share))

@@ -6,7 +6,6 @@ on the way in; what is left when the run stops is settled as `not_attempted` on 
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -24,6 +23,7 @@ from orchestrator.lane import LEFT_TOGETHER, Lane
 from orchestrator.model import Batch, Outcome, Secret, Settled, Tallied, Target, meets
 from orchestrator.pacing import MIDWAY, Stop
 from orchestrator.rows import UnreadableError
+from orchestrator.seen import Seen
 from orchestrator.sources import Source, Takes, nobody
 
 _log = structlog.get_logger(__name__)
@@ -67,46 +67,6 @@ class RunMemory:
     def hand_over(self, target: Target, secret: Secret) -> str:
         """Put a secret where only its owner reads it; return where that is."""
         return self.keep(target, secret)
-
-
-class Seen:
-    """The identities that need no call any more: done in an earlier part of the run, or taken up in this one.
-
-    `twice` counts the targets that were offered again after they had been taken up.
-    """
-
-    def __init__(self) -> None:
-        self.twice = 0
-        self._unchecked: dict[bytes, str] = {}
-        self._done: set[bytes] = set()
-        self._taken: set[bytes] = set()
-
-    def note_done(self, service: str, connection: str, target: str) -> None:
-        """Note a target that an earlier part of the run is done with."""
-        self._done.add(_digest(service, connection, target))
-
-    def note_unchecked(self, service: str, connection: str, target: str, record: str) -> None:
-        """Note a target that an earlier part of the run called, with its line so far, and did not look at."""
-        self._unchecked[_digest(service, connection, target)] = record
-
-    def unchecked(self, target: Target) -> str | None:
-        """Return the line of a target that is still to be looked at, once."""
-        return self._unchecked.pop(_digest(target.service, target.connection, target.id), None)
-
-    def take(self, target: Target) -> bool:
-        """Take a target up; False when that was done before."""
-        digest = _digest(target.service, target.connection, target.id)
-        if digest in self._done:
-            return False
-        if digest in self._taken:
-            self.twice += 1
-            return False
-        self._taken.add(digest)
-        return True
-
-
-def _digest(*parts: str) -> bytes:
-    return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 @dataclass(slots=True)

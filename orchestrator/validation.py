@@ -164,7 +164,8 @@ def faults_of(
 def at_lines(found: Iterable[tuple[Place, str]], text: str, source: str) -> list[Fault]:
     """Return faults for (path, message) pairs with the lines that the paths have in `text`."""
     pairs = list(dict.fromkeys(found))
-    lines = yamltext.locate(text, [path for path, _ in pairs]) if text else [None] * len(pairs)
+    paths = [path for path, _ in pairs]
+    lines = yamltext.locate(text, paths) if text and paths else [None] * len(pairs)  # to locate is to parse again
     faults = [Fault(source, message, line, dotted(path)) for (path, message), line in zip(pairs, lines, strict=True)]
     return sorted(faults, key=Fault.order)
 

@@ -102,7 +102,10 @@ def _rows(rate: int, found: dict[tuple[str, int], list[list[float]]]) -> list[Ro
 def _window_rows(runs: list[list[float]]) -> list[Row]:
     limits = " and ".join(text for text, *_ in WINDOWS)
     worst = [max(most(run, seconds) / (calls + 1) for _, calls, seconds in WINDOWS) for run in runs]
-    uses = [used(run, min(calls / seconds for _, calls, seconds in WINDOWS)) for run in runs]
+    slowest = min(calls / seconds for _, calls, seconds in WINDOWS)
+    uses = [
+        (len(run) - 1) / (run[-1] - run[0]) / slowest for run in runs
+    ]  # from the start: there is a burst, and a wait
     return [
         at_most(f"orchestrator at {limits}: most in a window, of its calls + 1", worst, 1.0, by=max),
         at_least(f"orchestrator at {limits}: use of the tighter", uses, 0.99),

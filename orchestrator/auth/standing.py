@@ -1,8 +1,10 @@
 """Whether a credential works: told once to every lane that shares it, and judged for each lane by itself.
 
 More than five wrong signatures lock a key, and many workers of several lanes call with one credential: so until
-a generation has worked once, one call at a time carries it, and its first refusal stops them all. But a service that
-refuses what others take is that service's affair: it stops its own lane and no other.
+a generation has worked once, one call at a time carries it, and its first refusal stops them all. A service that
+hangs must not hold up the others that way: after a second without an answer one more call may go, of the lane that
+has waited longest, up to three. But a service that refuses what others take is that service's affair: it stops its
+own lane and no other.
 """
 
 from __future__ import annotations
@@ -12,14 +14,20 @@ from types import TracebackType
 
 from orchestrator.auth.credential import Credential, scrub
 
+PATIENCE = 1.0  # seconds that a call which tries a credential is alone, from when it has one to carry
+AT_ONCE = 3  # calls may carry a credential that has not worked yet: wrong ones, they lock no key
+_GLANCE = 0.25  # seconds between two looks at whether the credential is there
+
 
 class Standing:
     """What is known of one credential: the generation that last worked, and why it was refused for good."""
 
-    __slots__ = ("_credential", "gate", "refused", "worked")
+    __slots__ = ("_credential", "gate", "places", "refused", "trying", "worked")
 
     def __init__(self, credential: Credential) -> None:
-        self.gate = asyncio.Lock()
+        self.gate = asyncio.Lock()  # behind it: the call that tries the credential alone, or the next one to
+        self.places = asyncio.Semaphore(AT_ONCE)
+        self.trying: Turn | None = None  # which of them holds the gate
         self.worked = 0
         self.refused: str | None = None
         self._credential = credential
@@ -28,6 +36,11 @@ class Standing:
     def proven(self) -> bool:
         """Return whether the generation that the next call carries has worked at least once."""
         return self.worked >= self._credential.generation
+
+    @property
+    def ready(self) -> bool:
+        """Return whether there is a credential to carry: while somebody logs in, nothing is being tried."""
+        return self._credential.ready
 
     def is_open(self) -> bool:
         """Return whether calls need not wait for each other: all is well, or nothing more will be sent."""
@@ -42,11 +55,12 @@ class Standing:
 class Admission:
     """One lane's view of a credential: whether this service lets it in."""
 
-    __slots__ = ("_credential", "_own_refusal", "_rejected", "_standing", "_worked")
+    __slots__ = ("_credential", "_lane", "_own_refusal", "_rejected", "_standing", "_worked")
 
     def __init__(self, credential: Credential, standing: Standing) -> None:
         self._credential = credential
         self._standing = standing
+        self._lane = asyncio.Lock()  # one call of the lane at the gate: its many workers must not crowd out the others
         self._worked = 0  # the generation that this lane was let in with last ...
         self._rejected = 0  # ... and the one that was sent away last
         self._own_refusal: str | None = None
@@ -58,7 +72,7 @@ class Admission:
 
     def turn(self) -> Turn:
         """Return the context that covers getting the credential and the send; look at `refused` once inside it."""
-        return Turn(self._standing)
+        return Turn(self._standing, self._lane)
 
     def refuse(self, message: str) -> None:
         """Note that the credential is refused for good, everywhere."""
@@ -100,23 +114,58 @@ class Turn:
     that same generation. Read after the send it may be the next one's, and an old token's 401 would condemn that.
     """
 
-    __slots__ = ("_held", "_standing")
+    __slots__ = ("_held", "_lane", "_left", "_standing", "_timer")
 
-    def __init__(self, standing: Standing) -> None:
+    def __init__(self, standing: Standing, lane: asyncio.Lock) -> None:
         self._standing = standing
-        self._held = False
+        self._lane = lane
+        self._held: list[asyncio.Lock | asyncio.Semaphore] = []
+        self._left = PATIENCE
+        self._timer: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> None:
-        if self._standing.is_open():
+        for barrier in (self._lane, self._standing.gate, self._standing.places):
+            if not self._standing.is_open():
+                await self._hold(barrier)
+        if self._standing.is_open():  # from the start, or settled while this call waited
+            self._free()
             return
-        await self._standing.gate.acquire()
-        if self._standing.is_open():  # settled while this call waited: the others need not queue behind it
-            self._standing.gate.release()
-        else:
-            self._held = True
+        self._standing.trying = self
+        self._timer = asyncio.get_running_loop().call_later(_GLANCE, self._look)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._held:
-            self._standing.gate.release()
+        self._free()
+        if self._standing.trying is not None and self._standing.is_open():
+            self._standing.trying.let_on()  # another call is still out, and nobody need wait for it any more
+
+    def let_on(self) -> None:
+        """Let the next call through the gate, and the next one of the lane queue at it, behind those of others."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._standing.trying = None
+        for barrier in (self._standing.gate, self._lane):
+            self._held.remove(barrier)
+            barrier.release()
+
+    async def _hold(self, barrier: asyncio.Lock | asyncio.Semaphore) -> None:
+        try:
+            await barrier.acquire()
+        except BaseException:
+            self._free()
+            raise
+        self._held.append(barrier)
+
+    def _look(self) -> None:
+        self._left = self._left - _GLANCE if self._standing.ready else PATIENCE
+        if self._left <= 0:
+            self.let_on()
+        else:
+            self._timer = asyncio.get_running_loop().call_later(_GLANCE, self._look)
+
+    def _free(self) -> None:
+        if self._standing.trying is self:
+            self.let_on()
+        while self._held:
+            self._held.pop().release()

@@ -7,12 +7,13 @@ once when somebody waits. An intent (`sent`) is waited for; an outcome is queued
 from __future__ import annotations
 
 import asyncio
+import itertools
 import queue
 import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -244,11 +245,8 @@ class SqliteJournal:
         fresh: Counter[tuple[str, str, str]] = Counter()
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for item in group:
-                if isinstance(item, _Intents):
-                    connection.executemany(sql.SENT, _intent_rows(item))
-                elif isinstance(item, _Outcomes):
-                    connection.executemany(sql.SETTLED, _outcome_rows(item, fresh))
+            for statement, rows in _statements(group, fresh):
+                connection.executemany(statement, rows)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:  # when the disk is full, SQLite has rolled it back already
@@ -269,16 +267,30 @@ def _rows(item: _Intents | _Outcomes) -> int:
     return len(item.settled) if isinstance(item, _Outcomes) else sum(len(batch.targets) for batch in item.batches)
 
 
-def _intent_rows(item: _Intents) -> list[tuple[Any, ...]]:
-    return [
-        (item.run, target.service, target.connection, target.id, target.stage, batch.number, item.at)
-        for batch in item.batches
-        for target in batch.targets
-    ]
+def _statements(
+    group: Iterable[_Intents | _Outcomes | _Barrier], fresh: Counter[tuple[str, str, str]]
+) -> Iterator[tuple[str, Iterator[tuple[Any, ...]]]]:
+    """Yield what is to be executed for a group: one statement for all that follow one another and are of one kind.
+
+    The order stays: a target's outcome and its next intent may be in one group, and the later one must win.
+    """
+    for kind, items in itertools.groupby((item for item in group if not isinstance(item, _Barrier)), type):
+        if kind is _Intents:
+            yield sql.SENT, (row for item in items if isinstance(item, _Intents) for row in _intent_rows(item))
+        else:
+            yield (
+                sql.SETTLED,
+                (row for item in items if isinstance(item, _Outcomes) for row in _outcome_rows(item, fresh)),
+            )
 
 
-def _outcome_rows(item: _Outcomes, fresh: Counter[tuple[str, str, str]]) -> list[tuple[Any, ...]]:
-    rows = []
+def _intent_rows(item: _Intents) -> Iterator[tuple[Any, ...]]:
+    for batch in item.batches:
+        for target in batch.targets:
+            yield (item.run, target.service, target.connection, target.id, target.stage, batch.number, item.at)
+
+
+def _outcome_rows(item: _Outcomes, fresh: Counter[tuple[str, str, str]]) -> Iterator[tuple[Any, ...]]:
     for settled in item.settled:
         target = settled.target
         lane = (target.service, target.connection)
@@ -287,8 +299,7 @@ def _outcome_rows(item: _Outcomes, fresh: Counter[tuple[str, str, str]]) -> list
             fresh[*lane, settled.instead_of] -= 1
         protected = settled.outcome is Outcome.NOT_ATTEMPTED and settled.reason == PROTECTED
         facts = (settled.batch, settled.outcome, settled.verification, protected, encode(item.run, settled).decode())
-        rows.append((item.run, *lane, target.id, target.stage, *facts))
-    return rows
+        yield (item.run, *lane, target.id, target.stage, *facts)
 
 
 def _release(group: Sequence[object], failure: BaseException | None) -> None:

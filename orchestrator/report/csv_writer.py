@@ -7,11 +7,12 @@ shown are written as escapes; outcomes.jsonl has every text exactly.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable
 from typing import Any, TextIO
 
 from orchestrator.report.summary import Summary
-from orchestrator.report.wording import Record, shown
+from orchestrator.report.wording import Record, as_it_stands, shown
 from orchestrator.report.writer import feed
 
 COLUMNS = (
@@ -35,6 +36,7 @@ COLUMNS = (
 )
 _COMPUTED = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four are their full-width forms
 _SKIPPED = ("\t", "\r", "\n")
+_MAY_COMPUTE = re.compile(rf'"[ {re.escape("".join(_COMPUTED))}]')  # in a JSON line, where every text begins so
 
 
 class CsvWriter:
@@ -48,8 +50,10 @@ class CsvWriter:
         self._rows.writerow(COLUMNS)
 
     def add(self, line: str, record: Record) -> None:
-        """Write one target."""
-        self._rows.writerow([cell(record.get(column)) for column in COLUMNS])
+        """Write one target; where the line shows that no text of it needs a change, none is looked at."""
+        values = map(record.get, COLUMNS)
+        harmless = as_it_stands(line) and _MAY_COMPUTE.search(line) is None
+        self._rows.writerow(values if harmless else map(cell, values))
 
     def end(self) -> None:
         """Do nothing: there is no footer."""

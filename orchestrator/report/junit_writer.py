@@ -5,7 +5,9 @@ One suite, with the lane as class name: records come in the order of taking up, 
 
 from __future__ import annotations
 
+import functools
 import html
+import re
 from collections.abc import Iterable
 from typing import TextIO
 
@@ -16,6 +18,7 @@ from orchestrator.report.writer import feed
 from orchestrator.units import timestamp
 
 ELEMENTS = {"unknown": "error", "not_attempted": "skipped"}  # everything else that is not good is a failure
+_PLAIN = re.compile(r"[\w.:/ -]*", re.ASCII)  # an ASCII text of these has nothing in it that XML escapes
 
 
 class JUnitWriter:
@@ -46,7 +49,9 @@ class JUnitWriter:
         """Write one target."""
         milliseconds = record.get("duration_ms")
         time = _seconds(milliseconds / 1000 if milliseconds is not None else None)
-        case = _attributes(classname=lane_of(record), name=text_of(record, "target"), time=time)
+        target = text_of(record, "target")
+        name = target if _PLAIN.fullmatch(target) else _attribute(target)
+        case = f'classname="{_attribute(lane_of(record))}" name="{name}" time="{time}"'
         outcome = text_of(record, "outcome")
         if outcome != "not_attempted" and self._summary.meets(record):
             self._out.write(f"<testcase {case}/>\n")
@@ -84,7 +89,12 @@ class JUnitWriter:
 
 
 def _attributes(**values: str) -> str:
-    return " ".join(f'{name}="{html.escape(one_line(value))}"' for name, value in values.items())
+    return " ".join(f'{name}="{_attribute(value)}"' for name, value in values.items())
+
+
+@functools.lru_cache(maxsize=256)  # a run has few lanes, and few different messages
+def _attribute(value: str) -> str:
+    return html.escape(one_line(value))
 
 
 def _escaped(text: str) -> str:

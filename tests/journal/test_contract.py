@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections import Counter
 from dataclasses import replace
 
@@ -106,6 +107,37 @@ async def test_a_target_has_one_outcome_which_the_latest_replaces(journal: Sqlit
     assert outcomes(journal) == {"a": "ended", "b": "ended"}
     assert journal.tally(RUN) == [(*LANE, "ended", *PLAIN, 2)]
     assert len(list(journal.records(RUN))) == 2
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_what_is_committed_together_is_as_if_it_had_been_committed_one_by_one(opened: Open, seed: int) -> None:
+    """Intents and outcomes of the same few targets, in one group and each in its own."""
+    chance = random.Random(seed)
+    steps = [
+        (chance.choice("abc"), chance.choice([None, None, Outcome.FAILED, Outcome.ENDED, Outcome.NOT_ATTEMPTED]))
+        for _ in range(12)
+    ]
+    journal = opened()
+
+    async def note(run: str, number: int) -> None:
+        name, outcome = steps[number]
+        if outcome is None:
+            await journal.sent(run, batches(name, number=number))
+        else:
+            journal.settle(run, settled(name, outcome, number))
+
+    together = [asyncio.create_task(note("together", number)) for number in range(len(steps))]
+    await asyncio.sleep(0)  # all of it is queued before anybody writes
+    journal.start()
+    await asyncio.gather(*together)
+    for number in range(len(steps)):
+        await note("alone", number)
+        await journal.flush()
+    assert list(journal.outcomes("together")) == list(journal.outcomes("alone"))
+    assert in_flight(journal, "together") == in_flight(journal, "alone")
+    assert journal.tally("together") == journal.tally("alone")
+    alone = [record.replace('"alone"', '"together"') for record in journal.records("alone")]
+    assert list(journal.records("together")) == alone
 
 
 async def test_runs_do_not_see_each_others_targets(journal: SqliteJournal) -> None:

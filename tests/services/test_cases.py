@@ -5,15 +5,19 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrator import catalogue
+from orchestrator.classify import compile_reading, conditions, read_facts
 from orchestrator.conclusion import OUTCOMES
 from orchestrator.model import Response, Verdict
 from orchestrator.reading import Condition
 
-from .cases import FOLDER, Case, Subject, cases_of, deciding_rule, read_cases, rule, subjects
+from .cases import FOLDER, NOW, Case, Subject, cases_of, deciding_rule, read_cases, rule, subjects
 
 CATALOGUE = catalogue.load()
 SUBJECTS = subjects(CATALOGUE)
@@ -45,6 +49,35 @@ def test_an_answer_means_what_its_case_says(subject: Subject, case: Case) -> Non
     if ruling.page is not None or case.items is not None:
         assert ruling.page is not None
         assert (list(ruling.page.items), ruling.page.total) == (case.page, case.total)
+
+
+ANSWERS = [case.response() for subject in SUBJECTS for case in cases_of(subject)]
+STATUSES = sorted({*(answer.status for answer in ANSWERS), 202, 299, 418, 599})
+
+
+@given(st.sampled_from(ANSWERS), st.sampled_from(STATUSES), st.sampled_from([1, 2]))
+def test_the_first_rule_that_holds_decides_whatever_is_looked_up_beforehand(
+    answer: Response, status: int, batch: int
+) -> None:
+    """Every answer of any case, under any status, against the rules of all services: all of them asked in turn."""
+    response = replace(answer, status=status)
+    for subject in SUBJECTS:
+        facts = read_facts(response, batch)
+        hands_over = subject.reading.success is not None and subject.reading.success.handover is not None
+        if hands_over and facts.shape == "other" and status < 400:
+            facts = replace(facts, message=None)  # which then holds what only its owner may read
+        rules = [
+            rule.model_copy(update={"note": f"rule {n}"}) for n, rule in enumerate(CATALOGUE.rules(subject.reading))
+        ]
+        fits = (rule for rule in rules if rule.batch in (None, batch > 1))
+        first = next((rule for rule in fits if all(holds(facts) for holds in conditions(rule))), None)
+        classify = compile_reading(subject.reading, rules, subject.service)
+        for _ in range(2):  # what was looked up for the first is there for the second
+            ruling = classify(response, batch, NOW)
+            if first is None:
+                assert not ruling.reason.startswith("rule ")
+            elif ruling.verdict is not Verdict.HALT:  # which a wait that is too long becomes, with a note of its own
+                assert (ruling.verdict, ruling.reason) == (first.then, first.note)
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)

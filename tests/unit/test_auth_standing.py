@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping, Set
 
 import pytest
 
-from orchestrator.auth import Admission, Standing
+from orchestrator.auth import Admission, Standing, standing
 from orchestrator.auth.none import none
 from orchestrator.model import Request
 
@@ -22,13 +22,13 @@ class Badge:
         self.generation = generation
         self.renewable = renewable
         self.renewals = 0
+        self.ready = True
         self._lock = asyncio.Lock()
 
     @property
     def identity(self) -> Hashable:
         return self
 
-    ready = True
     project_id = ""
 
     async def obtain(self) -> None:
@@ -274,3 +274,134 @@ async def test_a_key_that_worked_here_and_is_refused_now_is_refused_everywhere()
     here.worked(1)
     assert await here.rejected(1, "revoked") is False
     assert there.refused == "revoked"
+
+
+# Services that do not answer
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second of patience takes forty milliseconds."""
+    monkeypatch.setattr(standing, "PATIENCE", 0.04)
+    monkeypatch.setattr(standing, "_GLANCE", 0.01)
+
+
+class Silent(Service):
+    """Takes calls, and answers when it is told to."""
+
+    def __init__(self, *welcome: int) -> None:
+        super().__init__(*welcome)
+        self.asked = asyncio.Event()
+        self.answers = asyncio.Event()
+
+    async def answer(self, generation: int) -> int:
+        self.calls[generation] += 1
+        self.asked.set()
+        await self.answers.wait()
+        return 200 if generation in self.welcome else 401
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_service_that_hangs_holds_up_no_lane_that_shares_its_credential() -> None:
+    badge, silent, healthy = Badge(), Silent(), Service(1)
+    dead = Lane(badge)
+    lanes = [Lane(badge, dead.standing) for _ in range(11)]
+    crowd = asyncio.create_task(calls(dead, badge, silent, 20))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(1):
+        ends = await asyncio.gather(*(calls(lane, badge, healthy) for lane in lanes))
+    assert ends == [{"done": 50}] * 11
+    assert not crowd.done()
+    crowd.cancel()
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("number", [1, 12])
+async def test_no_more_than_three_calls_carry_a_credential_that_nobody_answers_for(number: int) -> None:
+    badge, silent = Badge(renewable=False), Silent()
+    first = Lane(badge)
+    lanes = [first, *(Lane(badge, first.standing) for _ in range(number - 1))]
+    crowd = [asyncio.create_task(calls(lane, badge, silent)) for lane in lanes]
+    await asyncio.sleep(0.4)
+    assert silent.calls == {1: 3}
+    silent.answers.set()
+    assert await asyncio.gather(*crowd) == [{"refused": 50}] * number
+    assert silent.calls == {1: 3}
+
+
+@pytest.mark.usefixtures("quick")
+async def test_the_next_one_is_of_the_lane_that_has_waited_longest() -> None:
+    badge, silent = Badge(), Silent(1)
+    first = Lane(badge)
+    lanes = [first, *(Lane(badge, first.standing) for _ in range(2))]
+    came: list[int] = []
+
+    async def one(number: int) -> None:
+        async with lanes[number].turn():
+            came.append(number)
+            await silent.answer(1)
+
+    crowd = [asyncio.create_task(one(number)) for number in (0, 0, 0, 1, 1, 2)]
+    await asyncio.sleep(0.3)
+    assert came == [0, 1, 2]
+    silent.answers.set()
+    await asyncio.gather(*crowd)
+    assert sorted(came) == [0, 0, 0, 1, 1, 2]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_the_first_success_lets_everybody_through_although_another_call_is_still_out() -> None:
+    badge, slow, silent, healthy = Badge(), Silent(1), Silent(1), Service(1)
+    first = Lane(badge)
+    second, third = Lane(badge, first.standing), Lane(badge, first.standing)
+    crowd = [asyncio.create_task(call(first, badge, slow)), asyncio.create_task(call(second, badge, silent))]
+    await silent.asked.wait()
+    waiting = asyncio.create_task(calls(third, badge, healthy))
+    await asyncio.sleep(0)
+    slow.answers.set()
+    for _ in range(300):  # turns of the loop, which take no time
+        await asyncio.sleep(0)
+    assert waiting.done()
+    silent.answers.set()
+    assert await asyncio.gather(*crowd) == ["done", "done"]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_while_somebody_logs_in_no_other_call_is_let_on() -> None:
+    badge, silent = Badge(), Silent()
+    badge.ready = False
+    lane = Lane(badge)
+    crowd = [asyncio.create_task(call(lane, badge, silent)) for _ in range(5)]
+    await asyncio.sleep(0.15)
+    assert silent.calls == {1: 1}
+    badge.ready = True
+    await asyncio.sleep(0.15)
+    assert silent.calls[1] > 1
+    for task in crowd:
+        task.cancel()
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8])
+@pytest.mark.parametrize("seconds", [0.0, 0.03, 0.15])
+async def test_whenever_calls_are_cancelled_the_gate_is_free_afterwards(turns: int, seconds: float) -> None:
+    """After so many turns of the loop and so long: while they wait for the lane, the gate, a place, an answer."""
+    badge, silent = Badge(), Silent()
+    first = Lane(badge)
+    lanes = [first, *(Lane(badge, first.standing) for _ in range(4))]
+    crowd = [asyncio.create_task(calls(lane, badge, silent, 3)) for lane in lanes]
+    await asyncio.sleep(seconds)
+    for number in range(turns):
+        crowd[number % 5].cancel()
+        await asyncio.sleep(0)
+    for task in crowd:
+        task.cancel()
+    await asyncio.gather(*crowd, return_exceptions=True)
+    assert not first.standing.gate.locked()
+    assert first.standing.trying is None
+    async with asyncio.timeout(1):
+        for lane in lanes:
+            async with lane.turn():
+                assert first.standing.gate.locked()
+        assert await call(first, badge, Service(1)) == "done"
+        assert [await calls(lane, badge, Service(1)) for lane in lanes] == [{"done": 50}] * 5

@@ -21,7 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("catalogue", "references", "auth", "transport", "journal", "report"),
     ("connector",),
     ("learning", "pacing", "intents", "lane"),
-    ("sources", "listing", "discovery", "verify", "checks", "guards", "run"),
+    ("sources", "listing", "discovery", "verify", "checks", "guards", "seen", "run"),
     (
         "settings",
         "logs",

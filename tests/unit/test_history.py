@@ -14,7 +14,7 @@ from orchestrator import catalogue, history
 from orchestrator.errors import InvalidInput, Refused
 from orchestrator.journal import BACKENDS, SqliteJournal
 from orchestrator.model import Batch, Outcome, RunRecord, Settled, Target
-from orchestrator.run import Seen
+from orchestrator.seen import Seen
 
 RUN = "20261122T193000Z-nightly-0001"
 RECORD = RunRecord(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 from lanes import ENDED, START, Bench, Service, targets, throttled
 
-from orchestrator.intents import MOMENT
+from orchestrator.intents import AT_ONCE, MOMENT
 from orchestrator.lane import LANE_PAUSE
 from orchestrator.learning import HOPELESS
 from orchestrator.model import Batch, Outcome, Ruling, Verdict
@@ -114,6 +114,18 @@ async def test_every_call_is_announced_before_it_is_made(rate: int, groups: int)
     await bench.run(200)
     assert len(bench.memory.announced) <= groups
     assert max(waiting) <= rate * MOMENT  # a crash leaves no more in doubt that were never sent
+
+
+async def test_large_calls_are_not_announced_by_the_ten_thousand() -> None:
+    bench = Bench(Service(), size=100, concurrency=2)
+    bench.pacer.per_second = 1000
+    waiting: list[int] = []
+    bench.service.before = lambda: waiting.append(
+        sum(map(len, bench.memory.announced)) - sum(map(len, bench.service.calls))
+    )
+    await bench.run(10_000)
+    assert max(waiting) <= AT_ONCE + 100 * 12  # and what the twelve workers have in their hands
+    assert 10 <= len(bench.memory.announced) <= 50  # and yet there are fewer commits than calls
 
 
 async def test_an_intent_that_is_not_on_disk_yet_lets_none_of_its_calls_go() -> None:

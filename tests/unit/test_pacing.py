@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from orchestrator.pacing import Pacer, Stop
+from orchestrator.pacing import Pacer, Stop, Window
 from orchestrator.units import Rate
 
 SHORT = 0.5  # seconds; what is to return at once has this long on a busy machine
@@ -52,6 +52,78 @@ async def test_no_second_sees_more_than_the_rate_and_one() -> None:
 async def test_the_smallest_of_several_rates_holds() -> None:
     pacer = Pacer((Rate(1000, 1), Rate(600, 60), Rate(50, 1)), Stop())
     assert pacer.per_second == 10.0
+
+
+def virtually(windows: list[Window], pace: float, seconds: float) -> list[float]:
+    """Return when calls go that are only held back by windows and an even pace; no clock is waited for."""
+    now, moments = 0.0, list[float]()
+    while now < seconds:
+        wait = max(window.wait(now) for window in windows)
+        if wait > 0:
+            now += wait
+            continue
+        moments.append(now)
+        for window in windows:
+            window.go(now)
+        now += 1 / pace
+    return moments
+
+
+@pytest.mark.parametrize(
+    ("number", "seconds", "pace"), [(100, 5, 30), (10_000, 600, 50), (3, 2, 1000), (2500, 60, 200)]
+)
+def test_a_window_is_used_up_and_never_holds_more(number: int, seconds: float, pace: float) -> None:
+    moments = virtually([Window(Rate(number, seconds))], pace, 20 * seconds)
+    assert all(later - earlier >= seconds for earlier, later in zip(moments, moments[number:], strict=False))
+    assert len(moments) >= 20 * number * 0.98
+    burst = [at for at in moments if at <= number / pace]
+    assert len(burst) >= number * 0.98
+
+
+def test_a_window_of_a_million_calls_is_counted_in_a_thousand_moments() -> None:
+    window = Window(Rate(1_000_000, 86_400))
+    moments = virtually([window], 1000, 1100)
+    assert 0.998 * 1_000_000 <= len(moments) <= 1_000_000
+    assert window.wait(1100) > 80_000
+
+
+@pytest.mark.parametrize(
+    ("rates", "pace", "kept"),
+    [
+        ([Rate(350, 10), Rate(10_000, 3600)], 35.0, 10_000 / 3600),
+        ([Rate(10_000, 3600), Rate(350, 10)], 35.0, 10_000 / 3600),
+        ([Rate(1000, 1), Rate(50, 1), Rate(40, 0.5)], 80.0, 50.0),
+        ([Rate(5, 1), Rate(1000, 60)], 5.0, 5.0),
+    ],
+)
+async def test_of_several_rates_the_shortest_time_gives_the_pace(rates: list[Rate], pace: float, kept: float) -> None:
+    pacer = Pacer(rates, Stop())
+    assert pacer._pace == pace
+    assert pacer.per_second == pytest.approx(kept)
+    pacer.slow_to((pace + kept) / 2)
+    assert pacer.per_second == pytest.approx(kept)
+
+
+async def test_two_windows_hold_at_once() -> None:
+    stop = Stop()
+    pacer = Pacer((Rate(40, 1), Rate(20, 2)), stop)
+    moments: list[float] = []
+    async with asyncio.timeout(5):
+        while len(moments) < 22 and await pacer.take():
+            moments.append(time.monotonic())
+    assert moments[19] - moments[0] < 1.0  # the burst, at the pace of the shorter one
+    assert moments[20] - moments[0] >= 2.0
+    waiting = asyncio.create_task(pacer.take())
+    pacer.pause(time.monotonic() + 3600)
+    await asyncio.sleep(0.01)
+    stop.set("interrupted", 130)
+    async with asyncio.timeout(SHORT):
+        assert not await waiting
+
+
+async def test_a_slow_rate_is_kept_to_the_millisecond() -> None:
+    moments = await take_for(2, 2.2)  # the interval is longer than what is waited for between two looks at a stop
+    assert [round(later - earlier, 1) for earlier, later in itertools.pairwise(moments)] == [0.5] * (len(moments) - 1)
 
 
 async def test_the_first_turn_is_there_at_once() -> None:

@@ -15,7 +15,8 @@ from orchestrator.lane import Lane
 from orchestrator.model import Batch, Outcome, Ruling, Secret, Settled, Tallied, Target, Verdict
 from orchestrator.pacing import Pacer, Stop
 from orchestrator.rows import UnreadableError
-from orchestrator.run import Intake, LaneWork, RunMemory, Seen, StageWork, execute, exit_code, fresh
+from orchestrator.run import Intake, LaneWork, RunMemory, StageWork, execute, exit_code, fresh
+from orchestrator.seen import Seen
 from orchestrator.sources import Checked, Inline, Source, Takes, everything
 from orchestrator.units import Rate
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -164,3 +165,10 @@ def test_a_date_without_a_zone_is_in_utc_wherever_this_runs(text: str, monkeypat
 )
 def test_timestamp(seconds: float | None, text: str | None) -> None:
     assert timestamp(seconds) == text
+
+
+@given(st.floats(0, 4e9), st.sampled_from([0.0, 0.0005, 0.001, 0.9989999, 0.999, 0.9999994, 0.9999995, 0.9999999]))
+def test_a_timestamp_is_rounded_as_datetime_rounds(seconds: float, rest: float) -> None:
+    for moment in (seconds, int(seconds) + rest):
+        exact = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+        assert timestamp(moment) == exact.replace("+00:00", "Z")

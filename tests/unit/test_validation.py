@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
-from orchestrator import validation
+from orchestrator import validation, yamltext
 from orchestrator.errors import InvalidInput
 from orchestrator.units import Duration
 from orchestrator.validation import Strict
@@ -138,3 +138,8 @@ def test_a_byte_order_mark_does_not_matter(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_bytes(b"\xef\xbb\xbfname: x\r\n")
     assert validation.read(House, validation.read_text(path), "p") == House(name="x")
+
+
+def test_where_nothing_is_wrong_the_text_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yamltext, "locate", None)
+    assert validation.at_lines([], "kind: cat", "a.yaml") == []
