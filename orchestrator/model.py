@@ -246,7 +246,7 @@ class RunRecord:
 
     `inputs` has the SHA-256 of every source by its name, `planned` the number of targets there were when it began,
     `selectors` what of the plan it was limited to, `folder` where its report lies, `notes` what went wrong beside
-    single targets.
+    single targets, `seal` the SHA-256 of the sealed plan that it carries out, if it does.
     """
 
     run: str
@@ -266,6 +266,7 @@ class RunRecord:
     exit_code: int | None = None
     reason: str = ""
     notes: Sequence[str] = ()
+    seal: str = ""
 
     @property
     def resume_command(self) -> str:

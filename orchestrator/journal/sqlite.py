@@ -64,8 +64,7 @@ class SqliteJournal:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.touch(mode=0o600)
             self._connection = _connect(path)
-            for statement in sql.SCHEMA:
-                self._connection.execute(statement)
+            sql.prepare(self._connection)
         except (OSError, sqlite3.Error) as error:
             raise JournalError(f"the journal {path} cannot be opened: {error}") from None
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 SCHEMA = (
     """
     CREATE TABLE IF NOT EXISTS runs (
         run TEXT PRIMARY KEY, plan TEXT NOT NULL, plan_path TEXT NOT NULL, config_path TEXT, digest TEXT NOT NULL,
         lock_name TEXT NOT NULL, require TEXT NOT NULL, started REAL NOT NULL, folder TEXT NOT NULL,
         selectors TEXT NOT NULL, planned INTEGER NOT NULL, variables TEXT NOT NULL, inputs TEXT NOT NULL,
-        ended REAL, exit_code INTEGER, reason TEXT NOT NULL, notes TEXT NOT NULL)
+        ended REAL, exit_code INTEGER, reason TEXT NOT NULL, notes TEXT NOT NULL, seal TEXT NOT NULL DEFAULT '')
     """,
     # outcome is NULL from the moment before the call until there is one; earlier and record then have the one before
     """
@@ -27,11 +29,14 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS runs_by_lock ON runs (lock_name, started)",
 )
 
+# what a journal that was begun by an earlier version lacks
+ADDED = {"seal": "ALTER TABLE runs ADD COLUMN seal TEXT NOT NULL DEFAULT ''"}
+
 RUN_COLUMNS = (
     "run, plan, plan_path, config_path, digest, require, started, lock_name, folder, selectors, planned, variables, "
-    "inputs, ended, exit_code, reason, notes"
+    "inputs, ended, exit_code, reason, notes, seal"
 )
-ADD_RUN = f"INSERT INTO runs ({RUN_COLUMNS}) VALUES ({', '.join('?' * 17)})"  # noqa: S608  constants only
+ADD_RUN = f"INSERT INTO runs ({RUN_COLUMNS}) VALUES ({', '.join('?' * 18)})"  # noqa: S608  constants only
 REOPEN_RUN = "UPDATE runs SET ended = NULL, exit_code = NULL, reason = '', notes = '[]' WHERE run = ?"
 FINISH_RUN = "UPDATE runs SET ended = ?, exit_code = ?, reason = ?, notes = ? WHERE run = ?"
 RUNS = f"SELECT {RUN_COLUMNS} FROM runs ORDER BY started, run"  # noqa: S608
@@ -101,3 +106,20 @@ PAIRS = """
         WHERE n.run = :after AND n.service = o.service AND n.connection = o.connection AND n.target = o.target)
     ORDER BY 1, 2, 3
 """
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make the tables that are not there, and add what those of an earlier version lack."""
+    for statement in SCHEMA:
+        connection.execute(statement)
+    if not _lacking(connection):
+        return
+    connection.execute("BEGIN IMMEDIATE")  # somebody else may be about to do the same
+    for statement in _lacking(connection):
+        connection.execute(statement)
+    connection.execute("COMMIT")
+
+
+def _lacking(connection: sqlite3.Connection) -> list[str]:
+    known = {row[1] for row in connection.execute("PRAGMA table_info(runs)")}
+    return [statement for name, statement in ADDED.items() if name not in known]

@@ -53,6 +53,11 @@ def test_a_run_that_goes_on_is_not_over(journal: SqliteJournal) -> None:
     assert journal.find(RUN) == replace(a_run(), notes=[])
 
 
+def test_a_run_of_a_sealed_plan_is_known_by_its_seal(journal: SqliteJournal) -> None:
+    journal.add(replace(a_run(), seal="f" * 64))
+    assert [record.seal for record in journal.runs()] == ["f" * 64]
+
+
 def test_runs_come_in_the_order_in_which_they_began(journal: SqliteJournal) -> None:
     for run, started in (("b", 2.0), ("c", 3.0), ("a", 1.0), ("a2", 2.0)):
         journal.add(a_run(run, started=started))

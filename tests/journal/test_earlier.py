@@ -1,0 +1,26 @@
+"""A journal that an earlier version of the program began is gone on with."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from orchestrator.journal import SqliteJournal
+from orchestrator.journal import statements as sql
+
+
+def test_a_journal_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    with closing(sqlite3.connect(path)) as earlier:
+        for statement in sql.SCHEMA:
+            earlier.execute(statement.replace(", seal TEXT NOT NULL DEFAULT ''", ""))
+        columns = sql.RUN_COLUMNS.removesuffix(", seal")
+        earlier.execute(
+            f"INSERT INTO runs ({columns}) VALUES ('r', 'p', 'p', NULL, 'd', 'accepted', 1, 'l', 'f', '[]', 0, "
+            "'{}', '{}', NULL, NULL, '', '[]')"
+        )
+        earlier.commit()
+    for _ in range(2):
+        with closing(SqliteJournal(path)) as journal:
+            assert [record.seal for record in journal.runs()] == [""]
