@@ -68,6 +68,19 @@ def limits_of(config: settings.Config, service: Service, connection: str) -> Lim
     return for_lane.over(for_service.over(service.limits.over(DEFAULTS)))
 
 
+def reads_of(config: settings.Config, service: Service, described: Limits) -> Limits:
+    """Return how hard a listing or a read-back may be asked: the config's limits, the catalogue's, the defaults."""
+    said = config.services.get(service.service, settings.ServiceSettings())
+    return said.reads.over(described.over(DEFAULTS))
+
+
+def timing_of(config: settings.Config, service: Service, read_back: ReadBack) -> Timing:
+    """Return when it is looked whether sessions are gone, as the config says or else the catalogue."""
+    said = config.services.get(service.service, settings.ServiceSettings()).verify
+    lag = read_back.lag if said.lag is None else said.lag
+    return Timing(lag or 0.0, read_back.deadline if said.deadline is None else said.deadline)
+
+
 class Workshop:
     """Builds the lanes of one run."""
 
@@ -120,20 +133,11 @@ class Workshop:
             required = self._blueprint.plan_file.plan.require == "verified"
             return Unseen(self._memory) if required else self._memory
         watched = Watched(self._memory)
-        timing = self._timing(service, service.verify)
+        timing = timing_of(self._blueprint.config_file.config, service, service.verify)
         verifier = Verifier(self._look(service, section.connection, service.verify), timing, self._stop)
         again = self._blueprint.plan_file.plan.reattempt if service.end.idempotent else 0
         self._checks[name] = Check(watched, verifier, again)
         return watched
-
-    def _said(self, service: Service) -> settings.ServiceSettings:
-        """Return what the config says of a service."""
-        return self._blueprint.config_file.config.services.get(service.service, settings.ServiceSettings())
-
-    def _timing(self, service: Service, read_back: ReadBack) -> Timing:
-        said = self._said(service).verify
-        lag = read_back.lag if said.lag is None else said.lag
-        return Timing(lag or 0.0, read_back.deadline if said.deadline is None else said.deadline)
 
     def _look(self, service: Service, connection: str, read_back: ReadBack) -> Look:
         if read_back.listing is not None:
@@ -141,7 +145,7 @@ class Workshop:
         question = read_back.question
         if question is None:
             raise AssertionError("a read-back is one or the other")
-        limits = self._said(service).reads.over(read_back.limits.over(DEFAULTS))
+        limits = reads_of(self._blueprint.config_file.config, service, read_back.limits)
         classify = compile_reading(question, self._blueprint.catalogue.rules(question), service.service)
         readings = dict.fromkeys(service.expect or [""], classify)
         pacer = Pacer(limits.rate or (), self._stop)  # one for all looks, however often it looks
@@ -155,7 +159,7 @@ class Workshop:
     def lister(self, service: Service, connection: str, name: str) -> Lister:
         """Return what reads one of a service's listings on a connection."""
         listing = service.listings[name]
-        limits = self._said(service).reads.over(listing.limits.over(DEFAULTS))
+        limits = reads_of(self._blueprint.config_file.config, service, listing.limits)
         operation = Operation(method=listing.method, path=listing.path, query=parameters(listing), idempotent=True)
         classify = compile_listing(listing, self._blueprint.catalogue.rules(listing), service.service)
         connector = self._calls(service, connection, operation, {"": classify}, limits)

@@ -98,16 +98,21 @@ class Window:
     def __init__(self, rate: Rate) -> None:
         number = max(1, int(rate.calls))
         seconds = number / rate.per_second
-        self._seconds = seconds + min(LEEWAY, CATCH_UP * seconds)
+        self.seconds = seconds + min(LEEWAY, CATCH_UP * seconds)
         self._step = max(1, number // LOGGED)  # calls that are counted together; one of them may be in two windows
         self._began: deque[float] = deque(maxlen=number // self._step - (self._step > 1))
         self._calls = 0
+
+    @property
+    def number(self) -> int:
+        """Return how many calls are let through before the first of them has to be so long ago."""
+        return (self._began.maxlen or 1) * self._step
 
     def wait(self, now: float) -> float:
         """Return for how many seconds the next call has to wait; 0 when it may go."""
         if self._calls % self._step or len(self._began) < (self._began.maxlen or 0):
             return 0.0
-        return max(0.0, self._began[0] + self._seconds - now)
+        return max(0.0, self._began[0] + self.seconds - now)
 
     def go(self, now: float) -> None:
         """Note that a call goes."""
@@ -205,8 +210,26 @@ def _telling(rates: Sequence[Rate]) -> list[Rate]:
     return found
 
 
+def spread(calls: int, rates: Sequence[Rate]) -> float:
+    """Return the seconds from the first of so many calls to the last, as a pacer lets them go."""
+    if calls < 1:
+        return 0.0
+    first, *longer = _telling(rates)
+    began = 0.0
+    for window in map(Window, reversed(longer)):
+        began += (calls - 1) // window.number * window.seconds
+        calls = (calls - 1) % window.number + 1
+    bucket, refill = _bucket(first.per_second)
+    return began + max(0.0, (calls - bucket) / refill)
+
+
 def _limiter(per_second: float) -> AsyncLimiter:
     """Return a limiter of which any window of one second sees at most the rate plus one."""
-    bucket = 1 + per_second * CATCH_UP  # a call, and those that may be caught up with
+    bucket, refill = _bucket(per_second)
+    return AsyncLimiter(bucket, bucket / refill)
+
+
+def _bucket(per_second: float) -> tuple[float, float]:
+    """Return how many calls may go at once, with those that may be caught up with, and how many a second after them."""
     share = 1 - CATCH_UP - UNEVEN * min(1.0, per_second / 1000)
-    return AsyncLimiter(bucket, bucket / (per_second * share))
+    return 1 + per_second * CATCH_UP, per_second * share

@@ -1,0 +1,92 @@
+"""How long calls take: at the rate of a lane and with its slots, the looks that follow them, and the worst of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from orchestrator.pacing import spread
+from orchestrator.service import Limits
+from orchestrator.verify import Timing
+
+LATENCY = 0.1  # seconds that a call is assumed to take, where nobody says
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast the calls of a lane go; `latency` is what one takes, in seconds."""
+
+    limits: Limits
+    latency: float = LATENCY
+
+    @property
+    def rate(self) -> float:
+        """Return the calls per second that the pacer can keep up: of several windows the one that allows least."""
+        return min(rate.per_second for rate in self.limits.rate or ())
+
+    @property
+    def slots(self) -> int:
+        """Return how many calls may be under way at once."""
+        return self.limits.concurrency or 1
+
+    @property
+    def bound(self) -> str:
+        """Return what holds the lane back: its rate, or its slots where calls take long."""
+        return "concurrency" if self.latency > 0 and self.slots / self.latency < self.rate else "rate"
+
+    @property
+    def per_second(self) -> float:
+        """Return how many calls a second there will be."""
+        return self.slots / self.latency if self.bound == "concurrency" else self.rate
+
+    def seconds(self, calls: int) -> float:
+        """Return how long so many calls take, if each is answered at the first attempt."""
+        if not calls:
+            return 0.0
+        return max(spread(calls, self.limits.rate or ()) + self.latency, math.ceil(calls / self.slots) * self.latency)
+
+    def worst(self, calls: int) -> float:
+        """Return how long so many calls take if each uses all its attempts, and each attempt all its time."""
+        if not calls:
+            return 0.0
+        attempts, timeout = self.limits.attempts or 1, self.limits.timeout or 0.0
+        base, cap = self.limits.backoff or 0.0, self.limits.backoff_cap or 0.0
+        one = attempts * timeout + sum(min(cap, base * 2.0**n) for n in range(attempts - 1))
+        workers = 4 * self.slots + 4  # as many calls a lane has in hand, resting ones with them
+        others = calls - 1
+        waiting = (
+            spread(others * attempts + 1, self.limits.rate or ()),
+            others * attempts * timeout / self.slots,
+            others * one / workers,
+        )
+        return one + max(waiting)
+
+
+@dataclass(frozen=True, slots=True)
+class LookBack:
+    """What looking at a lane's targets afterwards takes: one listing of `listed` items at least, or a question each.
+
+    `page_size` is None where a listing has one page only.
+    """
+
+    pace: Pace
+    timing: Timing
+    by_listing: bool
+    page_size: int | None = None
+    listed: int = 0
+
+    def calls(self, targets: int) -> int:
+        """Return the calls of one look at so many targets; a full page is followed by another to see that it is all."""
+        if not targets or not self.by_listing:
+            return targets
+        return max(targets, self.listed) // self.page_size + 1 if self.page_size else 1
+
+    def seconds(self, targets: int) -> float:
+        """Return how long it takes if everything is seen to be gone at the first look."""
+        return self.timing.lag + self.pace.seconds(self.calls(targets)) if targets else 0.0
+
+    def worst(self, targets: int) -> float:
+        """Return how long it takes if the last look begins when there is no more time, and uses all its attempts."""
+        if not targets:
+            return 0.0
+        return self.timing.lag + self.timing.deadline + self.pace.worst(self.calls(targets))
