@@ -31,6 +31,7 @@ from orchestrator.ownership import Own
 from orchestrator.pacing import Stop
 from orchestrator.report import Summary, Written, private_folder, write_folder, write_secret
 from orchestrator.run import Intake, RunMemory, StageWork
+from orchestrator.sealing import Sealed
 from orchestrator.seen import Seen
 from orchestrator.selection import Selector
 from orchestrator.settings import ConfigFile
@@ -52,6 +53,7 @@ class Options:
     selector: Selector = field(default_factory=lambda: Selector(()))
     yes: bool = False
     ask: Callable[[str], bool] | None = None
+    sealed: Sealed | None = None
 
 
 @dataclass(slots=True)
@@ -88,15 +90,21 @@ def open_journal(config_file: ConfigFile) -> SqliteJournal:
 async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finished:
     """Start a new run of a plan."""
     _check_paths(blueprint, options)
-    count(blueprint.sections, options.selector)  # every fault of every source is told before anybody is asked
+    read = count(blueprint.sections, options.selector)  # every fault of every source is told before anybody is asked
+    if options.sealed:
+        options.sealed.agree(blueprint, read.digests, options.selector)
     for warning in warnings(blueprint):
         _log.warning("unusual", what=warning)
     connections = Connections(blueprint.config_file, blueprint.connections())
     stop = _stop(blueprint, options)
     with _ready(blueprint) as journal:
+        if options.sealed:
+            options.sealed.unused(journal)
         _look_back(journal, blueprint, options)
         async with connections:
             await listings.ask(blueprint, connections, stop)
+            if options.sealed:
+                options.sealed.settle(blueprint, options.selector)
             counted = _something(blueprint, count(blueprint.sections, options.selector, Aside(blueprint.keeps, None)))
             own = await ownership.of(blueprint, connections, stop)
             ownership.check(blueprint, own)
@@ -209,6 +217,7 @@ def _new_record(blueprint: Blueprint, options: Options, counted: Count) -> RunRe
         planned=counted.total,
         variables=plan_file.variables,
         inputs=counted.digests,
+        seal=options.sealed.seal.sha256 if options.sealed else "",
     )
 
 

@@ -1,134 +1,266 @@
-"""What a run would do and how long it would take, told without a call: targets, batches, calls, the bottleneck."""
+"""What a run would do and how long it would take; told with the services' listings read, and nothing changed."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
-from orchestrator.app import limits_of
+from orchestrator import guards, listings
+from orchestrator.app import SECOND_PASS, LaneName, limits_of, reads_of, timing_of
 from orchestrator.batches import Packing, pack
 from orchestrator.blueprint import Blueprint, Section, base_url
-from orchestrator.counting import count
-from orchestrator.errors import NothingMatched
+from orchestrator.connections import Connections
+from orchestrator.counting import Count, count
+from orchestrator.durations import LATENCY, LookBack, Pace
+from orchestrator.errors import NothingMatched, Refused
+from orchestrator.guards import Aside, waves
 from orchestrator.model import Target
+from orchestrator.outlook import Forecast, LaneForecast, Listed, StageForecast
+from orchestrator.pacing import Stop
 from orchestrator.run import fresh
 from orchestrator.seen import Seen
 from orchestrator.selection import Selector
+from orchestrator.service import ReadBack, Service
 
 EXAMPLES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class LaneForecast:
-    """One lane of one stage; `seconds` is what its calls take at its rate, `per_second` that rate in calls."""
+class Step:
+    """One stage: its groups, the stages that it waits for, and how long it rests then. A second pass calls `anew`."""
 
-    stage: str
-    lane: str
-    targets: int
-    calls: int
-    per_second: float
-    seconds: float
-    method: str
-    url: str
-    examples: tuple[str, ...]
+    name: str
+    sections: Sequence[Section]
+    needs: Sequence[str]
+    rest: float = 0.0
+    anew: bool = False
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was counted of a lane, or of one of its waves; `examples` are the first few targets by name."""
+
+    targets: int = 0
+    looked_at: int = 0
+    calls: int = 0
+    looks: int = 0
+    seconds: float = 0.0
+    look_seconds: float = 0.0
+    worst: float = 0.0
+    examples: list[str] = field(default_factory=list)
+
+    def note(self, targets: Iterator[Target]) -> Iterator[Target]:
+        """Pass targets on, counted."""
+        for target in targets:
+            if len(self.examples) < EXAMPLES:
+                self.examples.append(target.id)
+            self.targets += 1
+            self.looked_at += target.verify
+            yield target
+
+    def add(self, wave: Tally) -> None:
+        """Add a wave, which begins when the one before it is over."""
+        for name in ("targets", "looked_at", "calls", "looks", "seconds", "look_seconds", "worst"):
+            setattr(self, name, getattr(self, name) + getattr(wave, name))
+        self.examples += wave.examples[: EXAMPLES - len(self.examples)]
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
-    """A plan's forecast: stages follow each other, the lanes of a stage run side by side."""
+class Way:
+    """How a lane goes about its targets: its batches, its pace, how it looks afterwards, how often it ends again."""
 
-    plan: str
-    lanes: tuple[LaneForecast, ...]
-    listed_twice: int
+    packing: Packing
+    pace: Pace
+    look: LookBack | None
+    again: int
 
-    @property
-    def seconds(self) -> float:
-        """Return how long the run takes: the slowest lane of every stage, one after the other."""
-        stages = itertools.groupby(self.lanes, key=lambda lane: lane.stage)
-        return sum(max(lane.seconds for lane in lanes) for _, lanes in stages)
-
-    @property
-    def bottleneck(self) -> LaneForecast | None:
-        """Return the lane that takes longest, None where there is no target."""
-        return max(self.lanes, key=lambda lane: lane.seconds, default=None)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the forecast as plain values."""
-        return {
-            "plan": self.plan,
-            "targets": sum(lane.targets for lane in self.lanes),
-            "calls": sum(lane.calls for lane in self.lanes),
-            "seconds": round(self.seconds, 3),
-            "bottleneck": self.bottleneck.lane if self.bottleneck else None,
-            "listed_twice": self.listed_twice,
-            "lanes": [asdict(lane) for lane in self.lanes],
-        }
-
-    def text(self) -> str:
-        """Return the forecast for people."""
-        facts = self.to_json()
-        lines = [f"{self.plan}: {facts['targets']} targets in {facts['calls']} calls; nothing was sent."]
-        for lane in self.lanes:
-            lines.append(f"  stage {lane.stage}, {lane.lane}: {lane.targets} targets, {lane.calls} calls")
-            lines.append(f"    {lane.method} {lane.url} at {lane.per_second:g}/s: {spoken(lane.seconds)}")
-            lines.append(f"    {', '.join(lane.examples)}{', ...' if lane.targets > len(lane.examples) else ''}")
-        if self.listed_twice:
-            lines.append(f"{self.listed_twice} rows are listed twice and would be called once.")
-        if self.bottleneck:
-            lines.append(f"It takes {spoken(self.seconds)} at these rates, bound by {self.bottleneck.lane}.")
-        return "\n".join(lines)
+    def wave(self, targets: Iterator[Target]) -> Tally:
+        """Return what one wave of targets takes."""
+        tally = Tally()
+        tally.calls = sum(1 for _ in pack(tally.note(targets), self.packing, itertools.count()))
+        tally.seconds = self.pace.seconds(tally.calls)
+        tally.worst = self.pace.worst(tally.calls)
+        if self.look is not None and tally.looked_at:
+            tally.looks = self.look.calls(tally.looked_at)
+            tally.look_seconds = self.look.seconds(tally.looked_at)
+            tally.worst = (1 + self.again) * (tally.worst + self.look.worst(tally.looked_at))
+        return tally
 
 
-def predict(blueprint: Blueprint, selector: Selector) -> Forecast:
-    """Return what a run would do; raise InvalidInput for bad sources, NothingMatched when there is no target."""
-    count(blueprint.sections, selector)
-    seen = Seen()
-    lanes: list[LaneForecast] = []
-    for _, of_stage in itertools.groupby(blueprint.sections, key=lambda section: section.stage):
-        by_lane: dict[tuple[str, str], list[Section]] = {}
-        for section in of_stage:
-            by_lane.setdefault((section.service.service, section.connection), []).append(section)
-        lanes += [_lane(blueprint, sections, selector, seen) for sections in by_lane.values()]
-    lanes = [lane for lane in lanes if lane.targets]
-    if not lanes and not blueprint.plan_file.plan.allow_empty:
+async def foresee(
+    blueprint: Blueprint, selector: Selector, latency: float = LATENCY, deadline: float | None = None
+) -> Forecast:
+    """Return what a run would do, once the services have listed what they have.
+
+    Raises InvalidInput for bad sources, NothingMatched when there is no target.
+    """
+    count(blueprint.sections, selector)  # every fault of every source is told before anybody is asked
+    deadline = deadline or blueprint.plan_file.plan.deadline
+    listing_seconds = await _discover(blueprint, deadline)
+    return predict(blueprint, selector, latency=latency, deadline=deadline, listing_seconds=listing_seconds)
+
+
+async def _discover(blueprint: Blueprint, deadline: float | None) -> float:
+    """Ask the services for what they list, as a run would; return how many seconds that took."""
+    known = blueprint.connections()
+    used = {section.connection: known[section.connection] for _, section, _ in listings.discoveries(blueprint)}
+    if not used:
+        return 0.0
+    began = time.monotonic()
+    async with Connections(blueprint.config_file, used) as connections:
+        stop = Stop(None if deadline is None else began + deadline)
+        await listings.ask(blueprint, connections, stop)
+    return time.monotonic() - began
+
+
+def predict(
+    blueprint: Blueprint,
+    selector: Selector,
+    *,
+    latency: float = LATENCY,
+    deadline: float | None = None,
+    listing_seconds: float = 0.0,
+) -> Forecast:
+    """Return what a run would do with what is listed by now."""
+    plan = blueprint.plan_file.plan
+    aside = Aside(blueprint.keeps, time.time() - (plan.older_than or 0.0))
+    counted = count(blueprint.sections, selector, aside)
+    if not (counted.total or listings.failures(blueprint) or plan.allow_empty):
         raise NothingMatched("no target matches")
-    return Forecast(blueprint.plan_file.plan.name, tuple(lanes), seen.twice)
-
-
-def spoken(seconds: float) -> str:
-    """Return a duration as people say it."""
-    if seconds < 90:
-        return f"about {max(1, round(seconds))} s"
-    return f"about {round(seconds / 60)} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
-
-
-def _lane(blueprint: Blueprint, sections: list[Section], selector: Selector, seen: Seen) -> LaneForecast:
-    service, connection = sections[0].service, sections[0].connection
-    batch = service.end.batch
-    packing = Packing(batch.size, batch.group_by) if batch else Packing()
-    examples: list[str] = []
-    targets = fresh([section.source for section in sections], selector.takes, seen, [])
-    sizes = [len(packed.targets) for packed in pack(_sampled(targets, examples), packing, itertools.count())]
-    rates = limits_of(blueprint.config_file.config, service, connection).rate or ()
-    per_second = min(rate.per_second for rate in rates)
-    url = base_url(service, blueprint.connections()[connection]) + service.end.path
-    return LaneForecast(
-        sections[0].stage,
-        f"{service.service}@{connection}",
-        sum(sizes),
-        len(sizes),
-        per_second,
-        len(sizes) / per_second,
-        service.end.method,
-        url,
-        tuple(examples),
+    oracle = Oracle(blueprint, selector, aside, counted, latency)
+    stages = oracle.stages(steps_of(blueprint))
+    return Forecast(
+        plan.name,
+        stages,
+        counted.total,
+        counted.set_aside,
+        oracle.seen.twice,
+        listed=_listed(blueprint),
+        listing_seconds=listing_seconds,
+        deadline=deadline,
+        refusal=_refusal(blueprint, counted),
+        inputs=counted.digests,
     )
 
 
-def _sampled(targets: Iterator[Target], examples: list[str]) -> Iterator[Target]:
-    for target in targets:
-        if len(examples) < EXAMPLES:
-            examples.append(target.id)
-        yield target
+def steps_of(blueprint: Blueprint) -> list[Step]:
+    """Return the stages of a run in their order, with the second pass over identity providers if there is one."""
+    plan = blueprint.plan_file.plan
+    steps: list[Step] = []
+    for name, sections in itertools.groupby(blueprint.sections, key=lambda section: section.stage):
+        said = plan.stage(name)
+        needs = said.needs if said is not None and said.needs is not None else [step.name for step in steps[-1:]]
+        steps.append(Step(name, list(sections), needs))
+    first = [section for section in blueprint.sections if section.service.identity_provider]
+    if plan.second_pass is not None and first:
+        steps.append(Step(SECOND_PASS, first, [step.name for step in steps], plan.second_pass, anew=True))
+    return steps
+
+
+@dataclass(slots=True)
+class Oracle:
+    """Says what each lane of each stage would do, and when."""
+
+    blueprint: Blueprint
+    selector: Selector
+    aside: Aside
+    counted: Count
+    latency: float
+    seen: Seen = field(default_factory=Seen)
+
+    def stages(self, steps: Sequence[Step]) -> tuple[StageForecast, ...]:
+        """Return the stages, each after those that it needs; a lane that two of them share works for one at a time."""
+        over: dict[str, tuple[float, float]] = {}
+        free: dict[str, tuple[float, float]] = {}
+        stages = []
+        for step in steps:
+            needed = [over[name] for name in step.needs]
+            begins, late = (max((one[i] for one in needed), default=0.0) + step.rest for i in (0, 1))
+            lanes = []
+            for sections in _by_lane(step.sections).values():
+                lane = self._lane(step, sections)
+                since, since_late = free.get(lane.lane, (0.0, 0.0))
+                lane = lane.at(max(begins, since), max(late, since_late))
+                free[lane.lane] = lane.ends, lane.worst_ends
+                lanes += [lane] if lane.targets else []
+            ends = max((lane.ends for lane in lanes), default=begins)
+            over[step.name] = ends, max((lane.worst_ends for lane in lanes), default=late)
+            stages.append(StageForecast(step.name, begins, ends, over[step.name][1], tuple(lanes)))
+        return tuple(stage for stage in stages if stage.lanes)
+
+    def _lane(self, step: Step, sections: Sequence[Section]) -> LaneForecast:
+        service, connection = sections[0].service, sections[0].connection
+        way, tally = self._way(service, connection), Tally()
+        targets = self._targets(step, sections)
+        for size in waves(self.blueprint.plan_file.plan.guard.ramp, self.counted.per_lane[service.service, connection]):
+            tally.add(way.wave(itertools.islice(targets, size)))
+        return LaneForecast(
+            step.name,
+            f"{service.service}@{connection}",
+            tally.targets,
+            tally.calls,
+            way.pace.per_second,
+            tally.seconds,
+            service.end.method,
+            base_url(service, self.blueprint.connections()[connection]) + service.end.path,
+            tuple(tally.examples),
+            bound=way.pace.bound,
+            looks=tally.looks,
+            look_seconds=tally.look_seconds,
+            worst_seconds=tally.worst,
+        )
+
+    def _targets(self, step: Step, sections: Sequence[Section]) -> Iterator[Target]:
+        """Yield what a lane calls in a stage: nothing twice, nothing that is set aside."""
+        sources = [section.source for section in sections]
+        taken = fresh(sources, self.selector.takes, Seen() if step.anew else self.seen, [])
+        return (target for target in taken if not self.aside.reason(target))
+
+    def _way(self, service: Service, connection: str) -> Way:
+        batch, config = service.end.batch, self.blueprint.config_file.config
+        return Way(
+            Packing(batch.size, batch.group_by) if batch else Packing(),
+            Pace(limits_of(config, service, connection), self.latency),
+            self._look(service, connection, service.verify) if service.verify is not None else None,
+            self.blueprint.plan_file.plan.reattempt if service.end.idempotent else 0,
+        )
+
+    def _look(self, service: Service, connection: str, read_back: ReadBack) -> LookBack:
+        config = self.blueprint.config_file.config
+        timing = timing_of(config, service, read_back)
+        if read_back.listing is None:
+            return LookBack(Pace(reads_of(config, service, read_back.limits), self.latency), timing, by_listing=False)
+        listing = service.listings[read_back.listing]
+        one_by_one = reads_of(config, service, listing.limits).model_copy(update={"concurrency": 1})
+        listed = self._listed(service, connection, read_back.listing)
+        return LookBack(Pace(one_by_one, self.latency), timing, True, listing.page_size, listed)
+
+    def _listed(self, service: Service, connection: str, name: str) -> int:
+        """Return how many things a listing is known to have."""
+        place = (service.service, connection, name)
+        known = listings.discoveries(self.blueprint)
+        found = [one.listed for _, s, one in known if (s.service.service, s.connection, one.listing_name) == place]
+        return max(found, default=0)
+
+
+def _by_lane(sections: Sequence[Section]) -> dict[LaneName, list[Section]]:
+    lanes: dict[LaneName, list[Section]] = {}
+    for section in sections:
+        lanes.setdefault((section.service.service, section.connection), []).append(section)
+    return lanes
+
+
+def _listed(blueprint: Blueprint) -> tuple[Listed, ...]:
+    found = (source for _, _, source in listings.discoveries(blueprint))
+    return tuple(Listed(source.name, source.listed, len(source.rows), source.failure) for source in found)
+
+
+def _refusal(blueprint: Blueprint, counted: Count) -> str:
+    """Return why a run would be refused for its size, if so."""
+    try:
+        guards.check_size(blueprint.plan_file.plan.guard, counted.called, *listings.sizes(blueprint))
+    except Refused as refused:
+        return str(refused)
+    return ""

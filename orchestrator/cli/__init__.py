@@ -68,14 +68,21 @@ def _add_running(commands: Subparsers) -> None:
     demo = _command(commands, "demo", "demo:demo", "run plans/demo.yaml against the sandbox, start to report")
     demo.add_argument("--keep", metavar="DIR", help="folder for journal and reports (default: ./orchestrator-demo)")
     _common(demo, config=False)
-    run = _command(commands, "run", "running:run", "run a plan")
-    _plan(run)
+    run = _command(commands, "run", "running:run", "run a plan, or do exactly what was sealed")
+    _plan(run, optional=True)
+    run.add_argument("--sealed", metavar="FILE", help="do what `preview --seal FILE` resolved, or refuse")
+    run.add_argument(
+        "--tolerance", metavar="AMOUNT", help="of --sealed: so many targets, or N%%, may be new or gone (0)"
+    )
     run.add_argument("--dry-run", action="store_true", help="send nothing that changes anything: the same as preview")
     run.add_argument("--report-dir", metavar="DIR", help="folder of the reports, instead of the config's")
     run.add_argument("--yes", action="store_true", help="ask nothing, also when the last run did not finish")
     _running(run)
-    preview = _command(commands, "preview", "looking:preview", "show what a run would do; sends nothing")
+    preview = _command(commands, "preview", "looking:preview", "show what a run would do; changes nothing")
     _plan(preview)
+    preview.add_argument("--seal", metavar="FILE", help="write down what was resolved, for `run --sealed FILE`")
+    preview.add_argument("--expires", metavar="DURATION", help="how long a seal is good for (default: 24h)")
+    preview.add_argument("--latency", metavar="DURATION", help="what a call takes, for the forecast (default: 100ms)")
     _output(preview)
     _common(preview)
     resume = _command(commands, "resume", "running:resume", "go on with a run that stopped")
@@ -138,8 +145,8 @@ def _command(commands: Subparsers, name: str, target: str, about: str) -> argpar
     return made
 
 
-def _plan(command: argparse.ArgumentParser) -> None:
-    command.add_argument("plan", metavar="PLAN")
+def _plan(command: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    command.add_argument("plan", metavar="PLAN", nargs="?" if optional else None)
     command.add_argument("--var", metavar="NAME=VALUE", action="append", default=[], help="set a variable of the plan")
     command.add_argument(
         "--only",

@@ -34,7 +34,7 @@ def variables(options: argparse.Namespace) -> dict[str, str]:
 
 
 def duration(text: str | None, option: str = "--deadline") -> float | None:
-    """Return the seconds of a `--deadline`."""
+    """Return the seconds that an option says; None where it is not given."""
     if text is None:
         return None
     try:

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import anyio
 import orjson
 
-from orchestrator import app, blueprint, conduct, counting, forecast, history
+from orchestrator import app, blueprint, conduct, counting, forecast, history, sealfile, sealing
 from orchestrator.blueprint import Blueprint
 from orchestrator.cli import common
+from orchestrator.durations import LATENCY
 from orchestrator.errors import Fault, InvalidInput
 from orchestrator.journal import SqliteJournal
 from orchestrator.model import RunRecord
@@ -41,15 +43,37 @@ def validate(options: argparse.Namespace) -> int:
 
 
 def preview(options: argparse.Namespace) -> int:
-    """Show what a run would do, and send nothing."""
+    """Show what a run would do: it lists what there is, and changes nothing; with --seal, seal it."""
     config_file = common.read_config(options)
+    selector, lasts = Selector(options.only), _lasts(options)
+    latency = common.duration(options.latency, "--latency") or LATENCY
+    deadline = common.duration(getattr(options, "deadline", None))
     plan: Blueprint = app.prepare(Path(options.plan), common.variables(options), config_file)
-    seen = forecast.predict(plan, Selector(options.only))
+    foreseen = anyio.run(forecast.foresee, plan, selector, latency, deadline)
+    seal = None
+    if lasts is not None and foreseen.exit_code == 0:
+        seal = sealing.seal(plan, selector, foreseen.inputs, foreseen.counts(), lasts)
+        sealfile.write(Path(options.seal), seal)
     if options.output == "json":
-        common.say(orjson.dumps(seen.to_json(), option=orjson.OPT_INDENT_2).decode())
+        facts = {**foreseen.to_json(), "seal": seal.sha256 if seal else None}
+        common.say(orjson.dumps(facts, option=orjson.OPT_INDENT_2).decode())
     elif options.output == "text":
-        common.say(seen.text())
-    return 0
+        common.say(foreseen.text())
+    if seal is not None:
+        common.tell(
+            f"sealed until {seal.expires}; to do exactly this: {sealing.command(Path(options.seal), options.config)}"
+        )
+    elif lasts is not None:
+        common.warn("not sealed: a run would be refused" if foreseen.refusal else "not sealed: a list is not whole")
+    return foreseen.exit_code
+
+
+def _lasts(options: argparse.Namespace) -> float | None:
+    """Return how long a seal is good for, None where none is wanted."""
+    lasts = common.duration(options.expires, "--expires")
+    if options.seal is None and lasts is not None:
+        raise InvalidInput.one("--expires", "goes with --seal")
+    return None if options.seal is None else lasts or sealing.LASTS
 
 
 def runs(options: argparse.Namespace) -> int:

@@ -4,31 +4,67 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import orjson
 
-from orchestrator import app, conduct, history
+from orchestrator import app, conduct, history, sealfile
 from orchestrator.cli import common, looking, progress
 from orchestrator.conduct import Finished, Options
+from orchestrator.errors import Fault, InvalidInput
 from orchestrator.model import RunRecord
 from orchestrator.report import text_summary
+from orchestrator.sealing import Sealed
 from orchestrator.selection import Selector
 from orchestrator.settings import ConfigFile
+from orchestrator.units import parse_amount
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run a plan."""
+    """Run a plan, or what was sealed of one."""
+    if wrong := list(_misused(options)):
+        raise InvalidInput(wrong)
     if options.dry_run:
-        return looking.preview(options)
+        return looking.preview(argparse.Namespace(**vars(options), seal=None, expires=None, latency=None))
     config_file = common.read_config(options)
-    plan = app.prepare(Path(options.plan), common.variables(options), config_file)
-    finished = anyio.run(
-        conduct.start, plan, _options(options, options.yes, options.only), progress.chosen(options.progress)
-    )
+    if options.sealed:
+        sealed = _sealed(options)
+        plan = app.prepare(Path(sealed.seal.plan.path), dict(sealed.seal.plan.variables), config_file)
+        chosen = replace(_options(options, options.yes, sealed.seal.selector), sealed=sealed)
+    else:
+        plan = app.prepare(Path(options.plan), common.variables(options), config_file)
+        chosen = _options(options, options.yes, options.only)
+    finished = anyio.run(conduct.start, plan, chosen, progress.chosen(options.progress))
     return conclude(finished, options.output)
+
+
+def _misused(options: argparse.Namespace) -> Iterator[Fault]:
+    """Find options that do not go together."""
+    if not options.sealed:
+        if options.plan is None:
+            yield Fault("orchestrator", "run needs a PLAN, or --sealed FILE")
+        if options.tolerance is not None:
+            yield Fault("--tolerance", "goes with --sealed")
+        return
+    for name, given in (("--var", options.var), ("--only", options.only), ("--dry-run", options.dry_run)):
+        if given:
+            yield Fault(name, "does not go with --sealed: what is done was sealed by the preview")
+
+
+def _sealed(options: argparse.Namespace) -> Sealed:
+    """Return what was sealed, if it still holds as far as can be told without the plan."""
+    try:
+        tolerance = parse_amount(options.tolerance or "0")
+    except ValueError as error:
+        raise InvalidInput.one("--tolerance", str(error)) from None
+    sealed = Sealed(Path(options.sealed), sealfile.read(Path(options.sealed)), tolerance)
+    if options.plan is not None and Path(options.plan).resolve() != Path(sealed.seal.plan.path):
+        raise InvalidInput.one("PLAN", f"{options.plan} is not what was sealed, which is {sealed.seal.plan.path}")
+    sealed.fresh()
+    return sealed
 
 
 def resume(options: argparse.Namespace) -> int:

@@ -1,0 +1,220 @@
+"""A forecast as it is told: lanes, stages, the bottleneck, the worst case; in text and in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class LaneForecast:
+    """One lane of one stage; `seconds` is what its calls take, `look_seconds` the looks after them.
+
+    `begins` is when it starts, in seconds from the start of the run; the worst is when every attempt is used up.
+    """
+
+    stage: str
+    lane: str
+    targets: int
+    calls: int
+    per_second: float
+    seconds: float
+    method: str
+    url: str
+    examples: tuple[str, ...]
+    bound: str = "rate"
+    looks: int = 0
+    look_seconds: float = 0.0
+    begins: float = 0.0
+    worst_begins: float = 0.0
+    worst_seconds: float = 0.0
+
+    @property
+    def ends(self) -> float:
+        """Return when the lane is through, if all goes well."""
+        return self.begins + self.seconds + self.look_seconds
+
+    @property
+    def worst_ends(self) -> float:
+        """Return when the lane is through, if everything is tried as often and as long as it may be."""
+        return self.worst_begins + self.worst_seconds
+
+    @property
+    def busy(self) -> float:
+        """Return how long the lane works."""
+        return self.seconds + self.look_seconds
+
+    def at(self, begins: float, worst_begins: float) -> LaneForecast:
+        """Return the same lane with its beginning."""
+        return replace(self, begins=begins, worst_begins=worst_begins)
+
+
+@dataclass(frozen=True, slots=True)
+class StageForecast:
+    """One stage, in seconds from the start of the run; its lanes run side by side."""
+
+    name: str
+    begins: float
+    ends: float
+    worst_ends: float
+    lanes: Sequence[LaneForecast]
+
+    @property
+    def bottleneck(self) -> LaneForecast:
+        """Return the lane that the stage waits for."""
+        return max(self.lanes, key=lambda lane: lane.ends)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What came of one listing: how many things it has, how many of them are wanted, why it is not whole if so."""
+
+    name: str
+    listed: int
+    wanted: int
+    failure: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.failure or f'{self.listed} listed, {self.wanted} of them wanted'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """A plan's forecast. `refusal` says why a run would be refused, `deadline` what ends it in seconds.
+
+    `inputs` has the SHA-256 of every list.
+    """
+
+    plan: str
+    stages: Sequence[StageForecast]
+    targets: int
+    set_aside: int
+    listed_twice: int
+    listed: Sequence[Listed] = ()
+    listing_seconds: float = 0.0
+    deadline: float | None = None
+    refusal: str = ""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def lanes(self) -> list[LaneForecast]:
+        """Return the lanes of all stages."""
+        return [lane for stage in self.stages for lane in stage.lanes]
+
+    @property
+    def calls(self) -> int:
+        """Return how many calls end something; looks are not among them."""
+        return sum(lane.calls for lane in self.lanes)
+
+    @property
+    def seconds(self) -> float:
+        """Return how long the run takes if every call is answered at the first attempt."""
+        return max((stage.ends for stage in self.stages), default=0.0)
+
+    @property
+    def worst_seconds(self) -> float:
+        """Return how long it takes if every attempt is used up; the deadline ends it earlier."""
+        worst = max((stage.worst_ends for stage in self.stages), default=0.0)
+        return worst if self.deadline is None else min(worst, self.deadline)
+
+    @property
+    def bottleneck(self) -> LaneForecast | None:
+        """Return the lane that works longest, None where there is no target."""
+        return max(self.lanes, key=lambda lane: lane.busy, default=None)
+
+    @property
+    def whole(self) -> bool:
+        """Return whether every listing was read to its end."""
+        return not any(one.failure for one in self.listed)
+
+    @property
+    def exit_code(self) -> int:
+        """Return what a preview ends with: what a run would be refused for comes first."""
+        return 4 if self.refusal else 0 if self.whole else 3
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the forecast as plain values."""
+        return {
+            "plan": self.plan,
+            "targets": self.targets,
+            "set_aside": self.set_aside,
+            "calls": self.calls,
+            "looks": sum(lane.looks for lane in self.lanes),
+            "seconds": round(self.seconds, 3),
+            "worst_seconds": round(self.worst_seconds, 3),
+            "deadline": self.deadline,
+            "bottleneck": self.bottleneck.lane if self.bottleneck else None,
+            "listed_twice": self.listed_twice,
+            "listing_seconds": round(self.listing_seconds, 3),
+            "listings": [asdict(one) for one in self.listed],
+            "refusal": self.refusal or None,
+            "stages": [_stage(stage) for stage in self.stages],
+            "lanes": [_rounded(asdict(lane)) for lane in self.lanes],
+        }
+
+    def counts(self) -> dict[str, Any]:
+        """Return what is sealed of it: how many targets and calls, in all and by lane."""
+        lanes = [
+            {"stage": one.stage, "lane": one.lane, "targets": one.targets, "calls": one.calls} for one in self.lanes
+        ]
+        return {"targets": self.targets, "calls": self.calls, "lanes": lanes}
+
+    def text(self) -> str:
+        """Return the forecast for people."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield f"{self.plan}: {self.targets} targets in {self.calls} calls; nothing was ended."
+        yield from (f"  {one}" for one in self.listed)
+        for stage in self.stages:
+            for lane in stage.lanes:
+                yield from _told(lane)
+            if len(self.stages) > 1:
+                yield f"  stage {stage.name}: {spoken(stage.ends - stage.begins)}, bound by {stage.bottleneck.lane}"
+        if self.set_aside:
+            yield f"{self.set_aside} targets would be set aside: they are protected, or newer than the cut-off."
+        if self.listed_twice:
+            yield f"{self.listed_twice} rows are listed twice and would be called once."
+        if self.bottleneck:
+            yield f"It takes {spoken(self.seconds)} at these rates, bound by {self.bottleneck.lane}."
+            yield f"At the worst, with every attempt used up: {spoken(self.worst_seconds)}{self._limit()}."
+        if self.listed:
+            yield f"Reading the lists took {spoken(self.listing_seconds)}; a run reads them again before it begins."
+        if self.refusal:
+            yield f"A run would be refused: {self.refusal}"
+
+    def _limit(self) -> str:
+        return "" if self.deadline is None or self.worst_seconds < self.deadline else ", when the deadline ends it"
+
+
+def spoken(seconds: float) -> str:
+    """Return a duration as people say it."""
+    if seconds < 90:
+        return f"about {max(1, round(seconds))} s"
+    return f"about {round(seconds / 60)} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
+
+
+def _told(lane: LaneForecast) -> Iterator[str]:
+    yield f"  stage {lane.stage}, {lane.lane}: {lane.targets} targets, {lane.calls} calls"
+    slots = ", all that its slots allow" if lane.bound == "concurrency" else ""
+    yield f"    {lane.method} {lane.url} at {lane.per_second:g}/s{slots}: {spoken(lane.seconds)}"
+    if lane.looks:
+        yield f"    looked at afterwards, in {lane.looks} calls: {spoken(lane.look_seconds)}"
+    yield f"    {', '.join(lane.examples)}{', ...' if lane.targets > len(lane.examples) else ''}"
+
+
+def _stage(stage: StageForecast) -> dict[str, Any]:
+    return _rounded(
+        {
+            "name": stage.name,
+            "begins": stage.begins,
+            "ends": stage.ends,
+            "worst_ends": stage.worst_ends,
+            "bottleneck": stage.bottleneck.lane,
+        }
+    )
+
+
+def _rounded(facts: dict[str, Any]) -> dict[str, Any]:
+    return {name: round(value, 3) if isinstance(value, float) else value for name, value in facts.items()}

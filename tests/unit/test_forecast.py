@@ -1,0 +1,118 @@
+"""When each stage and lane of a forecast begins and ends, and what is said of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator import app, forecast, settings
+from orchestrator.outlook import Forecast
+from orchestrator.selection import Selector
+
+CONFIG = """
+connections:
+  c: {endpoint: "http://127.0.0.1:9", project_id: p, auth: {type: aksk, access_key: "env:A", secret_key: "env:B"}}
+  m: {endpoint: "http://127.0.0.1:9", auth: {type: none}}
+limits:
+  das.builtin-account: {rate: 1/s, attempts: 2, timeout: 10s, backoff: 4s}
+  dcs.webcli: {rate: 10/s}
+  workspace.desktops: {rate: 5/s}
+services:
+  workspace.desktops: {verify: {lag: 3s, deadline: 7s}, reads: {rate: 1/s}}
+"""
+
+
+def das(number: int) -> dict[str, Any]:
+    items = [{"instance_id": f"{n:032x}in02"} for n in range(number)]
+    return {"service": "das.builtin-account", "connection": "c", "items": items}
+
+
+def dcs(number: int) -> dict[str, Any]:
+    items = [{"instance_id": f"5560df16-cebf-4473-95c4-{n:012x}", "client_id": "env:C"} for n in range(number)]
+    return {"service": "dcs.webcli", "connection": "c", "items": items}
+
+
+def desktops(number: int, **more: object) -> dict[str, Any]:
+    items = [{"desktop_id": f"d-{n}"} for n in range(number)]
+    return {"service": "workspace.desktops", "connection": "c", "items": items, **more}
+
+
+def predicted(folder: Path, plan: dict[str, Any], *only: str, deadline: float | None = None) -> Forecast:
+    (folder / "config.yaml").write_text(CONFIG)
+    (folder / "plan.yaml").write_text(json.dumps({"name": "plan", **plan}))
+    config = settings.load(folder / "config.yaml", {})
+    blueprint = app.prepare(folder / "plan.yaml", {}, config, offline=True)
+    return forecast.predict(blueprint, Selector(only), latency=0.1, deadline=deadline)
+
+
+def times(found: Forecast) -> dict[str, tuple[float, float]]:
+    return {stage.name: (round(stage.begins, 1), round(stage.ends, 1)) for stage in found.stages}
+
+
+def test_stages_follow_each_other_and_their_lanes_run_side_by_side(tmp_path: Path) -> None:
+    stages = [{"name": "a", "targets": [das(5), dcs(5)]}, {"name": "b", "targets": [dcs(3)]}]
+    found = predicted(tmp_path, {"stages": stages})
+    assert times(found) == {"a": (0.0, 4.1)}  # what b has was called before
+    assert [stage.bottleneck.lane for stage in found.stages] == ["das.builtin-account@c"]
+    assert (found.targets, found.calls, found.listed_twice) == (10, 10, 3)
+
+
+def test_a_stage_begins_when_what_it_needs_is_over(tmp_path: Path) -> None:
+    stages = [
+        {"name": "a", "targets": [das(5)]},
+        {"name": "b", "needs": [], "targets": [dcs(6)]},
+        {"name": "c", "needs": ["b"], "targets": [desktops(1, verify=False)]},
+    ]
+    found = predicted(tmp_path, {"stages": stages})
+    assert times(found) == {"a": (0.0, 4.1), "b": (0.0, 0.6), "c": (0.6, 0.7)}
+    assert found.seconds == pytest.approx(4.1, rel=0.01)
+
+
+def test_a_lane_works_for_one_stage_at_a_time(tmp_path: Path) -> None:
+    other = {**das(7), "items": das(7)["items"][5:]}
+    stages = [{"name": "a", "targets": [das(5)]}, {"name": "b", "needs": [], "targets": [other]}]
+    assert times(predicted(tmp_path, {"stages": stages})) == {"a": (0.0, 4.1), "b": (0.0, 5.2)}
+
+
+def test_looks_come_after_the_calls(tmp_path: Path) -> None:
+    found = predicted(tmp_path, {"targets": [desktops(2500)]})
+    (lane,) = found.lanes
+    assert (lane.calls, lane.looks) == (25, 3)
+    assert lane.seconds == pytest.approx(4.9, rel=0.01)
+    assert lane.look_seconds == pytest.approx(3 + 2 + 0.1, rel=0.01)
+    assert found.seconds == pytest.approx(10.0, rel=0.01)
+    assert found.worst_seconds > 2 * (10 + 25)
+    assert "looked at afterwards, in 3 calls: about 5 s" in found.text()
+
+
+def test_waves_wait_for_each_other(tmp_path: Path) -> None:
+    found = predicted(tmp_path, {"targets": [desktops(300)], "guard": {"ramp": [1, 10, "100%"]}})
+    (lane,) = found.lanes
+    assert (lane.calls, lane.looks) == (1 + 1 + 3, 3)
+    assert lane.look_seconds == pytest.approx(3 * 3.1)
+    assert lane.examples == ("d-0", "d-1", "d-2")
+
+
+def test_a_second_pass_calls_identity_providers_again(tmp_path: Path) -> None:
+    tickets = {"service": "mrs.cas", "connection": "m", "verify": False, "items": [{"ticket": "env:T"}]}
+    found = predicted(tmp_path, {"targets": [dcs(6), tickets], "second_pass": "60s"})
+    assert [stage.name for stage in found.stages] == ["identity", "targets", "second pass"]
+    assert found.seconds == pytest.approx(0.1 + 0.6 + 60 + 0.1, rel=0.01)
+    assert (found.targets, found.calls) == (7, 8)
+
+
+def test_the_worst_uses_every_attempt_up_until_the_deadline(tmp_path: Path) -> None:
+    assert predicted(tmp_path, {"targets": [das(1)]}).worst_seconds == pytest.approx(24.0)
+    bounded = predicted(tmp_path, {"targets": [das(1)]}, deadline=20.0)
+    assert bounded.worst_seconds == 20.0
+    assert "about 20 s, when the deadline ends it." in bounded.text()
+
+
+def test_only_what_is_selected_counts(tmp_path: Path) -> None:
+    found = predicted(tmp_path, {"targets": [das(5), dcs(6)]}, "service=dcs.*")
+    assert (found.targets, [lane.lane for lane in found.lanes]) == (6, ["dcs.webcli@c"])
+    assert found.bottleneck is not None
+    assert found.bottleneck.bound == "rate"
