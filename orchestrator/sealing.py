@@ -24,7 +24,7 @@ from orchestrator.sealfile import Seal, SealedGroup, digest_of
 from orchestrator.selection import Selector
 from orchestrator.settings import ServiceSettings
 from orchestrator.targets import RowError
-from orchestrator.units import Amount
+from orchestrator.units import Amount, is_utf8
 
 LASTS = 24 * 3600.0
 PROTECTED = "what the plan protects"
@@ -42,6 +42,10 @@ def seal(
     """Return the seal of a plan whose groups were listed; `counts` are its targets, calls and lanes."""
     created = time.time() if now is None else now
     plan_file = blueprint.plan_file
+    if not is_utf8(str(plan_file.path.resolve())):
+        raise InvalidInput.one(
+            "--seal", f"the path {str(plan_file.path)!r} is not UTF-8 text, and no seal could hold it"
+        )
     facts = {
         "program": __version__,
         "created": sealfile.text_of(created),

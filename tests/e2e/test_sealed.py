@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import time
 from collections import Counter
@@ -199,6 +200,17 @@ def test_somebody_who_means_harm_gets_words_too(site: Site, plan: str) -> None:
         refused(site, "that are not the targets it names")
     edited(path, honest=True, groups=[{**others[0], "targets": ["x"]}, *others[1:], fleet])
     refused(site, "has other targets than")
+
+
+def test_a_path_that_is_no_text_cannot_be_sealed(site: Site, plan: str) -> None:
+    folder = site.folder / os.fsdecode(b"\xff")
+    folder.mkdir()
+    for path in site.folder.glob("*.*"):
+        if path.is_file():
+            (folder / path.name).write_bytes(path.read_bytes())
+    site.folder = folder
+    done = site.run("preview", plan, "--seal", "plan.seal")
+    assert (done.code, done.err.startswith("--seal: the path")) == (2, True), done
 
 
 def test_the_json_of_a_preview_names_the_seal(site: Site, plan: str) -> None:
