@@ -23,9 +23,6 @@ from orchestrator.validation import Place, suggestion
 Resolve = Callable[[str], Secret]
 Problems = list[tuple[Place, str]]
 
-# The language has these already; what they mean is not built yet, and ignoring a guard would be worse than refusing it.
-NOT_YET_OF_PLANS = ("subject",)
-NOT_YET = "is not available in this version yet"
 IDENTITY = "identity"
 OF_DISCOVERY = ("where", "older_than", "partial")
 NO_LISTING = Listing(path="/", items="", fields={})
@@ -63,7 +60,7 @@ def draw(plan_file: PlanFile, config_file: ConfigFile, catalogue: Catalogue, res
 
     Raises InvalidInput with every fault that the three have with each other.
     """
-    problems: Problems = list(_not_yet(plan_file))
+    problems: Problems = []
     sections = _sections(list(plan_file.plan.groups()), plan_file.path, config_file, catalogue, resolve, problems)
     if plan_file.plan.stages is None:
         sections = _in_standing_order(sections)
@@ -153,11 +150,6 @@ def warnings(blueprint: Blueprint) -> Iterator[str]:
         for name, number in section.builder.unusual.items():
             said.add(f"{section.source.name}: the {name} of {number} {service} targets looks unusual")
     yield from sorted(said)
-
-
-def _not_yet(plan_file: PlanFile) -> Iterator[tuple[Place, str]]:
-    plan = plan_file.plan
-    yield from (((name,), NOT_YET) for name in NOT_YET_OF_PLANS if name in plan.model_fields_set)
 
 
 def _sections(

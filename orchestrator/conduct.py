@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 import structlog
 
-from orchestrator import guards, history, listings, ownership, run
+from orchestrator import guards, history, listings, ownership, residual, run
 from orchestrator.app import LaneName, Workshop
 from orchestrator.blueprint import Blueprint, warnings
 from orchestrator.connections import Connections
@@ -218,6 +218,8 @@ def _new_record(blueprint: Blueprint, options: Options, counted: Count) -> RunRe
         variables=plan_file.variables,
         inputs=counted.digests,
         seal=options.sealed.seal.sha256 if options.sealed else "",
+        subject=plan_file.plan.subject or "",
+        residual=residual.declared(blueprint),
     )
 
 

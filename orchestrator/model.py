@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Secret:
@@ -246,7 +246,8 @@ class RunRecord:
 
     `inputs` has the SHA-256 of every source by its name, `planned` the number of targets there were when it began,
     `selectors` what of the plan it was limited to, `folder` where its report lies, `notes` what went wrong beside
-    single targets, `seal` the SHA-256 of the sealed plan that it carries out, if it does.
+    single targets, `seal` the SHA-256 of the sealed plan that it carries out, if it does;
+    `subject` whom it is about, if anybody, and `residual` what the descriptions say may go on working for that person.
     """
 
     run: str
@@ -267,6 +268,8 @@ class RunRecord:
     reason: str = ""
     notes: Sequence[str] = ()
     seal: str = ""
+    subject: str = ""
+    residual: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def resume_command(self) -> str:

@@ -121,7 +121,7 @@ class Plan(Strict):
     vars: dict[str, str] = {}
     stages: tuple[Stage, ...] | None = Field(None, min_length=1)
     targets: tuple[Group, ...] | None = Field(None, min_length=1, description="for a plan with one stage")
-    subject: str | None = None
+    subject: str | None = Field(None, min_length=1, max_length=256, description="the person whose access is to end")
     older_than: Duration | None = None
     reattempt: int = Field(1, ge=0, le=10, description="so often what lives on is ended again")
     resume_within: Duration = Field(1800.0, description="a resume that comes later asks, where sessions tell no age")

@@ -39,7 +39,7 @@ class HtmlWriter:
 
     def begin(self) -> None:
         """Write what happened, how to go on, the counts, the lanes."""
-        for part in (_top, _banner, _notes, _counts, _lanes):
+        for part in (_top, _banner, _residual, _notes, _counts, _lanes):
             self._out.writelines(part(self._summary))
 
     def add(self, line: str, record: Record) -> None:
@@ -98,6 +98,22 @@ def _banner(summary: Summary) -> Iterator[str]:
         yield f"<p>Reason: <bdi>{safe(facts.reason, CELL)}</bdi></p>\n"
     times = f"Started {wording.moment(facts.started)}, took {wording.duration(summary.duration)}"
     yield f'<p class="soft">{times}</p>\n</header>\n'
+
+
+def _residual(summary: Summary) -> Iterator[str]:
+    if (said := summary.residual) is None:
+        return
+    yield f"<section>\n<h2>What may still work for <bdi>{safe(said.subject)}</bdi></h2>\n"
+    yield f"<p><bdi>{safe(said.sentence)}</bdi></p>\n<table>\n<thead><tr>"
+    yield "".join(f"<th>{name}</th>" for name in ("service", "its targets", "what", "until", "what would end it"))
+    yield "</tr></thead>\n<tbody>\n"
+    for one in said.left:
+        cells = (one.service, one.state, one.what, one.until, one.remedy)
+        yield "<tr>" + "".join(f"<td><bdi>{safe(cell, CELL)}</bdi></td>" for cell in cells) + "</tr>\n"
+    for service, connections in said.untouched.items():
+        cells = (service, "not touched by this plan", ", ".join(connections), "", "")
+        yield "<tr>" + "".join(f"<td><bdi>{safe(cell, CELL)}</bdi></td>" for cell in cells) + "</tr>\n"
+    yield "</tbody>\n</table>\n</section>\n"
 
 
 def _notes(summary: Summary) -> Iterator[str]:

@@ -34,6 +34,7 @@ class MarkdownWriter:
         self._out.write("".join(f"- {line}\n" for line in _run_lines(summary)))
         if summary.lanes:
             self._out.write("\n" + "".join(_lane_table(summary)))
+        self._out.write("".join(_residual(summary)))
 
     def add(self, line: str, record: Record) -> None:
         """Remember the target if it has to be listed."""
@@ -55,6 +56,18 @@ def span(text: str) -> str:
     """Return hostile text as a code span of one line."""
     text = one_line(text, CELL).translate(_SPAN).strip()
     return f"`{text}`" if text else ""
+
+
+def _residual(summary: Summary) -> Iterable[str]:
+    if (said := summary.residual) is None:
+        return
+    yield f"\nWhat may still work for {span(said.subject)}: {span(said.sentence)}\n\n"
+    yield "| service | its targets | what | until | what would end it |\n|---|---|---|---|---|\n"
+    for one in said.left:
+        cells = (one.service, one.state, one.what, one.until, one.remedy)
+        yield "| " + " | ".join(span(cell) for cell in cells) + " |\n"
+    for service, connections in said.untouched.items():
+        yield f"| {span(service)} | not touched by this plan | {span(', '.join(connections))} | | |\n"
 
 
 def _run_lines(summary: Summary) -> Iterable[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrator.model import DONE, PROTECTED, Outcome, RunRecord, Tallied, Verification, meets
 from orchestrator.report import wording
+from orchestrator.report.residual import Statement, statement
 from orchestrator.report.wording import Record, plural
 from orchestrator.units import timestamp
 
@@ -48,6 +49,11 @@ class Summary:
     def protected(self) -> int:
         """Return how many of `not_attempted` the plan protects; these are good."""
         return sum(one.number for one in self.tally if one.protected)
+
+    @property
+    def residual(self) -> Statement | None:
+        """Return what may still work for the person whom the run was about, if it was about one."""
+        return statement(self.facts, self.tally, self.in_flight)
 
     @property
     def verifications(self) -> Mapping[str, int]:
@@ -195,6 +201,7 @@ class Summary:
             "in_flight": self.in_flight,
             "counts": dict(self.counts),
             "verification": dict(self.verifications),
+            "residual": self.residual.to_json() if self.residual else None,
             "lanes": {lane: dict(counts) for lane, counts in self.lanes.items()},
             "notes": list(self.notes),
             "resume": self.resume,
@@ -242,6 +249,7 @@ def _clean(facts: RunRecord) -> RunRecord:
         variables={_encodable(key): _encodable(value) for key, value in facts.variables.items()},
         inputs={_encodable(key): value for key, value in facts.inputs.items()},
         reason=_encodable(facts.reason),
+        subject=_encodable(facts.subject),
     )
 
 

@@ -21,7 +21,8 @@ def text_summary(summary: Summary, worst: Iterable[str], limit: int = LISTED, *,
     """
     chosen = Chosen(summary, limit)
     feed([chosen], worst)
-    parts = [_head(summary), _lanes(summary), _targets(summary, chosen.worst), _notes(summary), _foot(summary, go_on)]
+    told = [_head(summary), _lanes(summary), _residual(summary), _targets(summary, chosen.worst)]
+    parts = [*told, _notes(summary), _foot(summary, go_on)]
     return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part))) + "\n"
 
 
@@ -41,6 +42,17 @@ def _lanes(summary: Summary) -> Iterator[str]:
         ordered = sorted(counts.items(), key=lambda item: wording.rank(item[0]))
         present = [(outcome, count) for outcome, count in ordered if count]
         yield f"  {one_line(lane):{width}}  {plural(sum(counts.values()), 'target')}: {listed(present)}"
+
+
+def _residual(summary: Summary) -> Iterator[str]:
+    if (said := summary.residual) is None:
+        return
+    yield f"What may still work for {one_line(said.subject)}:"
+    yield f"  {one_line(said.sentence, LINE)}"
+    for one in said.left:
+        yield f"  {one.service} ({one.state}): {one_line(f'{one.what}, {one.until}', LINE)}"
+    for service, connections in said.untouched.items():
+        yield f"  {service}: not touched ({one_line(', '.join(connections), LINE)})"
 
 
 def _targets(summary: Summary, worst: list[Record]) -> Iterator[str]:

@@ -14,9 +14,8 @@ import orjson
 import pytest
 from pydantic import BaseModel
 
-from orchestrator import app, blueprint, catalogue, cli, counting, plan, settings, validation, yamltext
+from orchestrator import app, blueprint, catalogue, cli, counting, settings, validation, yamltext
 from orchestrator.classify import compile_reading
-from orchestrator.errors import InvalidInput
 from orchestrator.model import Outcome, Response, RunRecord
 from orchestrator.plan import Group, Plan, Stage
 from orchestrator.reading import Check, Condition
@@ -85,15 +84,6 @@ def test_every_yaml_block_says_what_it_is() -> None:
 def test_a_plan_in_a_page_holds_together_with_the_example_config(block: Block, tmp_path: Path) -> None:
     (tmp_path / "lists").symlink_to(ROOT / "plans" / "lists")
     app.prepare(written(tmp_path / "plan.yaml", block), {}, settings.load(EXAMPLE, {}), offline=True)
-
-
-@pytest.mark.parametrize("block", marked("plan: refused"))
-def test_a_plan_that_is_shown_as_refused_is_one_and_is_refused(block: Block, tmp_path: Path) -> None:
-    path = written(tmp_path / "plan.yaml", block)
-    plan.read(path, {})
-    with pytest.raises(InvalidInput) as refused:
-        app.prepare(path, {}, settings.load(EXAMPLE, {}), offline=True)
-    assert {fault.message.removeprefix("`verified` ") for fault in refused.value.faults} == {blueprint.NOT_YET}
 
 
 @pytest.mark.parametrize("block", marked("config"))
@@ -185,9 +175,6 @@ def test_every_key_of_the_plan_is_explained() -> None:
     for model in (Plan, Stage, Group):
         names = [field.alias or name for name, field in model.model_fields.items()]
         assert [name for name in names if f"`{name}" not in page] == []
-    refused = {*blueprint.NOT_YET_OF_PLANS}
-    assert [name for name in refused if f"`{name}" not in page.partition("## Refused for now")[2]] == []
-    assert [name for name in refused if f"`{name}:" not in README.read_text(encoding="utf-8")] == []
 
 
 @pytest.mark.parametrize("path", [path for path in PLANS if path.name != DEMO], ids=lambda path: path.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -10,12 +11,19 @@ from orchestrator.journal import SqliteJournal
 from orchestrator.journal import statements as sql
 
 
+def _earlier(statement: str) -> str:
+    """Return a statement of the schema without the columns that were added since."""
+    for name in sql.ADDED:
+        statement = re.sub(rf",\s*{name} TEXT NOT NULL DEFAULT '[^']*'", "", statement)
+    return statement
+
+
 def test_a_journal_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     with closing(sqlite3.connect(path)) as earlier:
         for statement in sql.SCHEMA:
-            earlier.execute(statement.replace(", seal TEXT NOT NULL DEFAULT ''", ""))
-        columns = sql.RUN_COLUMNS.removesuffix(", seal")
+            earlier.execute(_earlier(statement))
+        columns = sql.RUN_COLUMNS.removesuffix(", seal, subject, residual")
         earlier.execute(
             f"INSERT INTO runs ({columns}) VALUES ('r', 'p', 'p', NULL, 'd', 'accepted', 1, 'l', 'f', '[]', 0, "
             "'{}', '{}', NULL, NULL, '', '[]')"
@@ -24,3 +32,4 @@ def test_a_journal_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
     for _ in range(2):
         with closing(SqliteJournal(path)) as journal:
             assert [record.seal for record in journal.runs()] == [""]
+            assert [(record.subject, record.residual) for record in journal.runs()] == [("", {})]
