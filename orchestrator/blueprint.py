@@ -162,6 +162,13 @@ def _sections(
 ) -> list[Section]:
     reading = [place for place, _, group in groups if group.source == "-"]
     problems += [((*place, "from"), "standard input goes to one group, and one before has it") for place in reading[1:]]
+    expected: dict[tuple[str, str], str | None] = {}
+    for place, _, group in groups:
+        if expected.setdefault((group.service, group.connection), group.expect) != group.expect:
+            said = (
+                f"{group.service} on {group.connection} is expected to be {expected[group.service, group.connection]}"
+            )
+            problems.append(((*place, "expect"), f"{said} before; one run asks once, with one expectation"))
     made = [
         _section(place, stage, group, plan_path, config_file, catalogue, resolve, problems)
         for place, stage, group in groups

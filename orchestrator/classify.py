@@ -165,6 +165,8 @@ def _may_hold(rule: Rule, status: int, coded: bool, worded: bool) -> bool:
 def conditions(condition: Condition) -> list[Holds]:
     """Compile the conditions of a rule, the cheapest first."""
     found: list[Holds] = []
+    if isinstance(condition, Rule) and condition.then is Verdict.ABSENT:  # a page says nothing about a session
+        found.append(lambda facts: facts.shape != "other")
     if condition.status:
         found.append(_status(condition.status))
     if condition.shape:
@@ -230,8 +232,10 @@ def _cleared(name: str) -> Holds:
     """Hold when a Set-Cookie takes the cookie back: an empty life, a past date, or an empty value (RFC 6265, 5.3)."""
 
     def holds(facts: Facts) -> bool:
-        morsels = [jar[name] for line in facts.response.cookies if name in (jar := _cookie(line))]
-        return bool(morsels) and _is_cleared(morsels[-1].value, morsels[-1]["max-age"], morsels[-1]["expires"])
+        lines = [line for line in facts.response.cookies if line.partition("=")[0].strip() == name]
+        morsels = [jar[name] for line in lines if name in (jar := _cookie(line))]
+        last = {one["path"]: one for one in morsels}  # of each path the last word counts
+        return bool(last) and all(_is_cleared(one.value, one["max-age"], one["expires"]) for one in last.values())
 
     return holds
 

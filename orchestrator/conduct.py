@@ -105,7 +105,8 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
             await listings.ask(blueprint, connections, stop)
             if options.sealed:
                 options.sealed.settle(blueprint, options.selector)
-            counted = _something(blueprint, count(blueprint.sections, options.selector, Aside(blueprint.keeps, None)))
+            counted = count(blueprint.sections, options.selector, Aside(blueprint.keeps, None))
+            _something(blueprint, counted, options)
             own = await ownership.of(blueprint, connections, stop)
             ownership.check(blueprint, own)
             guards.check_size(blueprint.plan_file.plan.guard, counted.called, *listings.sizes(blueprint))
@@ -151,10 +152,14 @@ def _check_paths(blueprint: Blueprint, options: Options) -> None:
         raise InvalidInput(wrong)
 
 
-def _something(blueprint: Blueprint, counted: Count) -> Count:
-    if counted.total or listings.failures(blueprint) or blueprint.plan_file.plan.allow_empty:
-        return counted
-    raise NothingMatched("the plan's sources hold no target; say `allow_empty: true` if that is all right")
+def _something(blueprint: Blueprint, counted: Count, options: Options) -> None:
+    """Raise NothingMatched when there is nothing to do and nothing to tell, unless the plan says that this is fine."""
+    if counted.total or listings.failures(blueprint):
+        return
+    if options.selector.texts:
+        raise NothingMatched(f"nothing matches --only {' '.join(options.selector.texts)}")
+    if not blueprint.plan_file.plan.allow_empty:
+        raise NothingMatched("the plan's sources hold no target; say `allow_empty: true` if that is all right")
 
 
 @contextmanager

@@ -101,6 +101,7 @@ class Lane:
         self.halted: str | None = None
         self.throttles = 0
         self.resting_until = 0.0
+        self.calling = 0  # calls under way
         self.looks_at = 0  # so many targets are being looked at
         self._connector = connector
         self._memory = memory
@@ -230,7 +231,11 @@ class Lane:
         trail.calling = True
         if trail.first_sent is None:
             trail.first_sent = self._wall()
-        ruling = await self._connector.call(batch)
+        self.calling += 1
+        try:
+            ruling = await self._connector.call(batch)
+        finally:
+            self.calling -= 1
         trail.note(ruling)
         if ruling.verdict is Verdict.REAUTH and ruling.status is None:  # the credential was dropped: nothing was sent
             trail.attempts -= 1

@@ -60,6 +60,21 @@ class Decisive(Condition):
         return self
 
 
+class Telling(Decisive):
+    """Conditions by which a service says something in its own words: a bare status, or what is not there, says nothing.
+
+    A wrong URL answers 404 for everybody, and a login page has no error code either.
+    """
+
+    @model_validator(mode="after")
+    def _tells(self) -> Self:
+        checks = [*self.body.values(), *self.header.values()]
+        said = any(check.absent is not True and check.absent is not False for check in checks)
+        if not (self.code or self.message or self.text or self.cookie_cleared or said):
+            raise ValueError("would take a wrong URL for an ended session; it needs a code, a message, or a value")
+        return self
+
+
 class Rule(Decisive):
     """A response that meets the conditions means `then`; with `batch` only when the call carried several targets."""
 

@@ -140,5 +140,5 @@ def _hole(name: str, names: Values, *, whole_batch: bool) -> Callable[[Sequence[
         fixed = names[name]
         return lambda targets: fixed
     if whole_batch:
-        return lambda targets: [plain(target.fields[name]) for target in targets]
+        return lambda targets: [plain(target.fields[name]) for target in targets if name in target.fields] or _ABSENT
     return lambda targets: plain(targets[0].fields[name]) if name in targets[0].fields else _ABSENT

@@ -219,7 +219,7 @@ class Service(Reading):
     @model_validator(mode="after")
     def _hangs_together(self) -> Service:
         parts = (self._unfit_fields(), self._unfit_templates(), self._unfit_readings(), self._unfit_listings())
-        if found := [*itertools.chain(*parts), *self._unfit_own()]:
+        if found := [*itertools.chain(*parts), *self._unfit_own()] or [*self._unused_keys()]:
             raise MisfitError(found)
         return self
 
@@ -229,6 +229,16 @@ class Service(Reading):
         yield from not_fields(self.key, self.fields, ("key",), "key")
         if all(name in self.fields and self.fields[name].may_be_missing for name in self.key):
             yield ("key",), "has only fields that may be missing; nothing would tell the targets apart"
+
+    def _unused_keys(self) -> Iterator[tuple[Place, str]]:
+        call = self.end
+        used = {name for _, name in holes([call.path, call.query, call.headers, call.cookies, call.body])}
+        for i, name in enumerate(self.key):
+            if name in self.fields and name not in used:
+                yield (
+                    ("key", i),
+                    f"the call does not say which {name} it is for, and would do the same for every target",
+                )
 
     def _unfit_templates(self) -> Iterator[tuple[Place, str]]:
         batch = self.end.batch

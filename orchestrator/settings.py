@@ -17,7 +17,7 @@ from pydantic_settings.exceptions import SettingsError
 
 from orchestrator import validation, yamltext
 from orchestrator.errors import Fault, InvalidInput
-from orchestrator.reading import Decisive
+from orchestrator.reading import Telling
 from orchestrator.references import as_written
 from orchestrator.service import CLOUDS, Cloud, Limits
 from orchestrator.units import Duration
@@ -176,7 +176,7 @@ class Looking(Strict):
 class ServiceSettings(Strict):
     """What a deployment has learned about a service that its documentation does not say."""
 
-    already_ended: tuple[Decisive, ...] = Field((), description="answers that mean that there was no session to end")
+    already_ended: tuple[Telling, ...] = Field((), description="answers that mean that there was no session to end")
     verify: Looking = Looking()
     reads: Limits = Field(Limits(), description="how hard its listings and read-backs may be asked")
 
@@ -224,7 +224,8 @@ class _Environment(EnvSettingsSource):
         super().__init__(Config)
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
-        return {name.lower(): value for name, value in self._environment.items()}
+        deeper_last = sorted(self._environment.items(), key=lambda item: item[0].count("__"))
+        return {name.lower(): value for name, value in deeper_last}
 
 
 class ConfigFile:

@@ -142,6 +142,8 @@ class Rows:
         with self._open() as file:
             lines = _lines(file, tell)
             first = next(((n, text) for n, text in lines if text.strip()), None)
+            if first is None and self._path is not None and self._path.suffix.lower() == ".csv":
+                raise UnreadableError("is empty; a list begins with a line that names its fields")
             if first is not None:
                 yield from self._reader(first[1])(_chain(first, lines), self._builder.fields, self._builder.key)
 

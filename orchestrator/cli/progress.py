@@ -40,8 +40,8 @@ class Row:
 
     @property
     def moves(self) -> bool:
-        """Return whether there is anything to tell: a lane that has not begun, or is done, is not worth a line."""
-        return bool(self.waits) or self.rate > 0 or 0 < self.done < self.planned
+        """Return whether there is anything to tell: a lane that is done is not worth a line, one that is stuck is."""
+        return bool(self.waits) or self.rate > 0 or self.done < self.planned
 
 
 class Pulse:
@@ -145,8 +145,8 @@ def _waits(lane: Lane, view: View, now: float) -> str:
 
 
 def _reasons(lane: Lane, view: View, now: float) -> Iterator[str]:
-    if view.stop.is_set():
-        yield f"calls in flight; stopping: {view.stop.reason}"
+    if view.stop.is_set() and lane.calling:
+        yield f"{lane.calling} calls in flight; stopping: {view.stop.reason}"
     if lane.halted:
         yield f"stopped: {lane.halted}"
     if lane.looks_at:
@@ -155,6 +155,8 @@ def _reasons(lane: Lane, view: View, now: float) -> Iterator[str]:
         yield f"the service's limit, until {_at(lane.pacer.paused_until - now)}"
     if lane.resting_until > now:
         yield f"another attempt, at {_at(lane.resting_until - now)}"
+    if lane.calling:
+        yield f"{lane.calling} call{'s' if lane.calling > 1 else ''} in flight"
 
 
 def _at(seconds: float) -> str:

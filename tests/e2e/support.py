@@ -67,6 +67,7 @@ SERVICES = (
     "iam.user",
     "iam.access-key",
 )
+READ = (*("dcs.webcli", "das.builtin-account", "workspace.desktops", "workspaceapp.sessions"), "mrs.cas", "cbh.console")
 LOOKED_AT = ("workspace.desktops", "workspaceapp.sessions", "mrs.cas")
 GENEROUS = {"rate": "1000/s", "concurrency": 8, "backoff": "1ms", "backoff_cap": "5ms"}
 
@@ -159,7 +160,8 @@ class Site:
         }
         generous = {name: {**GENEROUS, **(limits or {}).get(name, {})} for name in SERVICES}
         places = {"connections": {**usual, **(connections or {})}, "limits": generous}
-        return self.write("config.yaml", {"services": ALREADY_ENDED, **more, **places})
+        said = more.pop("services", {name: {**ALREADY_ENDED.get(name, {}), "reads": GENEROUS} for name in READ})
+        return self.write("config.yaml", {"services": said, **more, **places})
 
     def looking(self, service: str, deadline: str, **reads: object) -> None:
         """Look at a service's sessions for so long, and as fast as a test wants it."""

@@ -186,7 +186,7 @@ def test_a_missing_permission_is_named(site: Site) -> None:
 
 
 def test_a_project_that_is_not_there(site: Site) -> None:
-    code, found = examined(site, alone(site, project_id="f" * 32))
+    code, found = examined(site, alone(site, project_id="f" * 32), "--service", "dcs.webcli")
     assert (code, found["alone"]["verdict"]) == (3, "failed")
     assert "project_id" in found["alone"]["do"] + check(found["alone"], "permission", "dcs.webcli")["do"]
 

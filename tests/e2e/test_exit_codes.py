@@ -214,3 +214,19 @@ def test_what_failed_is_tried_again_by_a_resume_and_what_is_done_is_not(site: Si
     assert site.run("resume", "latest").code == 0
     assert site.latest.outcomes == Counter(ended=8)
     assert set(site.state()["logouts_handled"]["dcs"].values()) == {1}
+
+
+def test_a_selector_that_matches_nothing_is_never_green(site: Site) -> None:
+    plan = site.plan(site.databases(3), allow_empty=True)
+    done = site.run("run", plan, "--only", "service=das.bultin-account")
+    assert done.code == 6
+    assert "--only service=das.bultin-account" in done.err
+    assert site.calls("das") == 0
+
+
+def test_a_list_without_even_a_header_is_no_list(site: Site) -> None:
+    group = site.databases(3)
+    (site.folder / group["from"]).write_text("")
+    done = site.run("run", site.plan(group))
+    assert done.code == 2
+    assert "is empty" in done.err

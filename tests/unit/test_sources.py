@@ -44,7 +44,6 @@ def ids(source: Rows) -> list[str]:
         pytest.param("a.csv", 'message,"desktop_id"\n"Bye, ""you""","d,1"\n', ["d,1"], id="csv-quotes"),
         pytest.param("a.csv", " desktop_id , message \n d1 , bye \n", ["d1"], id="csv-blanks"),
         pytest.param("a.csv", "\n\ndesktop_id,message\n\nd1,\n , \n,\nd2,x\n\n", ["d1", "d2"], id="csv-blank-lines"),
-        pytest.param("a.csv", "", [], id="csv-empty"),
         pytest.param("a.csv", "desktop_id\n", [], id="csv-only-its-header"),
         pytest.param("a.ndjson", '{"desktop_id":"d1"}\n\n{"desktop_id":7}\n', ["d1", "7"], id="ndjson"),
         pytest.param("a.jsonl", '{"desktop_id":"d1","message":null}', ["d1"], id="jsonl"),

@@ -29,7 +29,13 @@ SERVICE = Service.model_validate(
             "loud": {"type": "boolean", "optional": True},
             "mark": {"optional": True},
         },
-        "end": {"method": "POST", "path": "/{shop}", "headers": {"X-Mark": "{mark}"}, "idempotent": True},
+        "end": {
+            "method": "POST",
+            "path": "/{shop}",
+            "headers": {"X-Mark": "{mark}"},
+            "json": ["{till}", "{code}"],
+            "idempotent": True,
+        },
         "success": {"status": 204, "then": "ended"},
     }
 )
@@ -158,7 +164,12 @@ GAPS = TargetBuilder(
                 "right": {"optional": True},
                 "end": {"optional": True},
             },
-            "end": {"method": "POST", "path": "/", "idempotent": True},
+            "end": {
+                "method": "POST",
+                "path": "/",
+                "json": ["{left}", "{middle}", "{right}", "{end}"],
+                "idempotent": True,
+            },
             "success": {"status": 204, "then": "ended"},
         }
     ),
