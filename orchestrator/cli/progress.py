@@ -37,11 +37,12 @@ class Row:
     not_good: int
     waits: str
     left: float | None
+    at_work: bool
 
     @property
     def moves(self) -> bool:
-        """Return whether there is anything to tell: a lane that is done is not worth a line, one that is stuck is."""
-        return bool(self.waits) or self.rate > 0 or self.done < self.planned
+        """Return whether there is anything to tell: a lane at work that is stuck is worth a line, too."""
+        return bool(self.waits) or self.rate > 0 or (self.at_work and self.done < self.planned)
 
 
 class Pulse:
@@ -67,7 +68,7 @@ class Pulse:
         rate = (done - past[0][1]) / elapsed if elapsed > 0 else 0.0
         bad = sum(number for outcome, number in counts.items() if outcome not in DONE)
         left = (planned - done) / rate if rate > 0 else None
-        return Row("@".join(name), done, planned, rate, bad, _waits(lane, self._view, now), left)
+        return Row("@".join(name), done, planned, rate, bad, _waits(lane, self._view, now), left, lane.busy.locked())
 
 
 def chosen(how: str) -> Watch:
