@@ -233,7 +233,7 @@ def _fit(place: Place, group: Group, service: Service, connection: Connection) -
         takes = ", ".join(service.auth)
         said = f"{group.connection!r} has auth {connection.auth.type}; {service.service} takes {takes}"
         found.append(((*place, "connection"), said))
-    elif "{project_id}" in service.end.path and not _has_project(connection):
+    elif "{project_id}" in service.end.path and not has_project(connection):
         said = f"{group.connection!r} has no project_id, which {service.service} needs"
         found.append(((*place, "connection"), said))
     try:
@@ -243,7 +243,7 @@ def _fit(place: Place, group: Group, service: Service, connection: Connection) -
     return found
 
 
-def _has_project(connection: Connection) -> bool:
+def has_project(connection: Connection) -> bool:
     """Return whether the project is known, or will be once there is a token for it."""
     auth = connection.auth
     return connection.project_id is not None or (isinstance(auth, IamToken) and auth.scope == "project")

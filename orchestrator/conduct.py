@@ -224,7 +224,7 @@ def _new_record(blueprint: Blueprint, options: Options, counted: Count) -> RunRe
         inputs=counted.digests,
         seal=options.sealed.seal.sha256 if options.sealed else "",
         subject=plan_file.plan.subject or "",
-        residual=residual.declared(blueprint),
+        residual=residual.declared(blueprint, counted.per_lane),
     )
 
 

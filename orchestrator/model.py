@@ -246,8 +246,8 @@ class RunRecord:
 
     `inputs` has the SHA-256 of every source by its name, `planned` the number of targets there were when it began,
     `selectors` what of the plan it was limited to, `folder` where its report lies, `notes` what went wrong beside
-    single targets, `seal` the SHA-256 of the sealed plan that it carries out, if it does;
-    `subject` whom it is about, if anybody, and `residual` what the descriptions say may go on working for that person.
+    single targets, `seal` the SHA-256 of the sealed plan that it carries out, if it does. `subject` is the person
+    whose access it ends, if it is about one, and `residual` what was known when it began of what remains.
     """
 
     run: str

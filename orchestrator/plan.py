@@ -24,6 +24,7 @@ _PLAN_NAME = Form(
 _STAGE_NAME = Form(
     r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", "should be letters, digits, spaces, '.', '_' and '-', and not begin with a sign"
 )
+_SUBJECT = Form(r"[\s\S]*\S[\s\S]*", "should not be empty: it is the name of a person")
 
 Requirement = Literal["accepted", "ended", "verified"]
 
@@ -121,7 +122,9 @@ class Plan(Strict):
     vars: dict[str, str] = {}
     stages: tuple[Stage, ...] | None = Field(None, min_length=1)
     targets: tuple[Group, ...] | None = Field(None, min_length=1, description="for a plan with one stage")
-    subject: str | None = Field(None, min_length=1, max_length=256, description="the person whose access is to end")
+    subject: Annotated[str, Field(max_length=256), _SUBJECT] | None = Field(
+        None, description="the person whose access is to end; the report then says what may still work"
+    )
     older_than: Duration | None = None
     reattempt: int = Field(1, ge=0, le=10, description="so often what lives on is ended again")
     resume_within: Duration = Field(1800.0, description="a resume that comes later asks, where sessions tell no age")

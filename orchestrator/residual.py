@@ -1,30 +1,61 @@
-"""What may go on working for a person after a run: said by the descriptions, fixed when the run begins."""
+"""What a run notes down for the residual-access statement: what descriptions declare, what the plan does not touch."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestrator import probes
-from orchestrator.blueprint import Blueprint
+from orchestrator.blueprint import Blueprint, base_url, has_project
+from orchestrator.service import Service
+from orchestrator.settings import Connection
 
 
-def declared(blueprint: Blueprint) -> dict[str, Any]:
-    """Return what the plan's services leave, and the services of the config that the plan does not touch.
-
-    `{"left": {service: [{what, until, remedy}]}, "untouched": {service: [connection]}}`; empty without a subject.
-    """
-    if not blueprint.plan_file.plan.subject:
+def declared(blueprint: Blueprint, planned: Mapping[tuple[str, str], int]) -> dict[str, Any]:
+    """Return, as plain values, what remains by what is known when the run begins; nothing without a subject."""
+    if blueprint.plan_file.plan.subject is None:
         return {}
     services = {section.service.service: section.service for section in blueprint.sections}
-    left = {name: [one.model_dump() for one in service.residual] for name, service in services.items()}
-    return {"left": left, "untouched": _untouched(blueprint)}
+    return {
+        "services": [_known(service, _used(blueprint, name), planned) for name, service in services.items()],
+        "not_touched": list(_untouched(blueprint)),
+    }
 
 
-def _untouched(blueprint: Blueprint) -> dict[str, list[str]]:
-    touched = {section.service.service for section in blueprint.sections}
-    found: dict[str, list[str]] = {}
-    for name, connection in blueprint.config_file.config.connections.items():
-        for service in probes.usable(connection, blueprint.catalogue.services.values()):
-            if service not in touched:
-                found.setdefault(service, []).append(name)
-    return dict(sorted(found.items()))
+def _used(blueprint: Blueprint, name: str) -> list[str]:
+    return sorted({section.connection for section in blueprint.sections if section.service.service == name})
+
+
+def _known(service: Service, connections: list[str], planned: Mapping[tuple[str, str], int]) -> dict[str, Any]:
+    return {
+        "service": service.service,
+        "connections": connections,
+        "planned": sum(planned.get((service.service, connection), 0) for connection in connections),
+        "residual": [entry.model_dump(exclude_defaults=True) for entry in service.residual],
+    }
+
+
+def _untouched(blueprint: Blueprint) -> Iterator[dict[str, Any]]:
+    """Yield every service that the config reaches at places to which the plan does not go."""
+    connections = blueprint.config_file.config.connections
+    for name, service in blueprint.catalogue.services.items():
+        reached = {each: _place(service, known) for each, known in connections.items() if _reaches(service, known)}
+        gone_to = {_place(service, connections[each]) for each in _used(blueprint, name)}
+        if left := sorted(each for each, place in reached.items() if place not in gone_to):
+            yield {"service": name, "connections": left}
+
+
+def _reaches(service: Service, connection: Connection) -> bool:
+    """Return whether a connection could call a service: its credential, where it is, its project."""
+    fits = service.service in probes.usable(connection, [service])
+    return fits and (has_project(connection) or not _in_project(service))
+
+
+def _place(service: Service, connection: Connection) -> tuple[str, str]:
+    """Return where a connection meets a service: two of one place reach the same sessions."""
+    project = connection.project_id or connection.project or connection.region or ""
+    return base_url(service, connection), project if _in_project(service) else ""
+
+
+def _in_project(service: Service) -> bool:
+    return "{project_id}" in service.end.path

@@ -188,6 +188,7 @@ class Residual(Strict):
 
     what: str
     until: str = Field(description="such as: up to 30 minutes")
+    seconds: int | None = Field(None, ge=1, description="the longest that it can be, counted from the end")
     remedy: str = ""
 
 

@@ -66,7 +66,7 @@ thead th { border-top: 0; color: var(--soft); font-size: .85rem; font-weight: 60
 .lanes td.bad, .lanes td.doubt { color: var(--tone); font-weight: 700; }
 .badge { display: inline-block; white-space: nowrap; padding: 0 .5rem; border-radius: 1rem; font-size: .85rem;
   font-weight: 600; color: var(--tone); background: var(--wash); border: 1px solid var(--tone); }
-.targets small { display: block; }
+.targets small, .residual small { display: block; }
 .facts { display: grid; grid-template-columns: fit-content(20rem) minmax(0, 1fr); gap: .2rem 1rem; margin: 0; }
 .facts dt { color: var(--soft); }
 .facts dd { margin: 0; min-width: 0; }
@@ -75,7 +75,7 @@ details[open] summary { margin-bottom: .6rem; }
 @media (max-width: 47rem) {
   main { padding: .6rem; }
   section, header { padding: .8rem; }
-  .targets thead, .lanes thead, .lanes .zero { display: none; }
+  .targets thead, .residual thead, .lanes thead, .lanes .zero { display: none; }
   .lanes, .lanes tbody, .lanes tr, .lanes tbody th { display: block; }
   .lanes tr { border-top: 1px solid var(--line); padding: .5rem 0; }
   .lanes tr:first-child { border-top: 0; padding-top: 0; }
@@ -83,16 +83,19 @@ details[open] summary { margin-bottom: .6rem; }
   .lanes td { display: inline-block; margin-right: 1rem; }
   .lanes td::after { content: " " attr(data-label); font-weight: 400; }
   .targets, .targets tbody, .targets tr, .targets td { display: block; width: auto; }
-  .targets tr { border-top: 1px solid var(--line); padding: .6rem 0; }
-  .targets tr:first-child { border-top: 0; padding-top: 0; }
-  .targets td { border: 0; padding: .1rem 0; }
+  .residual, .residual tbody, .residual tr, .residual td { display: block; width: auto; }
+  .targets tr, .residual tr { border-top: 1px solid var(--line); padding: .6rem 0; }
+  .targets tr:first-child, .residual tr:first-child { border-top: 0; padding-top: 0; }
+  .targets td, .residual td { border: 0; padding: .1rem 0; }
   .targets td:empty { display: none; }
-  .targets td[data-label]::before { content: attr(data-label) " "; color: var(--soft); font-size: .85rem; }
+  .targets td[data-label]::before,
+  .residual td[data-label]::before { content: attr(data-label) " "; color: var(--soft); font-size: .85rem; }
   .facts { grid-template-columns: 1fr; gap: 0; }
   .facts dd { margin-bottom: .4rem; }
 }
 @media (min-width: 47.01rem) {
   .targets td:nth-child(2) { min-width: 14rem; }
+  .residual td:nth-child(2) { min-width: 9rem; }
   .targets td:nth-child(4) { max-width: 20rem; }
   .targets td:nth-child(5) { text-align: right; }
   .targets td:nth-child(6) { white-space: nowrap; }

@@ -14,6 +14,7 @@ from typing import TextIO
 from orchestrator.model import DONE, PROTECTED
 from orchestrator.report import wording
 from orchestrator.report.html_style import STYLE
+from orchestrator.report.residual import STATES, Row
 from orchestrator.report.summary import Summary
 from orchestrator.report.wording import Record, lane_of, one_line, plural, text_of
 from orchestrator.report.writer import Chosen, feed
@@ -24,8 +25,10 @@ CELL = 600
 BAR = 1000
 THINNEST = 6
 TONES = {"still_active": "bad", "failed": "bad", "unknown": "doubt", "accepted": "doubt", "not_attempted": "idle"}
+_STATES = {"open": "bad", "confirmed": "fine"}
 _HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 _POLICY = f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'"
+_REMAINS = ("What may still work", "Where", "Until", "What ends it", "In this run")
 _HEADINGS = ("Outcome", "Target", "Why", "For the service's owner", "Attempts", "Settled (UTC)")
 
 
@@ -39,7 +42,7 @@ class HtmlWriter:
 
     def begin(self) -> None:
         """Write what happened, how to go on, the counts, the lanes."""
-        for part in (_top, _banner, _residual, _notes, _counts, _lanes):
+        for part in (_top, _banner, _notes, _residual, _counts, _lanes):
             self._out.writelines(part(self._summary))
 
     def add(self, line: str, record: Record) -> None:
@@ -100,28 +103,37 @@ def _banner(summary: Summary) -> Iterator[str]:
     yield f'<p class="soft">{times}</p>\n</header>\n'
 
 
-def _residual(summary: Summary) -> Iterator[str]:
-    if (said := summary.residual) is None:
-        return
-    yield f"<section>\n<h2>What may still work for <bdi>{safe(said.subject)}</bdi></h2>\n"
-    yield f"<p><bdi>{safe(said.sentence)}</bdi></p>\n<table>\n<thead><tr>"
-    yield "".join(f"<th>{name}</th>" for name in ("service", "its targets", "what", "until", "what would end it"))
-    yield "</tr></thead>\n<tbody>\n"
-    for one in said.left:
-        cells = (one.service, one.state, one.what, one.until, one.remedy)
-        yield "<tr>" + "".join(f"<td><bdi>{safe(cell, CELL)}</bdi></td>" for cell in cells) + "</tr>\n"
-    for service, connections in said.untouched.items():
-        cells = (service, "not touched by this plan", ", ".join(connections), "", "")
-        yield "<tr>" + "".join(f"<td><bdi>{safe(cell, CELL)}</bdi></td>" for cell in cells) + "</tr>\n"
-    yield "</tbody>\n</table>\n</section>\n"
-
-
 def _notes(summary: Summary) -> Iterator[str]:
     if summary.resume:
         yield f"<section>\n<h2>Go on with</h2>\n<pre>{safe(summary.resume)}</pre>\n</section>\n"
     if summary.notes:
         notes = "".join(f"<li><bdi>{safe(note, CELL)}</bdi></li>\n" for note in summary.notes)
         yield f"<section>\n<h2>Notes</h2>\n<ul>\n{notes}</ul>\n</section>\n"
+
+
+def _residual(summary: Summary) -> Iterator[str]:
+    """Say what may still work for the person whom the run is about."""
+    if (remains := summary.residual) is None:
+        return
+    yield f"<section>\n<h2>What may still work for <bdi>{safe(remains.subject)}</bdi></h2>\n"
+    yield f"<p><bdi>{safe(remains.sentence())}</bdi></p>\n"
+    if remains.rows:
+        heads = "".join(f'<th scope="col">{heading}</th>' for heading in _REMAINS)
+        yield f'<table class="residual">\n<thead><tr>{heads}</tr></thead>\n<tbody>\n'
+        yield from map(_remaining, remains.rows)
+        yield "</tbody>\n</table>\n"
+    yield "</section>\n"
+
+
+def _remaining(row: Row) -> str:
+    badge = f'<span class="badge {_STATES.get(row.state, "doubt")}">{STATES[row.state]}</span>'
+    return (
+        f"<tr><td><bdi>{safe(row.what, CELL)}</bdi></td>"
+        f"<td><bdi>{safe(row.service)}</bdi><small><bdi>{safe(', '.join(row.connections), CELL)}</bdi></small></td>"
+        f'<td data-label="until"><bdi>{safe(row.when, CELL)}</bdi></td>'
+        f'<td data-label="what ends it"><bdi>{safe(row.remedy, CELL)}</bdi></td>'
+        f"<td>{badge}<small>{safe(row.fared)}</small></td></tr>\n"
+    )
 
 
 def _counts(summary: Summary) -> Iterator[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from orchestrator.report import wording
+from orchestrator.report.residual import STATES
 from orchestrator.report.summary import Summary
 from orchestrator.report.wording import Record, lane_of, one_line, text_of
 from orchestrator.report.writer import Chosen, feed
@@ -32,9 +33,9 @@ class MarkdownWriter:
         summary = self._summary
         self._out.write(f"**{span(summary.facts.plan)}: {summary.status}.** {summary.sentence}\n\n")
         self._out.write("".join(f"- {line}\n" for line in _run_lines(summary)))
+        self._out.write("".join(_residual(summary)))
         if summary.lanes:
             self._out.write("\n" + "".join(_lane_table(summary)))
-        self._out.write("".join(_residual(summary)))
 
     def add(self, line: str, record: Record) -> None:
         """Remember the target if it has to be listed."""
@@ -58,18 +59,6 @@ def span(text: str) -> str:
     return f"`{text}`" if text else ""
 
 
-def _residual(summary: Summary) -> Iterable[str]:
-    if (said := summary.residual) is None:
-        return
-    yield f"\nWhat may still work for {span(said.subject)}: {span(said.sentence)}\n\n"
-    yield "| service | its targets | what | until | what would end it |\n|---|---|---|---|---|\n"
-    for one in said.left:
-        cells = (one.service, one.state, one.what, one.until, one.remedy)
-        yield "| " + " | ".join(span(cell) for cell in cells) + " |\n"
-    for service, connections in said.untouched.items():
-        yield f"| {span(service)} | not touched by this plan | {span(', '.join(connections))} | | |\n"
-
-
 def _run_lines(summary: Summary) -> Iterable[str]:
     facts = summary.facts
     yield summary.meaning if facts.exit_code is None else f"Exit code {facts.exit_code}: {summary.meaning}"
@@ -83,6 +72,19 @@ def _run_lines(summary: Summary) -> Iterable[str]:
     if summary.resume:
         yield f"Go on with: {span(summary.resume)}"
     yield f"Report: {span(summary.folder)}"
+
+
+def _residual(summary: Summary) -> Iterable[str]:
+    """Say what may still work for the person whom the run is about."""
+    if (remains := summary.residual) is None:
+        return
+    yield f"\n{remains.sentence(span)}\n"
+    if remains.rows:
+        yield "\n| what may still work | where | until | what ends it | in this run |\n|---|---|---|---|---|\n"
+    for row in remains.rows:
+        fared = f"{STATES[row.state]}{f': {row.fared}' if row.counts else ''}"
+        said = (row.what, f"{row.service} ({', '.join(row.connections)})", row.when, row.remedy)
+        yield f"| {' | '.join(map(span, said))} | {one_line(fared)} |\n"
 
 
 def _lane_table(summary: Summary) -> Iterable[str]:

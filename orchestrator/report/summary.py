@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.model import DONE, PROTECTED, Outcome, RunRecord, Tallied, Verification, meets
 from orchestrator.report import wording
-from orchestrator.report.residual import Statement, statement
+from orchestrator.report.residual import Statement
 from orchestrator.report.wording import Record, plural
 from orchestrator.units import timestamp
 
@@ -34,7 +34,7 @@ class Summary:
     """One run in numbers; `counts` has every outcome, `lanes` the same by `service@connection`.
 
     `tally` is what both are sums of, and tells how targets were verified; `in_flight` targets were sent and have no
-    outcome.
+    outcome. `residual` is what may still work, where the run is about a person.
     """
 
     facts: RunRecord
@@ -44,16 +44,12 @@ class Summary:
     in_flight: int
     notes: Sequence[str]
     folder: str
+    residual: Statement | None = None
 
     @property
     def protected(self) -> int:
         """Return how many of `not_attempted` the plan protects; these are good."""
         return sum(one.number for one in self.tally if one.protected)
-
-    @property
-    def residual(self) -> Statement | None:
-        """Return what may still work for the person whom the run was about, if it was about one."""
-        return statement(self.facts, self.tally, self.in_flight)
 
     @property
     def verifications(self) -> Mapping[str, int]:
@@ -220,7 +216,13 @@ def listed(counts: Iterable[tuple[str, int]]) -> str:
 
 
 def summarize(
-    facts: RunRecord, tally: Iterable[Tallied], *, folder: object, in_flight: int = 0, notes: Iterable[str] = ()
+    facts: RunRecord,
+    tally: Iterable[Tallied],
+    *,
+    folder: object,
+    in_flight: int = 0,
+    notes: Iterable[str] = (),
+    residual: Statement | None = None,
 ) -> Summary:
     """Build the summary; `folder` is the report's."""
     known = tuple(tally)
@@ -232,7 +234,7 @@ def summarize(
             counts[one.outcome] = counts.get(one.outcome, 0) + one.number
     ordered = dict(sorted(lanes.items()))
     texts = tuple(map(_encodable, notes))
-    return Summary(_clean(facts), known, totals, ordered, in_flight, texts, _encodable(str(folder)))
+    return Summary(_clean(facts), known, totals, ordered, in_flight, texts, _encodable(str(folder)), residual)
 
 
 def _empty() -> dict[str, int]:

@@ -21,8 +21,8 @@ def text_summary(summary: Summary, worst: Iterable[str], limit: int = LISTED, *,
     """
     chosen = Chosen(summary, limit)
     feed([chosen], worst)
-    told = [_head(summary), _lanes(summary), _residual(summary), _targets(summary, chosen.worst)]
-    parts = [*told, _notes(summary), _foot(summary, go_on)]
+    parts = [_head(summary), _lanes(summary), _targets(summary, chosen.worst)]
+    parts += [_residual(summary), _notes(summary), _foot(summary, go_on)]
     return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part))) + "\n"
 
 
@@ -44,17 +44,6 @@ def _lanes(summary: Summary) -> Iterator[str]:
         yield f"  {one_line(lane):{width}}  {plural(sum(counts.values()), 'target')}: {listed(present)}"
 
 
-def _residual(summary: Summary) -> Iterator[str]:
-    if (said := summary.residual) is None:
-        return
-    yield f"What may still work for {one_line(said.subject)}:"
-    yield f"  {one_line(said.sentence, LINE)}"
-    for one in said.left:
-        yield f"  {one.service} ({one.state}): {one_line(f'{one.what}, {one.until}', LINE)}"
-    for service, connections in said.untouched.items():
-        yield f"  {service}: not touched ({one_line(', '.join(connections), LINE)})"
-
-
 def _targets(summary: Summary, worst: list[Record]) -> Iterator[str]:
     if worst:
         yield "Not good:"
@@ -71,6 +60,18 @@ def _target(record: Record) -> str:
     said = wording.facts(record, beside=why)
     place = f"{lane_of(record)} {text_of(record, 'target')}"
     return one_line(f"{outcome:13}  {place}: ") + why + (f" ({one_line(said)})" if said else "")
+
+
+def _residual(summary: Summary) -> Iterator[str]:
+    """Say in short what may still work for the person whom the run is about."""
+    if (remains := summary.residual) is None:
+        return
+    yield one_line(remains.opening(), LINE) + ("" if remains.rows else ":")
+    clauses = list(remains.clauses())
+    yield from (f"  - {one_line(clause, LINE)}" for clause in clauses[:LISTED])
+    if len(clauses) > LISTED:
+        yield f"  and {len(clauses) - LISTED:,} more, see report.html"
+    yield f"  {remains.closing()}."
 
 
 def _notes(summary: Summary) -> Iterator[str]:

@@ -31,7 +31,7 @@ EXAMPLE = ROOT / "config.example.yaml"
 PLANS = sorted((ROOT / "plans").glob("*.yaml"))
 DEMO = "demo.yaml"  # its connections are those of the demo's own config
 CONDITIONS = {*Condition.model_fields, *Check.model_fields}  # explained in docs/descriptions.md, wherever they are used
-MARKERS = {"plan", "plan: refused", "config", "description", "cases", "fragment"}
+MARKERS = {"plan", "config", "description", "cases", "fragment"}
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ def a_run(run: str = RUN, lock_name: str = "plan", started: float = 1000.0) -> R
         planned=7,
         variables={"message": 'good "night"', "empty": ""},
         inputs={"rows.csv": "0" * 64},
+        subject="alice",
+        residual={"services": [{"service": SERVICE, "planned": 7}], "untouched": []},
     )
 
 
