@@ -43,7 +43,7 @@ SECOND = Counter(
         ("cbh.console", "issued"): 100,
     }
 )
-READS = {"rate": "100/s", "concurrency": 8}
+READS = {"rate": "400/s", "concurrency": 16}
 CALLS = {"dcs.webcli": "webcli_logout", "mrs.cas": "logout", "cbh.console": "login"}  # the rest is called logoff
 BURST = 1
 ON_ITS_WAY = 0.02  # seconds by which a call of a busy machine may arrive later than the one after it was to

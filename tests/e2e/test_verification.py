@@ -62,7 +62,7 @@ def test_late_ignored_and_throttled_at_once_nothing_is_told_that_is_not_so(site:
 def test_app_sessions_late_ignored_and_throttled_at_once(site: Site) -> None:
     site.settings(lag={"workspaceapp": [0.0, 3.0]}, ignored_share={"workspaceapp": 0.1}, random_seed=3)
     site.fault("workspaceapp", "throttle", operation="list_sessions", every=3, times=6)
-    site.looking("workspaceapp.sessions", "8s")
+    site.looking("workspaceapp.sessions", "4s")
     site.run("run", site.plan(site.app_sessions(250), require="verified"))
     told = {record["target"]: (record["outcome"], record["verification"]) for record in site.latest.records}
     alive = set(site.state()["sessions"]["workspaceapp"])
