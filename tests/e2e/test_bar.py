@@ -13,12 +13,12 @@ import pytest
 from .support import ALREADY_ENDED, ENTRY, LOOKED_AT, Record, Report, Site, key_of, peak, until
 
 RATES = {
-    "dcs.webcli": 200,
-    "das.builtin-account": 150,
+    "dcs.webcli": 300,
+    "das.builtin-account": 225,
     "workspace.desktops": 20,
-    "workspaceapp.sessions": 5,
-    "mrs.cas": 150,
-    "cbh.console": 20,
+    "workspaceapp.sessions": 8,
+    "mrs.cas": 225,
+    "cbh.console": 40,
 }
 FIRST = Counter(
     {

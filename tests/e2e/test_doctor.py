@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 import ssl
@@ -243,22 +244,24 @@ def test_a_login_page_for_everything_is_no_good_news(site: Site) -> None:
 
 
 def speaking(answer: Callable[[], bytes], context: ssl.SSLContext | None = None) -> Iterator[str]:
-    """Serve the same bytes to everybody who says something."""
+    """Serve the same bytes to everybody who says something, each in a thread: nobody waits for one who says nothing."""
     listener = socket.create_server(("127.0.0.1", 0))
 
+    def talk(plain: socket.socket) -> None:
+        with suppress(OSError), plain:
+            plain.settimeout(5)
+            taken = context.wrap_socket(plain, server_side=True) if context else plain
+            with taken:
+                asked = b""
+                while b"\r\n\r\n" not in asked and (more := taken.recv(65536)):
+                    asked += more
+                taken.sendall(answer())
+                taken.recv(1)  # until the client ends it
+
     def serve() -> None:
-        while True:
-            try:
-                plain, _ = listener.accept()
-            except OSError:
-                return
-            with suppress(OSError), plain:
-                taken = context.wrap_socket(plain, server_side=True) if context else plain
-                with taken:
-                    taken.recv(65536)
-                    taken.sendall(answer())
-                    if isinstance(taken, ssl.SSLSocket):
-                        taken.unwrap()
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=talk, args=(listener.accept()[0],), daemon=True).start()
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
@@ -281,16 +284,20 @@ serving = contextmanager(speaking)
         ({"insecure": True}, "it answers (HTTP 404, TLS)", ""),
     ],
 )
+# aiohttp does not wait for the end of a connection whose fingerprint is wrong; what it leaves is collected here, at
+# once, and not in another test.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_certificate_that_is_self_made(site: Site, tls: Record, words: str, do: str) -> None:
     (site.folder / "own.pem").write_text(CERTIFICATE)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(site.folder / "own.pem")
-    with serving(lambda: b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", context) as url:
+    with serving(lambda: b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", context) as url:
         _, found = examined(site, alone(site, {"type": "none"}, endpoint=url, tls=tls))
     one = check(found["alone"], "reachable", url)
     assert words in one["said"]
     assert do in one["do"]
     assert (one["status"] == "ok") is ("insecure" in tls)
+    gc.collect()
 
 
 def test_tls_where_none_is_spoken(site: Site) -> None:
@@ -300,7 +307,7 @@ def test_tls_where_none_is_spoken(site: Site) -> None:
 
 def test_a_hostile_endpoint_can_neither_draw_on_the_terminal_nor_have_secrets_told(site: Site) -> None:
     body = json.dumps({"principal_urn": "\x1b[2J" + ENVIRONMENT["SANDBOX_SK"], "account_id": "x" * 9000}).encode()
-    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nDate: never\r\nConnection: close\r\n\r\n".encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nDate: never\r\n\r\n".encode()
     with serving(lambda: head + body) as url:
         done = told(site, alone(site, endpoint=url))
     assert "\x1b" not in done.out

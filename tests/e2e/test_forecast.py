@@ -21,9 +21,9 @@ def foreseen(site: Site, *arguments: str, code: int = 0) -> Record:
 def three_bottlenecks(site: Site) -> str:
     """A rate that many calls wait for, batches at a slow rate, and a read-back that takes as long as the calls."""
     site.looks = True
-    reads: dict[str, Record] = {"workspace.desktops": {"rate": "2/s"}, "mrs.cas": {"rate": "150/s", "concurrency": 32}}
+    reads: dict[str, Record] = {"workspace.desktops": {"rate": "2/s"}, "mrs.cas": {"rate": "200/s", "concurrency": 32}}
     known = {name: {"reads": {**GENEROUS, **said}} for name, said in reads.items()}
-    rates = {"dcs.webcli": 200, "das.builtin-account": 100, "workspace.desktops": 5, "mrs.cas": 200}
+    rates = {"dcs.webcli": 250, "das.builtin-account": 125, "workspace.desktops": 8, "mrs.cas": 250}
     site.configure({name: {"rate": f"{rate}/s", "concurrency": 32} for name, rate in rates.items()}, services=known)
     site.desktops(3000)
     stages = [

@@ -55,7 +55,7 @@ class Office:
     def configure(self, **services: Mapping[str, object]) -> None:
         leaver = {"type": "aksk", "access_key": "env:LEAVER_AK", "secret_key": "env:LEAVER_SK"}
         usual = self.site.connection({"type": "aksk", "access_key": "env:SANDBOX_AK", "secret_key": "env:SANDBOX_SK"})
-        quick: Record = {name: {"verify": {"deadline": "2s"}, "reads": GENEROUS} for name in SERVICES}
+        quick: Record = {name: {"verify": {"deadline": "1200ms"}, "reads": GENEROUS} for name in SERVICES}
         for name, more in {**ALREADY_ENDED, **services}.items():
             quick[name] = {**quick[name], **more}
         self.site.configure(

@@ -49,7 +49,7 @@ def test_late_ignored_and_throttled_at_once_nothing_is_told_that_is_not_so(site:
     """The bar: lag of 0 to 5 s, 5 % ignored for ever, the listing throttled."""
     site.settings(lag={"workspace": [0.0, 5.0]}, ignored_share={"workspace": 0.05}, random_seed=7)
     site.fault("workspace", "throttle", operation="connect_desktops", every=2, times=6)
-    site.looking("workspace.desktops", "8s")
+    site.looking("workspace.desktops", "6s")
     plan = site.plan(site.desktops(400), require="verified")
     site.run("run", plan)
     told = {record["target"]: record["outcome"] for record in site.latest.records}
@@ -60,9 +60,9 @@ def test_late_ignored_and_throttled_at_once_nothing_is_told_that_is_not_so(site:
 
 
 def test_app_sessions_late_ignored_and_throttled_at_once(site: Site) -> None:
-    site.settings(lag={"workspaceapp": [0.0, 3.0]}, ignored_share={"workspaceapp": 0.1}, random_seed=3)
+    site.settings(lag={"workspaceapp": [0.0, 1.5]}, ignored_share={"workspaceapp": 0.1}, random_seed=3)
     site.fault("workspaceapp", "throttle", operation="list_sessions", every=3, times=6)
-    site.looking("workspaceapp.sessions", "4s")
+    site.looking("workspaceapp.sessions", "2500ms")
     site.run("run", site.plan(site.app_sessions(250), require="verified"))
     told = {record["target"]: (record["outcome"], record["verification"]) for record in site.latest.records}
     alive = set(site.state()["sessions"]["workspaceapp"])
