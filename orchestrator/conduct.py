@@ -191,7 +191,7 @@ def _look_back(journal: SqliteJournal, blueprint: Blueprint, options: Options) -
 def _ask_again(blueprint: Blueprint, record: RunRecord, options: Options) -> None:
     """Ask before a late resume, because by now a target may be another session of somebody who is welcome."""
     late, within = time.time() - record.started, blueprint.plan_file.plan.resume_within
-    ageless = sorted({section.service.service for section in blueprint.sections if not listings.tells_age(section)})
+    ageless = listings.ageless(blueprint)
     if late <= within or not ageless or options.yes:
         return
     began = f"the run {record.run} began {late / 60:.0f} minutes ago (resume_within: {within / 60:.0f})"
@@ -225,6 +225,8 @@ def _new_record(blueprint: Blueprint, options: Options, counted: Count) -> RunRe
         seal=options.sealed.seal.sha256 if options.sealed else "",
         subject=plan_file.plan.subject or "",
         residual=residual.declared(blueprint, counted.per_lane),
+        cut_off=started - (plan_file.plan.older_than or 0.0),
+        ageless=listings.ageless(blueprint),
     )
 
 
@@ -255,7 +257,7 @@ async def _carry_out(
     intake = Intake(
         options.selector.takes,
         Seen(),
-        Aside(blueprint.keeps, record.started - (plan.older_than or 0.0)),
+        Aside(blueprint.keeps, record.cut_off or record.started),
         tripwire,
         stop,
         partial(_came_out, journal, record.run),

@@ -77,6 +77,11 @@ def tells_age(section: Section) -> bool:
     return isinstance(section.source, Discovery) and section.source.listing.began is not None
 
 
+def ageless(blueprint: Blueprint) -> list[str]:
+    """Return the services of the plan that do not tell, or are not asked, since when a session is there."""
+    return sorted({section.service.service for section in blueprint.sections if not tells_age(section)})
+
+
 def failures(blueprint: Blueprint) -> list[str]:
     """Return a line for every group whose list is not whole."""
     found = []

@@ -247,7 +247,8 @@ class RunRecord:
     `inputs` has the SHA-256 of every source by its name, `planned` the number of targets there were when it began,
     `selectors` what of the plan it was limited to, `folder` where its report lies, `notes` what went wrong beside
     single targets, `seal` the SHA-256 of the sealed plan that it carries out, if it does. `subject` is the person
-    whose access it ends, if it is about one, and `residual` what was known when it began of what remains.
+    whose access it ends, if it is about one, and `residual` what was known when it began of what remains. Sessions that
+    began after `cut_off` are left alone; `ageless` are the services that do not tell when one began.
     """
 
     run: str
@@ -270,6 +271,8 @@ class RunRecord:
     seal: str = ""
     subject: str = ""
     residual: Mapping[str, Any] = field(default_factory=dict)
+    cut_off: float = 0.0
+    ageless: Sequence[str] = ()
 
     @property
     def resume_command(self) -> str:

@@ -323,6 +323,6 @@ def _packed(value: object) -> Any:
 
 def _run_record(row: Sequence[Any]) -> RunRecord:
     values = dict(zip((field.name for field in fields(RunRecord)), row, strict=True))
-    for name in ("selectors", "variables", "inputs", "notes", "residual"):
+    for name in ("selectors", "variables", "inputs", "notes", "residual", "ageless"):
         values[name] = orjson.loads(values[name])
     return RunRecord(**values)

@@ -11,7 +11,8 @@ SCHEMA = (
         lock_name TEXT NOT NULL, require TEXT NOT NULL, started REAL NOT NULL, folder TEXT NOT NULL,
         selectors TEXT NOT NULL, planned INTEGER NOT NULL, variables TEXT NOT NULL, inputs TEXT NOT NULL,
         ended REAL, exit_code INTEGER, reason TEXT NOT NULL, notes TEXT NOT NULL, seal TEXT NOT NULL DEFAULT '',
-        subject TEXT NOT NULL DEFAULT '', residual TEXT NOT NULL DEFAULT '{}')
+        subject TEXT NOT NULL DEFAULT '', residual TEXT NOT NULL DEFAULT '{}',
+        cut_off REAL NOT NULL DEFAULT 0, ageless TEXT NOT NULL DEFAULT '[]')
     """,
     # outcome is NULL from the moment before the call until there is one; earlier and record then have the one before
     """
@@ -35,13 +36,15 @@ ADDED = {
     "seal": "ALTER TABLE runs ADD COLUMN seal TEXT NOT NULL DEFAULT ''",
     "subject": "ALTER TABLE runs ADD COLUMN subject TEXT NOT NULL DEFAULT ''",
     "residual": "ALTER TABLE runs ADD COLUMN residual TEXT NOT NULL DEFAULT '{}'",
+    "cut_off": "ALTER TABLE runs ADD COLUMN cut_off REAL NOT NULL DEFAULT 0",
+    "ageless": "ALTER TABLE runs ADD COLUMN ageless TEXT NOT NULL DEFAULT '[]'",
 }
 
 RUN_COLUMNS = (
     "run, plan, plan_path, config_path, digest, require, started, lock_name, folder, selectors, planned, variables, "
-    "inputs, ended, exit_code, reason, notes, seal, subject, residual"
+    "inputs, ended, exit_code, reason, notes, seal, subject, residual, cut_off, ageless"
 )
-ADD_RUN = f"INSERT INTO runs ({RUN_COLUMNS}) VALUES ({', '.join('?' * 20)})"  # noqa: S608  constants only
+ADD_RUN = f"INSERT INTO runs ({RUN_COLUMNS}) VALUES ({', '.join('?' * 22)})"  # noqa: S608  constants only
 REOPEN_RUN = "UPDATE runs SET ended = NULL, exit_code = NULL, reason = '', notes = '[]' WHERE run = ?"
 FINISH_RUN = "UPDATE runs SET ended = ?, exit_code = ?, reason = ?, notes = ? WHERE run = ?"
 RUNS = f"SELECT {RUN_COLUMNS} FROM runs ORDER BY started, run"  # noqa: S608

@@ -116,7 +116,7 @@ def _residual(summary: Summary) -> Iterator[str]:
     if (remains := summary.residual) is None:
         return
     yield f"<section>\n<h2>What may still work for <bdi>{safe(remains.subject)}</bdi></h2>\n"
-    yield f"<p><bdi>{safe(remains.sentence())}</bdi></p>\n"
+    yield f"<p><bdi>{safe(remains.sentence())}</bdi></p>\n<p>{safe(summary.cut_off)}</p>\n"
     if remains.rows:
         heads = "".join(f'<th scope="col">{heading}</th>' for heading in _REMAINS)
         yield f'<table class="residual">\n<thead><tr>{heads}</tr></thead>\n<tbody>\n'

@@ -78,7 +78,7 @@ def _residual(summary: Summary) -> Iterable[str]:
     """Say what may still work for the person whom the run is about."""
     if (remains := summary.residual) is None:
         return
-    yield f"\n{remains.sentence(span)}\n"
+    yield f"\n{remains.sentence(span)} {summary.cut_off}\n"
     if remains.rows:
         yield "\n| what may still work | where | until | what ends it | in this run |\n|---|---|---|---|---|\n"
     for row in remains.rows:

@@ -137,6 +137,17 @@ class Summary:
         return tuple(f"{count:,} {outcome}: {wording.meaning(outcome)}." for outcome, count in numbers if count)
 
     @property
+    def cut_off(self) -> str:
+        """Return who was left alone for having signed in lately, and where nobody could tell."""
+        moment = wording.moment(self.facts.cut_off)
+        called = {one.service for one in self.tally if one.outcome != Outcome.NOT_ATTEMPTED}
+        left_alone = f"Sessions that began after {moment} are left alone where the service tells when one began."
+        if not (blind := sorted(called & set(self.facts.ageless))):
+            return left_alone
+        where = " and ".join([*([", ".join(blind[:-1])] if blind[1:] else []), blind[-1]])
+        return f"{left_alone} It is not told by {where}: who had signed in again there may have been signed out."
+
+    @property
     def sentence(self) -> str:
         """Return in a sentence how many targets are in which state; what is not good comes first."""
         if not self.total:
@@ -189,6 +200,8 @@ class Summary:
             "require": facts.require,
             "started": timestamp(facts.started),
             "ended": timestamp(facts.ended),
+            "cut_off": timestamp(facts.cut_off or None),
+            "not_told_when_begun": list(facts.ageless),
             "duration_ms": None if self.duration is None else round(self.duration * 1000),
             "total": self.total,
             "good": self.good,
@@ -205,6 +218,7 @@ class Summary:
             "plan_path": facts.plan_path,
             "config_path": facts.config_path,
             "plan_digest": facts.digest,
+            "seal": facts.seal or None,
             "inputs": dict(facts.inputs),
             "variables": dict(facts.variables),
         }

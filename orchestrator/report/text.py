@@ -72,6 +72,7 @@ def _residual(summary: Summary) -> Iterator[str]:
     if len(clauses) > LISTED:
         yield f"  and {len(clauses) - LISTED:,} more, see report.html"
     yield f"  {remains.closing()}."
+    yield f"  {summary.cut_off}"
 
 
 def _notes(summary: Summary) -> Iterator[str]:

@@ -27,6 +27,8 @@ def a_run(run: str = RUN, lock_name: str = "plan", started: float = 1000.0) -> R
         inputs={"rows.csv": "0" * 64},
         subject="alice",
         residual={"services": [{"service": SERVICE, "planned": 7}], "untouched": []},
+        cut_off=started,
+        ageless=[SERVICE],
     )
 
 

@@ -14,7 +14,7 @@ from orchestrator.journal import statements as sql
 def _earlier(statement: str) -> str:
     """Return a statement of the schema without the columns that were added since."""
     for name in sql.ADDED:
-        statement = re.sub(rf",\s*{name} TEXT NOT NULL DEFAULT '[^']*'", "", statement)
+        statement = re.sub(rf",\s*{name} (TEXT|REAL) NOT NULL DEFAULT ('[^']*'|0)", "", statement)
     return statement
 
 
@@ -23,7 +23,7 @@ def test_a_journal_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as earlier:
         for statement in sql.SCHEMA:
             earlier.execute(_earlier(statement))
-        columns = sql.RUN_COLUMNS.removesuffix(", seal, subject, residual")
+        columns = sql.RUN_COLUMNS.removesuffix(", seal, subject, residual, cut_off, ageless")
         earlier.execute(
             f"INSERT INTO runs ({columns}) VALUES ('r', 'p', 'p', NULL, 'd', 'accepted', 1, 'l', 'f', '[]', 0, "
             "'{}', '{}', NULL, NULL, '', '[]')"
@@ -33,3 +33,4 @@ def test_a_journal_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
         with closing(SqliteJournal(path)) as journal:
             assert [record.seal for record in journal.runs()] == [""]
             assert [(record.subject, record.residual) for record in journal.runs()] == [("", {})]
+            assert [(record.cut_off, record.ageless) for record in journal.runs()] == [(0.0, [])]
