@@ -30,12 +30,11 @@ from orchestrator.render import Place, Render, compile_operation
 from orchestrator.run import LaneWork, StageWork
 from orchestrator.service import Limits, Operation, ReadBack, Service
 from orchestrator.settings import ConfigFile, Connection
+from orchestrator.stages import Step
 from orchestrator.units import Rate
 from orchestrator.verify import ByQuestion, InListing, Look, Notes, Timing, Verifier
 
 DEFAULTS = Limits(rate=(Rate(1.0, 1.0),), concurrency=2, timeout=30.0, attempts=5, backoff=0.5, backoff_cap=60.0)
-SECOND_PASS = "second pass"  # noqa: S105  the name of a stage
-OWN = "own credential"
 LaneName = tuple[str, str]
 
 
@@ -95,24 +94,20 @@ class Workshop:
         self._numbers = numbers
         self._checks: dict[LaneName, Check] = {}
 
-    def build(self, totals: Mapping[LaneName, int]) -> list[StageWork]:
+    def build(self, steps: Sequence[Step], totals: Mapping[LaneName, int]) -> list[StageWork]:
         """Return the stages with their lanes, of which `totals` has the number of targets."""
-        plan = self._blueprint.plan_file.plan
-        stages: list[StageWork] = []
-        for name, sections in itertools.groupby(self._blueprint.sections, key=lambda section: section.stage):
-            said = plan.stage(name)
-            needs = said.needs if said is not None and said.needs is not None else [one.name for one in stages[-1:]]
-            continue_on = said.continue_on if said is not None else "any"
-            stages.append(StageWork(name, self._works(list(sections), totals), tuple(needs), continue_on))
-        first = [section for section in self._blueprint.sections if section.service.identity_provider]
-        if plan.second_pass is not None and first:
-            needs = [stage.name for stage in stages]
-            stages.append(StageWork(SECOND_PASS, self._works(first, totals), needs, rest=plan.second_pass))
-        owned = [section for section in self._blueprint.sections if section.service.own]
-        if plan.guard.own == "last" and owned:
-            needs = [stage.name for stage in stages]
-            stages.append(StageWork(OWN, self._works(owned, totals), needs, own=True))
-        return stages
+        return [
+            StageWork(
+                step.name,
+                self._works(step.sections, totals),
+                step.needs,
+                step.continue_on,
+                rest=step.rest,
+                anew=step.anew,
+                own=step.own,
+            )
+            for step in steps
+        ]
 
     def _works(self, sections: Sequence[Section], totals: Mapping[LaneName, int]) -> list[LaneWork]:
         guard = self._blueprint.plan_file.plan.guard

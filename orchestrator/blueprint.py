@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +62,11 @@ def draw(plan_file: PlanFile, config_file: ConfigFile, catalogue: Catalogue, res
     Raises InvalidInput with every fault that the three have with each other.
     """
     problems: Problems = []
-    sections = _sections(list(plan_file.plan.groups()), plan_file.path, config_file, catalogue, resolve, problems)
+    groups = list(plan_file.plan.groups())
     if plan_file.plan.stages is None:
-        sections = _in_standing_order(sections)
-    keeps = _keeps(plan_file, problems)
+        groups = _in_standing_order(groups, catalogue)
+    sections = _sections(groups, plan_file.path, config_file, catalogue, resolve, problems)
+    keeps = _keeps(plan_file, config_file, catalogue, problems)
     problems += _guard_problems(plan_file.plan, sections)
     faults = [*plan_file.faults(problems), *config_file.faults(_config_problems(config_file, catalogue))]
     if faults:
@@ -83,21 +85,31 @@ def look_over(unsound: Unsound, config_file: ConfigFile, catalogue: Catalogue, r
     ]
 
 
-def _in_standing_order(sections: Sequence[Section]) -> list[Section]:
+def _in_standing_order(groups: Sequence[Placed], catalogue: Catalogue) -> list[Placed]:
     """Put who lets people in first: single sign-on would log them straight back in."""
-    first = [section for section in sections if section.service.identity_provider]
-    if not first or len(first) == len(sections):
-        return list(sections)
-    for section in first:
-        section.builder.stage = IDENTITY
-    rest = [section for section in sections if not section.service.identity_provider]
-    return [*(replace(section, stage=IDENTITY) for section in first), *rest]
+    providers = {name for name, service in catalogue.services.items() if service.identity_provider}
+    first = [placed for placed in groups if placed[2].service in providers]
+    if not first or len(first) == len(groups):
+        return list(groups)
+    rest = [placed for placed in groups if placed[2].service not in providers]
+    return [*((place, stage.model_copy(update={"name": IDENTITY}), one) for place, stage, one in first), *rest]
 
 
-def _keeps(plan_file: PlanFile, problems: Problems) -> list[Keep]:
-    """Read what the plan protects."""
+def _keeps(plan_file: PlanFile, config_file: ConfigFile, catalogue: Catalogue, problems: Problems) -> list[Keep]:
+    """Read what the plan protects; what is protected of a service or a connection that there is not is a fault."""
+    guard = plan_file.plan.guard
+    keeps: list[Keep] = []
+    known = {"service": catalogue.services, "connection": config_file.config.connections}
     try:
-        return list(protected(plan_file.plan.guard, plan_file.path.resolve().parent))
+        for i, line, keep in protected(guard, plan_file.path.resolve().parent):
+            keeps.append(keep)
+            for name, glob in (("service", keep.service), ("connection", keep.connection)):
+                if not fnmatch.filter(known[name], glob):
+                    place: Place = ("guard", "protect", i, *([name] if line is None else []))
+                    of = "" if line is None else f"line {line} of {(guard.protect or ())[i]}: "
+                    hint = suggestion(glob, known[name])
+                    problems.append((place, f"{of}there is no {name} {glob!r}, so that nothing is protected{hint}"))
+        return keeps
     except OSError as error:
         problems.append((("guard", "protect"), f"{error.filename} cannot be read: {error.strerror}"))
     except ValueError:

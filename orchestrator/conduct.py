@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 import secrets
-import signal
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,14 +16,14 @@ from typing import Any
 import anyio
 import structlog
 
-from orchestrator import guards, history, listings, ownership, residual, run
+from orchestrator import admission, guards, history, listings, ownership, residual, run
 from orchestrator.app import LaneName, Workshop
 from orchestrator.blueprint import Blueprint, warnings
 from orchestrator.connections import Connections
 from orchestrator.counting import Count, count
-from orchestrator.errors import Fault, InvalidInput, NothingMatched, OrchestratorError, Refused, ReportError
+from orchestrator.errors import InvalidInput, ReportError
 from orchestrator.guards import Aside
-from orchestrator.journal import BACKENDS, SqliteJournal, lock
+from orchestrator.journal import SqliteJournal, lock
 from orchestrator.lane import Lane
 from orchestrator.model import RunRecord, Secret, Target, meets
 from orchestrator.ownership import Own
@@ -34,14 +33,13 @@ from orchestrator.run import Intake, RunMemory, StageWork
 from orchestrator.sealing import Sealed
 from orchestrator.seen import Seen
 from orchestrator.selection import Selector
-from orchestrator.settings import ConfigFile
-from orchestrator.units import is_utf8
+from orchestrator.signals import Ear, heard
+from orchestrator.sources import nobody
+from orchestrator.stages import Step, steps_of
 
 _log = structlog.get_logger(__name__)
 
 SWEPT_TOGETHER = 1000
-ONE_WISH = 0.3  # seconds; a wrapper that passes a signal on beside the terminal does not mean it twice
-SIGNALS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated"), signal.SIGHUP: (143, "hung up")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +56,13 @@ class Options:
 
 @dataclass(slots=True)
 class View:
-    """What whoever shows progress may look at while a run is under way; `planned` has the targets of every lane.
-
-    `cut_off` is set when a second signal ended the run in the middle of its calls.
-    """
+    """What whoever shows progress may look at while a run is under way; `planned` has the targets of every lane."""
 
     record: RunRecord
     lanes: Sequence[Lane]
     planned: dict[LaneName, int]
     journal: SqliteJournal
     stop: Stop
-    cut_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,84 +76,100 @@ class Finished:
 Watch = Callable[[View], Coroutine[Any, Any, None]]
 
 
-def open_journal(config_file: ConfigFile) -> SqliteJournal:
-    """Open the journal of a config's state folder."""
-    return BACKENDS["sqlite"](config_file.state_dir / "journal.sqlite")
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """Everything that one run goes with."""
+
+    blueprint: Blueprint
+    options: Options
+    watch: Watch
+    journal: SqliteJournal
+    connections: Connections
+    stop: Stop
+    ear: Ear
+
+    @property
+    def selector(self) -> Selector:
+        """Return what of the plan is wanted."""
+        return self.options.selector
 
 
 async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finished:
     """Start a new run of a plan."""
-    _check_paths(blueprint, options)
+    admission.check_paths(_paths(blueprint, options))
     read = count(blueprint.sections, options.selector)  # every fault of every source is told before anybody is asked
     if options.sealed:
         options.sealed.agree(blueprint, read.digests, options.selector)
     for warning in warnings(blueprint):
         _log.warning("unusual", what=warning)
     connections = Connections(blueprint.config_file, blueprint.connections())
-    stop = _stop(blueprint, options)
     with _ready(blueprint) as journal:
         if options.sealed:
             options.sealed.unused(journal)
-        _look_back(journal, blueprint, options)
-        async with connections:
-            await listings.ask(blueprint, connections, stop)
+        admission.look_back(journal, blueprint, yes=options.yes, ask=options.ask)
+        async with _under_way(blueprint, options, watch, journal, connections) as trip:
+            record = _new_record(blueprint, options, time.time())
+            await listings.ask(blueprint, trip.connections, trip.stop)
             if options.sealed:
                 options.sealed.settle(blueprint, options.selector)
-            counted = count(blueprint.sections, options.selector, Aside(blueprint.keeps, None))
-            _something(blueprint, counted, options)
-            own = await ownership.of(blueprint, connections, stop)
-            ownership.check(blueprint, own)
-            guards.check_size(blueprint.plan_file.plan.guard, counted.called, *listings.sizes(blueprint))
-            record = _new_record(blueprint, options, counted)
+            counted, own = await _admitted(trip, record)
+            admission.something(blueprint, counted, options.selector)
+            record = replace(record, planned=counted.total, inputs=counted.digests)
+            record = replace(record, residual=residual.declared(blueprint, counted.per_lane))
             _make_folder(record)
             journal.add(record)
-            return await _carry_out(blueprint, record, journal, connections, stop, options, watch, counted, own)
+            return await _carry_out(trip, record, counted, own, steps_of(blueprint))
 
 
 async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watch: Watch) -> Finished:
     """Go on with a run that stopped: what failed and what was never started, never what is done."""
     history.agree(record, blueprint.plan_file.digest, count(blueprint.sections, options.selector).digests)
     connections = Connections(blueprint.config_file, blueprint.connections())
-    stop = _stop(blueprint, options)
     with _ready(blueprint) as journal:
-        _ask_again(blueprint, record, options)
+        admission.ask_again(blueprint, record, yes=options.yes, ask=options.ask)
         unlisted = listings.restore(blueprint, journal, record.run)
-        async with connections:
-            await listings.ask(blueprint, connections, stop, unlisted)
-            own = await ownership.of(blueprint, connections, stop)
-            counted = count(blueprint.sections, options.selector)
+        async with _under_way(blueprint, options, watch, journal, connections) as trip:
+            await listings.ask(blueprint, trip.connections, trip.stop, unlisted)
+            counted, own = await _admitted(trip, record)
             journal.reopen(record.run)
+            steps = steps_of(blueprint, second_pass=record.exit_code != 0)
             record = replace(record, ended=None, exit_code=None, reason="", notes=())
-            return await _carry_out(blueprint, record, journal, connections, stop, options, watch, counted, own)
+            return await _carry_out(trip, record, counted, own, steps)
 
 
-def _stop(blueprint: Blueprint, options: Options) -> Stop:
+@asynccontextmanager
+async def _under_way(
+    blueprint: Blueprint, options: Options, watch: Watch, journal: SqliteJournal, connections: Connections
+) -> AsyncIterator[Trip]:
+    """Have the connections open, and hear signals, until the report is written."""
     limit = options.deadline or blueprint.plan_file.plan.deadline
-    return Stop(None if limit is None else time.monotonic() + limit)
+    stop = Stop(None if limit is None else time.monotonic() + limit)
+    async with heard(stop) as ear, connections:
+        yield Trip(blueprint, options, watch, journal, connections, stop, ear)
 
 
-def _check_paths(blueprint: Blueprint, options: Options) -> None:
-    """Refuse paths whose bytes are no UTF-8: neither the journal nor a report could hold them."""
+async def _admitted(trip: Trip, record: RunRecord) -> tuple[Count, Own]:
+    """Count what is to be done, and raise Refused when a guard does not let it begin."""
+    aside = _aside(trip, record)
+    counted = count(trip.blueprint.sections, trip.selector, aside)
+    own = await ownership.of(trip.blueprint, trip.connections, trip.stop)
+    if not trip.stop.is_set():
+        admission.check_targets(trip.blueprint, counted, own, trip.selector, aside, yes=trip.options.yes)
+    return counted, own
+
+
+def _aside(trip: Trip, record: RunRecord) -> Aside:
+    return Aside(trip.blueprint.keeps, record.cut_off or record.started)
+
+
+def _paths(blueprint: Blueprint, options: Options) -> dict[str, str]:
     config_file = blueprint.config_file
     paths = {
         "plan": blueprint.plan_file.path,
         "config": config_file.path,
         "report_dir": options.report_dir or config_file.report_dir,
     }
-    whole = {name: str(path.resolve()) for name, path in paths.items() if path}
-    said = "is not UTF-8 text, and the journal could not hold it; give that file or folder another name"
-    if wrong := [Fault(name, f"the path {path!r} {said}") for name, path in whole.items() if not is_utf8(path)]:
-        raise InvalidInput(wrong)
-
-
-def _something(blueprint: Blueprint, counted: Count, options: Options) -> None:
-    """Raise NothingMatched when there is nothing to do and nothing to tell, unless the plan says that this is fine."""
-    if counted.total or listings.failures(blueprint):
-        return
-    if options.selector.texts:
-        raise NothingMatched(f"nothing matches --only {' '.join(options.selector.texts)}")
-    if not blueprint.plan_file.plan.allow_empty:
-        raise NothingMatched("the plan's sources hold no target; say `allow_empty: true` if that is all right")
+    return {name: str(path.resolve()) for name, path in paths.items() if path}
 
 
 @contextmanager
@@ -167,45 +177,16 @@ def _ready(blueprint: Blueprint) -> Iterator[SqliteJournal]:
     """Hold the plan's lock and have the journal open."""
     state_dir = blueprint.config_file.state_dir
     with lock.held(state_dir / "locks", blueprint.plan_file.lock_name):
-        journal = open_journal(blueprint.config_file)
+        journal = history.open_journal(blueprint.config_file)
         try:
             yield journal
         finally:
             journal.close()
 
 
-def _look_back(journal: SqliteJournal, blueprint: Blueprint, options: Options) -> None:
-    """Say so when the latest run of the plan did not finish: most often that one is what should go on."""
-    earlier = history.unfinished(journal, blueprint.plan_file.lock_name)
-    latest = journal.latest(blueprint.plan_file.lock_name)
-    guards.check_interval(blueprint.plan_file.plan.guard, latest.started if latest else None)
-    if earlier is None or options.yes:
-        return
-    said = f"the run {earlier.run} of this plan did not finish; to go on with it: {earlier.resume_command}"
-    if options.ask is None:
-        raise Refused(f"{said}; to start a new one, which calls every target again: add --yes")
-    if not options.ask(f"{said}\nStart a new one, which calls every target again?"):
-        raise Refused("nothing was sent")
-
-
-def _ask_again(blueprint: Blueprint, record: RunRecord, options: Options) -> None:
-    """Ask before a late resume, because by now a target may be another session of somebody who is welcome."""
-    late, within = time.time() - record.started, blueprint.plan_file.plan.resume_within
-    ageless = listings.ageless(blueprint)
-    if late <= within or not ageless or options.yes:
-        return
-    began = f"the run {record.run} began {late / 60:.0f} minutes ago (resume_within: {within / 60:.0f})"
-    who = f"{', '.join(ageless)} cannot tell since when a session is there"
-    said = f"{began}, and {who}: people who have signed in again may be signed out"
-    if options.ask is None:
-        raise Refused(f"{said}; to go on all the same: add --yes")
-    if not options.ask(f"{said}\nGo on all the same?"):
-        raise Refused("nothing was sent")
-
-
-def _new_record(blueprint: Blueprint, options: Options, counted: Count) -> RunRecord:
+def _new_record(blueprint: Blueprint, options: Options, started: float) -> RunRecord:
+    """Return what is known of a run when it begins; what it is to do is known when the services have listed it."""
     plan_file, config_file = blueprint.plan_file, blueprint.config_file
-    started = time.time()
     name = f"{datetime.fromtimestamp(started, UTC):%Y%m%dT%H%M%SZ}-{plan_file.plan.name}-{secrets.token_hex(2)}"
     report_dir = options.report_dir or config_file.report_dir
     return RunRecord(
@@ -219,12 +200,9 @@ def _new_record(blueprint: Blueprint, options: Options, counted: Count) -> RunRe
         lock_name=plan_file.lock_name,
         folder=str(report_dir.resolve() / name),
         selectors=options.selector.texts,
-        planned=counted.total,
         variables=plan_file.variables,
-        inputs=counted.digests,
         seal=options.sealed.seal.sha256 if options.sealed else "",
         subject=plan_file.plan.subject or "",
-        residual=residual.declared(blueprint, counted.per_lane),
         cut_off=started - (plan_file.plan.older_than or 0.0),
         ageless=listings.ageless(blueprint),
     )
@@ -239,76 +217,52 @@ def _make_folder(record: RunRecord) -> None:
         raise InvalidInput.one("report_dir", said) from None
 
 
-async def _carry_out(
-    blueprint: Blueprint,
-    record: RunRecord,
-    journal: SqliteJournal,
-    connections: Connections,
-    stop: Stop,
-    options: Options,
-    watch: Watch,
-    counted: Count,
-    own: Own,
-) -> Finished:
-    listings.keep(blueprint, journal, record.run)
+async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, steps: Sequence[Step]) -> Finished:
+    blueprint, journal, stop = trip.blueprint, trip.journal, trip.stop
     plan = blueprint.plan_file.plan
+    listings.keep(blueprint, journal, record.run)
     journal.start()
     tripwire = guards.Tripwire(plan.guard.stop_when_failed, counted.per_lane, stop)
     intake = Intake(
-        options.selector.takes,
+        trip.selector.takes,
         Seen(),
-        Aside(blueprint.keeps, record.cut_off or record.started),
+        _aside(trip, record),
         tripwire,
         stop,
-        partial(_came_out, journal, record.run),
-        own.covers,
+        partial(_came_out, trip, record.run),
+        own.covers if any(step.own for step in steps) else nobody,
     )
     before = history.recall(journal, record.run, blueprint.catalogue.services, intake.seen)
     planned = {lane: number - before[lane] for lane, number in counted.per_lane.items()}
     memory = RunMemory(journal, record.run, lambda target, secret: _keep(record, target, secret), tripwire)
     numbers = itertools.count(journal.last_batch(record.run) + 1)
-    workshop = Workshop(blueprint, connections, memory, stop, numbers)
-    stages = workshop.build(counted.per_lane)
+    workshop = Workshop(blueprint, trip.connections, memory, stop, numbers)
+    stages = workshop.build(steps, counted.per_lane)
     tripwire.lanes.update(workshop.lanes)
     view = View(record, list(workshop.lanes.values()), planned, journal, stop)
-    failed = await _execute(stages, intake, view, watch)
-    if view.cut_off:
-        await _sweep(view, stages, options.selector)
-    failed += listings.failures(blueprint)
-    notes = [*failed, *_twice(intake.seen)]
-    return await _conclude(view, notes, bool(failed), plan.allow_empty)
+    failed = [*await _execute(trip, stages, intake, view), *listings.failures(blueprint)]
+    return await _conclude(trip, view, [*failed, *_twice(intake.seen)], bool(failed))
 
 
-async def _came_out(journal: SqliteJournal, run_id: str, stage: str, requirement: str) -> bool:
-    """Return whether every target of a stage that is over is as good as the next one needs it."""
-    await journal.flush()
-    tally = journal.tally(run_id, stage)
-    return all(meets(requirement, one.outcome, one.verification, protected=one.protected) for one in tally)
+async def _came_out(trip: Trip, run_id: str, stage: str, requirement: str) -> bool:
+    """Return whether every target of a stage that is over, and every list of it, is as good as the next one needs."""
+    await trip.journal.flush()
+    tally = trip.journal.tally(run_id, stage)
+    good = all(meets(requirement, one.outcome, one.verification, protected=one.protected) for one in tally)
+    return good and stage not in listings.broken(trip.blueprint)
 
 
-async def _execute(stages: Sequence[StageWork], intake: Intake, view: View, watch: Watch) -> list[str]:
-    """Run the stages beside the progress display and the ear for signals; a second signal cancels them."""
-    try:
+async def _execute(trip: Trip, stages: Sequence[StageWork], intake: Intake, view: View) -> list[str]:
+    """Run the stages beside the progress display; a second signal cuts them off."""
+    with trip.ear.cutting():
         async with anyio.create_task_group() as beside:
-            beside.start_soon(watch, view)
-            beside.start_soon(_listen, view, beside.cancel_scope)
+            beside.start_soon(trip.watch, view)
             await run.execute(stages, intake)
-            await view.journal.flush()  # so that the last look at the progress sees everything
+            await trip.journal.flush()  # so that the last look at the progress sees everything
             beside.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
-        raise _leaf(group) from None
+    if trip.ear.cut_off:
+        await _sweep(view, stages, trip.selector)
     return list(intake.failed)
-
-
-def _leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the one error of a group that a person can act on, else the group."""
-    known = group.subgroup(OrchestratorError)
-    while known is not None and isinstance(known, BaseExceptionGroup):
-        first = known.exceptions[0]
-        if not isinstance(first, BaseExceptionGroup):
-            return first
-        known = first
-    return group
 
 
 async def _sweep(view: View, stages: Sequence[StageWork], selector: Selector) -> None:
@@ -323,28 +277,16 @@ async def _sweep(view: View, stages: Sequence[StageWork], selector: Selector) ->
         await view.journal.flush()
 
 
-async def _listen(view: View, scope: anyio.CancelScope) -> None:
-    """Take the first signal as the wish to stop well, and a second as the wish to stop now."""
-    first = None
-    with anyio.open_signal_receiver(*SIGNALS) as received:
-        async for number in received:
-            code, word = SIGNALS[signal.Signals(number)]
-            if first is not None and time.monotonic() - first > ONE_WISH:
-                view.cut_off = True
-                scope.cancel()
-            first = first or time.monotonic()
-            view.stop.set(f"{word} by {signal.Signals(number).name}", code)
-
-
-async def _conclude(view: View, notes: Sequence[str], source_failed: bool, allow_empty: bool) -> Finished:
+async def _conclude(trip: Trip, view: View, notes: Sequence[str], source_failed: bool) -> Finished:
     """Settle what nobody will answer any more, note the end, write the report."""
     record, journal, stop = view.record, view.journal, view.stop
     await journal.flush()
     journal.settle(record.run, list(journal.in_flight(record.run)))
     await journal.flush()
-    cut_off = ["a second signal ended the run in the middle of its calls"] if view.cut_off else []
+    cut_off = ["a second signal ended the run in the middle of its calls"] if trip.ear.cut_off else []
     halted = [f"{lane.service}@{lane.connection} stopped: {lane.halted}" for lane in view.lanes if lane.halted]
     tally = journal.tally(record.run)
+    allow_empty = trip.blueprint.plan_file.plan.allow_empty
     code = run.exit_code(tally, record.require, stop, failed=source_failed, allow_empty=allow_empty)
     record = replace(record, ended=time.time(), exit_code=code, reason=stop.reason, notes=[*cut_off, *halted, *notes])
     journal.finish(record.run, record.ended or 0.0, code, record.reason, record.notes)

@@ -54,6 +54,11 @@ class Discovery:
         self._where = where
         self._older_than = older_than
 
+    @property
+    def asked(self) -> str:
+        """Return what the service is asked: two groups that ask alike get the same list."""
+        return repr((self.listing_name, sorted((name, sorted(values)) for name, values in self._filters.items())))
+
     async def look(self, lister: Lister, now: float) -> None:
         """Ask the service; a list that is not whole gives no target, unless a part of it is wanted.
 

@@ -7,35 +7,26 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator import guards, listings
-from orchestrator.app import SECOND_PASS, LaneName, limits_of, reads_of, timing_of
+from orchestrator import admission, listings, ownership
+from orchestrator.app import LaneName, limits_of, reads_of, timing_of
 from orchestrator.batches import Packing, pack
 from orchestrator.blueprint import Blueprint, Section, base_url
 from orchestrator.connections import Connections
 from orchestrator.counting import Count, count
 from orchestrator.durations import LATENCY, LookBack, Pace
-from orchestrator.errors import NothingMatched, Refused
+from orchestrator.errors import NothingMatched
 from orchestrator.guards import Aside, waves
 from orchestrator.model import Target
 from orchestrator.outlook import Forecast, LaneForecast, Listed, StageForecast
+from orchestrator.ownership import NOTHING, Own
 from orchestrator.pacing import Stop
 from orchestrator.run import fresh
 from orchestrator.seen import Seen
 from orchestrator.selection import Selector
 from orchestrator.service import ReadBack, Service
+from orchestrator.stages import Step, steps_of
 
 EXAMPLES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One stage: its groups, the stages that it waits for, and how long it rests then. A second pass calls `anew`."""
-
-    name: str
-    sections: Sequence[Section]
-    needs: Sequence[str]
-    rest: float = 0.0
-    anew: bool = False
 
 
 @dataclass(slots=True)
@@ -98,21 +89,22 @@ async def foresee(
     """
     count(blueprint.sections, selector)  # every fault of every source is told before anybody is asked
     deadline = deadline or blueprint.plan_file.plan.deadline
-    listing_seconds = await _discover(blueprint, deadline)
-    return predict(blueprint, selector, latency=latency, deadline=deadline, listing_seconds=listing_seconds)
+    listing_seconds, own = await _discover(blueprint, deadline)
+    return predict(blueprint, selector, latency=latency, deadline=deadline, listing_seconds=listing_seconds, own=own)
 
 
-async def _discover(blueprint: Blueprint, deadline: float | None) -> float:
-    """Ask the services for what they list, as a run would; return how many seconds that took."""
+async def _discover(blueprint: Blueprint, deadline: float | None) -> tuple[float, Own]:
+    """Ask the services for what they list, and who the run is, as a run would; return how many seconds that took."""
     known = blueprint.connections()
-    used = {section.connection: known[section.connection] for _, section, _ in listings.discoveries(blueprint)}
-    if not used:
-        return 0.0
+    asked = {section.connection for _, section, _ in listings.discoveries(blueprint)} | ownership.working(blueprint)
+    if not asked:
+        return 0.0, NOTHING
     began = time.monotonic()
-    async with Connections(blueprint.config_file, used) as connections:
+    async with Connections(blueprint.config_file, {name: known[name] for name in asked}) as connections:
         stop = Stop(None if deadline is None else began + deadline)
         await listings.ask(blueprint, connections, stop)
-    return time.monotonic() - began
+        took = time.monotonic() - began
+        return took, await ownership.of(blueprint, connections, stop)
 
 
 def predict(
@@ -122,6 +114,7 @@ def predict(
     latency: float = LATENCY,
     deadline: float | None = None,
     listing_seconds: float = 0.0,
+    own: Own = NOTHING,
 ) -> Forecast:
     """Return what a run would do with what is listed by now."""
     plan = blueprint.plan_file.plan
@@ -129,7 +122,7 @@ def predict(
     counted = count(blueprint.sections, selector, aside)
     if not (counted.total or listings.failures(blueprint) or plan.allow_empty):
         raise NothingMatched("no target matches")
-    oracle = Oracle(blueprint, selector, aside, counted, latency)
+    oracle = Oracle(blueprint, selector, aside, counted, latency, own)
     stages = oracle.stages(steps_of(blueprint))
     return Forecast(
         plan.name,
@@ -140,23 +133,9 @@ def predict(
         listed=_listed(blueprint),
         listing_seconds=listing_seconds,
         deadline=deadline,
-        refusal=_refusal(blueprint, counted),
+        refusal=admission.refusal(blueprint, counted, own, selector, aside),
         inputs=counted.digests,
     )
-
-
-def steps_of(blueprint: Blueprint) -> list[Step]:
-    """Return the stages of a run in their order, with the second pass over identity providers if there is one."""
-    plan = blueprint.plan_file.plan
-    steps: list[Step] = []
-    for name, sections in itertools.groupby(blueprint.sections, key=lambda section: section.stage):
-        said = plan.stage(name)
-        needs = said.needs if said is not None and said.needs is not None else [step.name for step in steps[-1:]]
-        steps.append(Step(name, list(sections), needs))
-    first = [section for section in blueprint.sections if section.service.identity_provider]
-    if plan.second_pass is not None and first:
-        steps.append(Step(SECOND_PASS, first, [step.name for step in steps], plan.second_pass, anew=True))
-    return steps
 
 
 @dataclass(slots=True)
@@ -168,6 +147,7 @@ class Oracle:
     aside: Aside
     counted: Count
     latency: float
+    own: Own
     seen: Seen = field(default_factory=Seen)
 
     def stages(self, steps: Sequence[Step]) -> tuple[StageForecast, ...]:
@@ -215,7 +195,12 @@ class Oracle:
     def _targets(self, step: Step, sections: Sequence[Section]) -> Iterator[Target]:
         """Yield what a lane calls in a stage: nothing twice, nothing that is set aside."""
         sources = [section.source for section in sections]
-        taken = fresh(sources, self.selector.takes, Seen() if step.anew else self.seen, [])
+        last = self.blueprint.plan_file.plan.guard.own == "last"
+
+        def takes(target: Target) -> bool:
+            return self.selector.takes(target) and (not last or self.own.covers(target) is step.own)
+
+        taken = filter(None, fresh(sources, takes, Seen() if step.anew else self.seen, []))
         return (target for target in taken if not self.aside.reason(target))
 
     def _way(self, service: Service, connection: str) -> Way:
@@ -255,12 +240,3 @@ def _by_lane(sections: Sequence[Section]) -> dict[LaneName, list[Section]]:
 def _listed(blueprint: Blueprint) -> tuple[Listed, ...]:
     found = (source for _, _, source in listings.discoveries(blueprint))
     return tuple(Listed(source.name, source.listed, len(source.rows), source.failure) for source in found)
-
-
-def _refusal(blueprint: Blueprint, counted: Count) -> str:
-    """Return why a run would be refused for its size, if so."""
-    try:
-        guards.check_size(blueprint.plan_file.plan.guard, counted.called, *listings.sizes(blueprint))
-    except Refused as refused:
-        return str(refused)
-    return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from orchestrator.errors import Refused
-from orchestrator.model import PROTECTED, Outcome, Secret, Settled, Target
+from orchestrator.model import PROTECTED, Outcome, Settled, Target
 from orchestrator.pacing import MIDWAY, Stop
 from orchestrator.plan import Guard, ProtectedEntry
 from orchestrator.units import Amount
@@ -23,7 +24,7 @@ LaneName = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """What is never touched: targets of these services and connections whose id, or a key field, matches."""
+    """What is never touched: targets of these services and connections with such a name, as it stands or as a glob."""
 
     targets: tuple[str, ...]
     service: str = "*"
@@ -33,27 +34,35 @@ class Keep:
         """Return whether a target is one of these."""
         if not (fnmatchcase(target.service, self.service) and fnmatchcase(target.connection, self.connection)):
             return False
-        values = {target.id, *(str(value) for value in target.fields.values() if not isinstance(value, Secret))}
-        return any(fnmatchcase(value, glob) for glob in self.targets for value in values)
+        return any(value == glob or fnmatchcase(value, glob) for glob in self.targets for value in _names(target))
 
 
-def protected(guard: Guard, folder: Path) -> Iterator[Keep]:
-    """Yield what a plan protects; its files are beside the plan. Raises OSError and ValueError."""
-    for entry in guard.protect or ():
+def protected(guard: Guard, folder: Path) -> Iterator[tuple[int, int | None, Keep]]:
+    """Yield what a plan protects, with the number of the entry and the line of its file; files are beside the plan.
+
+    Raises OSError and ValueError.
+    """
+    for i, entry in enumerate(guard.protect or ()):
         if isinstance(entry, ProtectedEntry):
-            yield Keep(entry.target, entry.service, entry.connection)
+            yield i, None, Keep(entry.target, entry.service, entry.connection)
         else:
-            yield from _listed((folder / entry).read_text(encoding="utf-8"))
+            text = (folder / entry).read_text(encoding="utf-8-sig")
+            yield from ((i, line, keep) for line, keep in _read(text))
 
 
-def _listed(text: str) -> Iterator[Keep]:
-    """Read a list: a glob for targets of any service on a line, or a glob for services before it; `#` comments."""
-    for line in text.splitlines():
-        words = line.partition("#")[0].split()
+def _names(target: Target) -> set[str]:
+    """Return what a target is called: its id and its texts; numbers and switches name nothing, and no secret does."""
+    return {target.id, *(value for value in target.fields.values() if isinstance(value, str))}
+
+
+def _read(text: str) -> Iterator[tuple[int, Keep]]:
+    """Read a list: a glob for targets of any service on a line, or a glob for services before it; ` #` comments."""
+    for number, line in enumerate(text.splitlines(), 1):
+        words = re.sub(r"(^|\s)#.*", "", line).split()
         if len(words) == 1:
-            yield Keep((words[0],))
+            yield number, Keep((words[0],))
         elif words:
-            yield Keep(tuple(words[1:]), words[0])
+            yield number, Keep(tuple(words[1:]), words[0])
 
 
 class Aside:
@@ -78,23 +87,27 @@ class Aside:
         return NEWER if late else ""
 
     def _named(self, target: Target) -> bool:
-        values = (value for value in target.fields.values() if not isinstance(value, Secret))
-        return target.id in self._everywhere or any(str(value) in self._everywhere for value in values)
+        return not self._everywhere.isdisjoint(_names(target))
 
 
 NOBODY = Aside((), None)
 
 
-def check_size(guard: Guard, wanted: int, discovered: int, listed: int) -> None:
-    """Raise Refused when there are more targets than the plan allows, or more of what was listed."""
+def check_size(guard: Guard, wanted: int, discovered: Mapping[LaneName, tuple[int, int]]) -> None:
+    """Raise Refused when more targets would be called than the plan allows, or in a lane more of what was listed.
+
+    `discovered` has by lane how many targets were found, and out of how many that are listed.
+    """
     most = guard.max_targets
     if most is None:
         return
     if most.count is not None and wanted > most.count:
         raise Refused(f"there are {wanted} targets, and guard.max_targets allows {most.count}; nothing was sent")
-    if most.share is not None and discovered > most.of(listed):
-        share = f"{most.share:.0%} of the {listed} that are listed"
-        raise Refused(f"{discovered} targets were found, and guard.max_targets allows {share}; nothing was sent")
+    for (service, connection), (found, listed) in discovered.items():
+        if most.share is not None and found > most.of(listed):
+            said = f"{found} targets of {service}@{connection} were found"
+            share = f"{most.share:.0%} of the {listed} that are listed"
+            raise Refused(f"{said}, and guard.max_targets allows {share}; nothing was sent")
 
 
 def check_interval(guard: Guard, started: float | None, now: float | None = None) -> None:

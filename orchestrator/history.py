@@ -5,19 +5,31 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 
 import orjson
 
 from orchestrator.errors import InvalidInput, Refused
-from orchestrator.journal import SqliteJournal
+from orchestrator.journal import BACKENDS, SqliteJournal
 from orchestrator.journal.record import encode
 from orchestrator.model import DONE, Outcome, RunRecord
 from orchestrator.report import Summary, statement, summarize
 from orchestrator.seen import Seen
 from orchestrator.service import Service
+from orchestrator.settings import ConfigFile
 from orchestrator.validation import suggestion
 
 UNFINISHED = frozenset({None, 5, 130, 143})
+
+
+def journal_path(config_file: ConfigFile) -> Path:
+    """Return where the journal of a config is."""
+    return config_file.state_dir / "journal.sqlite"
+
+
+def open_journal(config_file: ConfigFile) -> SqliteJournal:
+    """Open the journal of a config's state folder."""
+    return BACKENDS["sqlite"](journal_path(config_file))
 
 
 def find(journal: SqliteJournal, name: str) -> RunRecord:

@@ -10,13 +10,14 @@ from functools import partial
 import anyio
 import structlog
 
-from orchestrator.app import Workshop
+from orchestrator.app import LaneName, Workshop
 from orchestrator.blueprint import Blueprint, Section
 from orchestrator.connections import Connections
 from orchestrator.discovery import Discovery
 from orchestrator.journal import SqliteJournal
 from orchestrator.pacing import Stop
 from orchestrator.run import keep_deadline
+from orchestrator.sources import Takes
 from orchestrator.verify import Notes
 
 _log = structlog.get_logger(__name__)
@@ -66,10 +67,18 @@ def restore(blueprint: Blueprint, journal: SqliteJournal, run: str) -> set[int]:
     return missing
 
 
-def sizes(blueprint: Blueprint) -> tuple[int, int]:
-    """Return how many targets were discovered, and out of how many that were listed."""
-    sources = [source for _, _, source in discoveries(blueprint)]
-    return sum(len(source.rows) for source in sources), sum(source.listed for source in sources)
+def sizes(blueprint: Blueprint, called: Takes) -> dict[LaneName, tuple[int, int]]:
+    """Return by lane how many of the targets that were discovered are called, and out of how many that are listed.
+
+    What two groups found is one target, and what two groups asked alike is one list.
+    """
+    found: dict[LaneName, set[str]] = {}
+    listed: dict[LaneName, dict[str, int]] = {}
+    for _, section, source in discoveries(blueprint):
+        lane = (section.service.service, section.connection)
+        found.setdefault(lane, set()).update(target.id for target in source.targets() if called(target))
+        listed.setdefault(lane, {})[source.asked] = source.listed
+    return {lane: (len(ids), sum(listed[lane].values())) for lane, ids in found.items()}
 
 
 def tells_age(section: Section) -> bool:
@@ -80,6 +89,11 @@ def tells_age(section: Section) -> bool:
 def ageless(blueprint: Blueprint) -> list[str]:
     """Return the services of the plan that do not tell, or are not asked, since when a session is there."""
     return sorted({section.service.service for section in blueprint.sections if not tells_age(section)})
+
+
+def broken(blueprint: Blueprint) -> set[str]:
+    """Return the stages in which a list is not whole."""
+    return {section.stage for _, section, source in discoveries(blueprint) if source.failure}
 
 
 def failures(blueprint: Blueprint) -> list[str]:

@@ -6,7 +6,7 @@ on the way in; what is left when the run stops is settled as `not_attempted` on 
 
 from __future__ import annotations
 
-import itertools
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +25,8 @@ from orchestrator.pacing import MIDWAY, Stop
 from orchestrator.rows import UnreadableError
 from orchestrator.seen import Seen
 from orchestrator.sources import Source, Takes, nobody
+
+PASSED_OVER = 1000  # targets in a row that are not called, after which others get a turn
 
 _log = structlog.get_logger(__name__)
 
@@ -83,8 +85,8 @@ class LaneWork:
 class StageWork:
     """The lanes of a stage, which run side by side; the stages that it waits for, and what has to have come of them.
 
-    A second pass begins after a `rest`, in seconds, and calls what was called before. The stage of what is the run's
-    `own` takes that, and no other does.
+    A second pass begins after a `rest`, in seconds, and calls `anew` what was called before. The stage of what is the
+    run's `own` takes that, and no other does. `broken` says that a source could not be read to its end.
     """
 
     name: str
@@ -92,14 +94,17 @@ class StageWork:
     needs: Sequence[str] = ()
     continue_on: str = "any"
     rest: float = 0.0
+    anew: bool = False
     own: bool = False
+    broken: bool = False
 
 
 @dataclass(slots=True)
 class Intake:
     """What a run takes up of its sources, once; what it sets aside; what went wrong with sources.
 
-    `came_out(stage, requirement)` says whether a stage that is over was good enough.
+    `came_out(stage, requirement)` says whether a stage that is over was good enough. What is the run's `own` is left to
+    the stage for that.
     """
 
     takes: Takes
@@ -111,14 +116,22 @@ class Intake:
     own: Takes = nobody
     failed: list[str] = field(default_factory=list)
 
-    def targets(self, work: LaneWork) -> Iterator[Target]:
-        """Yield the targets of a lane that are to be called now."""
+    def targets(self, stage: StageWork, work: LaneWork) -> Iterator[Target | None]:
+        """Yield the targets of a lane that are to be called now, and None where others should have a turn."""
         recheck = work.check.watched.recheck if work.check else None
-        for target in fresh(work.sources, self._wants, self.seen, self.failed, recheck):
-            if reason := self.aside.reason(target):
-                work.lane.set_aside(target, reason)
-            else:
+        failed: list[str] = []
+        set_aside = 0
+        for target in fresh(work.sources, self._wants, self.seen, failed, recheck):
+            if target is None or not (reason := self.aside.reason(target)):
+                set_aside = 0
                 yield target
+                continue
+            work.lane.set_aside(target, reason)
+            set_aside += 1
+            if set_aside % PASSED_OVER == 0:
+                yield None
+        self.failed += failed
+        stage.broken |= bool(failed)
 
     def _wants(self, target: Target) -> bool:
         return self.takes(target) and not self.own(target)
@@ -131,7 +144,7 @@ async def execute(
 
     A stage begins when those it needs are over.
     """
-    over = {stage.name: anyio.Event() for stage in stages}
+    over = {stage.name: (stage, anyio.Event()) for stage in stages}
     async with anyio.create_task_group() as watch:
         watch.start_soon(keep_deadline, intake.stop, clock)
         async with anyio.create_task_group() as group:
@@ -141,12 +154,13 @@ async def execute(
     return intake.failed
 
 
-async def _stage(stage: StageWork, over: dict[str, anyio.Event], intake: Intake) -> None:
-    for name in stage.needs:
-        await over[name].wait()
-    short = [] if stage.continue_on == "any" else [n for n in stage.needs if not await _good(intake, n, stage)]
+async def _stage(stage: StageWork, over: dict[str, tuple[StageWork, anyio.Event]], intake: Intake) -> None:
+    needed = [over[name] for name in stage.needs]
+    for _, event in needed:
+        await event.wait()
+    short = [one.name for one, _ in needed if not await _good(intake, one, stage.continue_on)]
     _log.info("stage_started", stage=stage.name, lanes=len(stage.lanes), held_back_by=short)
-    if stage.rest:
+    if stage.anew:
         await intake.stop.rest(stage.rest)
         intake = replace(intake, seen=Seen())
     if stage.own:
@@ -154,34 +168,56 @@ async def _stage(stage: StageWork, over: dict[str, anyio.Event], intake: Intake)
         intake = replace(intake, takes=lambda target: takes(target) and own(target), own=nobody)
     async with anyio.create_task_group() as group:
         for work in stage.lanes:
-            group.start_soon(_leave if short else _work, work, intake, ", ".join(short))
-    over[stage.name].set()
+            group.start_soon(_leave if short else _work, stage, work, intake, ", ".join(short))
+    over[stage.name][1].set()
 
 
-async def _good(intake: Intake, name: str, stage: StageWork) -> bool:
-    return await intake.came_out(name, stage.continue_on)
+async def _good(intake: Intake, stage: StageWork, requirement: str) -> bool:
+    return requirement == "any" or (not stage.broken and await intake.came_out(stage.name, requirement))
 
 
-async def _leave(work: LaneWork, intake: Intake, short: str) -> None:
+async def _leave(stage: StageWork, work: LaneWork, intake: Intake, short: str) -> None:
     """Settle the targets of a stage that does not begin."""
-    for count, target in enumerate(intake.targets(work)):
-        work.lane.set_aside(target, f"the stage {short} did not come out as this one needs it")
+    for count, target in enumerate(intake.targets(stage, work)):
+        if target is not None:
+            work.lane.set_aside(target, f"the stage {short} did not come out as this one needs it")
         if count % LEFT_TOGETHER == 0:
             await work.lane.flush()
 
 
-async def _work(work: LaneWork, intake: Intake, _: str) -> None:
+async def _work(stage: StageWork, work: LaneWork, intake: Intake, _: str) -> None:
     """Let a lane's targets out, wave after wave; a wave that is not good is the last."""
     name = (work.lane.service, work.lane.connection)
     async with work.lane.busy:
-        targets = intake.targets(work)
+        targets = intake.targets(stage, work)
         for size in work.waves:
             before = intake.tripwire.failed[name]
-            await work.lane.run(itertools.islice(targets, size))
+            wave = Wave(targets, size)
+            while not wave.over:
+                await work.lane.run(wave.portion())
+                await work.lane.flush()
             if work.check is not None:
                 await work.check.carry_out(work.lane)
             if size is not None and (bad := intake.tripwire.failed[name] - before):
                 intake.tripwire.trip(name, f"{bad} of a first wave of {size} failed, so that no more is let out")
+
+
+class Wave:
+    """So many targets of a lane, or all for None; they come in portions, so that others get a turn between."""
+
+    def __init__(self, targets: Iterator[Target | None], size: int | None) -> None:
+        self.over = False
+        self._targets = targets
+        self._left = math.inf if size is None else size
+
+    def portion(self) -> Iterator[Target]:
+        """Yield the next targets, up to where many in a row were passed over."""
+        while self._left > 0 and (found := next(self._targets, self)) is not self:
+            if not isinstance(found, Target):
+                return
+            self._left -= 1
+            yield found
+        self.over = True
 
 
 async def keep_deadline(stop: Stop, clock: Callable[[], float] = time.monotonic) -> None:
@@ -195,7 +231,7 @@ def left_over(stages: Sequence[StageWork], seen: Seen, takes: Takes, reason: str
     """Return as not attempted every target that a run which was cut off never took up; `seen` has all that it did."""
     for stage in stages:
         for work in stage.lanes:
-            for target in fresh(work.sources, takes, seen, []):
+            for target in filter(None, fresh(work.sources, takes, seen, [])):
                 yield Settled(target, Outcome.NOT_ATTEMPTED, reason, settled=time.time())
 
 
@@ -205,20 +241,24 @@ def fresh(
     seen: Seen,
     failed: list[str],
     recheck: Callable[[Settled], None] | None = None,
-) -> Iterator[Target]:
-    """Yield the targets that nobody has taken up yet; a source that breaks ends, and is told of.
+) -> Iterator[Target | None]:
+    """Yield the targets that nobody has taken up yet, and None after many that are passed over.
 
-    Those that were called and not looked at yet go to `recheck`.
+    A source that breaks ends, and is told of. Targets that were called and not looked at yet go to `recheck`.
     """
+    passed = 0
     for source in sources:
         try:
             for target in source.targets():
-                if not takes(target):
-                    continue
-                if seen.take(target):
+                if takes(target) and seen.take(target):
+                    passed = 0
                     yield target
-                elif recheck is not None and (record := seen.unchecked(target)):
+                    continue
+                if recheck is not None and takes(target) and (record := seen.unchecked(target)):
                     recheck(decode(record, target))
+                passed += 1
+                if passed % PASSED_OVER == 0:
+                    yield None
         except (OSError, UnreadableError, InvalidInput, ValueError) as error:
             failed.append(f"{source.name} changed while it was read: {error}")
             _log.error("source_failed", source=source.name, reason=str(error))

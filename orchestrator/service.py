@@ -220,7 +220,8 @@ class Service(Reading):
     @model_validator(mode="after")
     def _hangs_together(self) -> Service:
         parts = (self._unfit_fields(), self._unfit_templates(), self._unfit_readings(), self._unfit_listings())
-        if found := [*itertools.chain(*parts), *self._unfit_own()] or [*self._unused_keys()]:
+        more = (self._unfit_own(), self._unfit_repetitions())
+        if found := [*itertools.chain(*parts, *more)] or [*self._unused_keys()]:
             raise MisfitError(found)
         return self
 
@@ -230,6 +231,10 @@ class Service(Reading):
         yield from not_fields(self.key, self.fields, ("key",), "key")
         if all(name in self.fields and self.fields[name].may_be_missing for name in self.key):
             yield ("key",), "has only fields that may be missing; nothing would tell the targets apart"
+
+    def _unfit_repetitions(self) -> Iterator[tuple[Place, str]]:
+        if self.identity_provider and not self.end.idempotent:
+            yield ("identity_provider",), "its calls are made again in a second pass, so that they must be idempotent"
 
     def _unused_keys(self) -> Iterator[tuple[Place, str]]:
         call = self.end

@@ -41,7 +41,7 @@ async def _play(folder: Path) -> tuple[Finished, list[str]]:
         common.say(f"The sandbox listens at {sandbox.url}; the plan is plans/demo.yaml.")
         blueprint = app.prepare(script.PLAN, {}, config_file)
         finished = await conduct.start(blueprint, Options(yes=True), progress.chosen("auto"))
-        journal = conduct.open_journal(config_file)
+        journal = history.open_journal(config_file)
         try:
             lines = list(history.lines(journal, finished.summary.facts.run))
         finally:

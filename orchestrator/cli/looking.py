@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import orjson
 
-from orchestrator import app, blueprint, conduct, counting, forecast, history, sealfile, sealing
+from orchestrator import app, blueprint, counting, forecast, history, sealfile, sealing
 from orchestrator.blueprint import Blueprint
 from orchestrator.cli import common
 from orchestrator.durations import LATENCY
@@ -117,7 +117,7 @@ def report(options: argparse.Namespace) -> int:
 @contextmanager
 def open_journal(options: argparse.Namespace) -> Iterator[SqliteJournal]:
     """Open the journal that the config names, for as long as the block."""
-    journal = conduct.open_journal(common.read_config(options))
+    journal = history.open_journal(common.read_config(options))
     try:
         yield journal
     finally:

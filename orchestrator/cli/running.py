@@ -115,7 +115,7 @@ def _ask(question: str) -> bool:
 
 
 def _record(config_file: ConfigFile, name: str) -> RunRecord:
-    journal = conduct.open_journal(config_file)
+    journal = history.open_journal(config_file)
     try:
         return history.find(journal, name)
     finally:

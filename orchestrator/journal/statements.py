@@ -58,21 +58,22 @@ SENT = """
     DO UPDATE SET batch = excluded.batch, sent = excluded.sent, outcome = NULL,
                   earlier = COALESCE(targets.outcome, targets.earlier)
 """
-SETTLED = """
+# what a call came to is not replaced by a later `not_attempted`
+_CALLED = """
+    excluded.outcome = 'not_attempted'
+    AND COALESCE(targets.outcome, targets.earlier, 'not_attempted') <> 'not_attempted'
+"""
+SETTLED = f"""
     INSERT INTO targets (run, service, connection, target, stage, batch, outcome, verification, protected, record)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (run, service, connection, target)
     DO UPDATE SET
         batch = excluded.batch,
-        record = CASE WHEN excluded.outcome = 'not_attempted' AND targets.record IS NOT NULL
-                 THEN targets.record ELSE excluded.record END,
-        verification = CASE WHEN excluded.outcome = 'not_attempted' AND targets.record IS NOT NULL
-                       THEN targets.verification ELSE excluded.verification END,
-        protected = excluded.protected,
-        outcome = CASE WHEN excluded.outcome = 'not_attempted'
-                  AND COALESCE(targets.outcome, targets.earlier) IS NOT NULL
-                  THEN COALESCE(targets.outcome, targets.earlier) ELSE excluded.outcome END
-"""
+        record = CASE WHEN {_CALLED} THEN targets.record ELSE excluded.record END,
+        verification = CASE WHEN {_CALLED} THEN targets.verification ELSE excluded.verification END,
+        protected = CASE WHEN {_CALLED} THEN targets.protected ELSE excluded.protected END,
+        outcome = CASE WHEN {_CALLED} THEN COALESCE(targets.outcome, targets.earlier) ELSE excluded.outcome END
+"""  # noqa: S608  constants only
 
 OUTCOMES = "SELECT service, connection, target, outcome FROM targets WHERE run = ? AND outcome IS NOT NULL"
 IDENTITIES = "SELECT service, connection, target FROM targets WHERE run = ?"

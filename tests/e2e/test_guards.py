@@ -127,7 +127,7 @@ def test_a_session_that_is_newer_than_the_cut_off_is_left_alone(site: Site) -> N
     site.control("faults", method="DELETE")
     site.control("revive", {"service": "workspaceapp", "ids": names[:2]})
     with sqlite3.connect(site.state_dir / "journal.sqlite") as journal:
-        journal.execute("UPDATE runs SET started = ?", (time.time() - 5,))
+        journal.execute("UPDATE runs SET started = :t, cut_off = :t", {"t": time.time() - 5})
     assert site.run("resume", "latest", "--yes").code == 3
     told = {record["target"]: record["outcome"] for record in site.latest.records}
     assert {told[name] for name in names[:2]} == {"failed"}  # that is what is on record, and nobody called again

@@ -139,7 +139,7 @@ def test_what_is_not_iam_makes_nothing_green(
     groups = [{"service": name, "connection": "cloud", "items": [row]} for name, row in rows.items()]
     groups.append(token_of(site, monkeypatch, leaver["name"]))
     site.fault("*", before_auth=True, times=None, **kind)  # type: ignore[arg-type]
-    assert site.run("run", site.plan(*groups)).code == 3
+    assert site.run("run", site.plan(*groups), "--yes").code == 3
     assert set(site.latest.outcomes) == {"failed"}
     assert all(record["reason"] for record in site.latest.records)
 

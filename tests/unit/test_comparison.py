@@ -15,7 +15,11 @@ from orchestrator.journal import BACKENDS, SqliteJournal
 from orchestrator.model import PROTECTED, Batch, Outcome, RunRecord, Settled, Target, Verification
 
 EARLIER = RunRecord(
-    *("20261121-a", "nightly", "/p.yaml", None, "d", "accepted", 1.0, "n"), selectors=[], exit_code=0, notes=[]
+    *("20261121-a", "nightly", "/p.yaml", None, "d", "accepted", 1.0, "n"),
+    selectors=[],
+    exit_code=0,
+    notes=[],
+    ageless=[],
 )
 LATER = replace(EARLIER, run="20261122-b", started=2.0)
 Fared = Outcome | tuple[Outcome, Verification] | str | None

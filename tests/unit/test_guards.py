@@ -45,6 +45,9 @@ class Halted:
         (Keep(("boss",), service="some.*"), target("boss"), True),
         (Keep(("boss",), connection="test"), target("boss"), False),
         (Keep(("boss",)), target("1", user="boss"), True),
+        (Keep(("0",)), target("1", message_type=0), False),
+        (Keep(("pc[3]",)), target("pc[3]"), True),
+        (Keep(("pc[3]",)), target("pc3"), True),
         (Keep(("hunter2",)), target("1", ticket=Secret("hunter2")), False),
         (Keep(("sha256:*",)), target("sha256:0123"), True),
     ],
@@ -57,11 +60,17 @@ def test_what_is_protected(keep: Keep, found: Target, covered: bool) -> None:
 def test_lists_and_entries_protect(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("# never\nboss\nworkspace.* desktop-1 desktop-2  # both\n\n")
     guard = Guard.model_validate({"protect": ["list.txt", {"target": "vip-*", "connection": "prod"}]})
-    assert list(protected(guard, tmp_path)) == [
+    assert [keep for _, _, keep in protected(guard, tmp_path)] == [
         Keep(("boss",)),
         Keep(("desktop-1", "desktop-2"), "workspace.*"),
         Keep(("vip-*",), "*", "prod"),
     ]
+
+
+def test_a_list_may_begin_with_a_mark_and_names_may_have_a_number_sign(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_bytes(b"\xef\xbb\xbfboss\nuser#1 # the first\n#user#2\n")
+    guard = Guard.model_validate({"protect": ["list.txt"]})
+    assert list(protected(guard, tmp_path)) == [(0, 1, Keep(("boss",))), (0, 2, Keep(("user#1",)))]
 
 
 def test_a_list_that_is_not_there_is_an_error(tmp_path: Path) -> None:
@@ -79,24 +88,28 @@ def test_what_began_after_the_cut_off_is_set_aside(began: float | None, reason: 
 
 
 @pytest.mark.parametrize(
-    ("most", "wanted", "discovered", "listed", "refused"),
+    ("most", "wanted", "discovered", "refused"),
     [
-        ("5", 5, 0, 0, False),
-        ("5", 6, 0, 0, True),
-        ("0", 1, 0, 0, True),
-        ("10%", 500, 10, 100, False),
-        ("10%", 500, 11, 100, True),
-        ("10%", 500, 1, 9, True),
-        ("100%", 9, 9, 9, False),
+        ("5", 5, [], False),
+        ("5", 6, [], True),
+        ("0", 1, [], True),
+        ("10%", 500, [(10, 100)], False),
+        ("10%", 500, [(11, 100)], True),
+        ("10%", 500, [(1, 9)], True),
+        ("100%", 9, [(9, 9)], False),
+        pytest.param("10%", 20, [(10, 1000), (10, 10)], True, id="a small lane does not hide behind a large one"),
     ],
 )
-def test_how_many_targets_there_may_be(most: str, wanted: int, discovered: int, listed: int, refused: bool) -> None:
+def test_how_many_targets_there_may_be(
+    most: str, wanted: int, discovered: list[tuple[int, int]], refused: bool
+) -> None:
     guard = Guard(max_targets=parse_amount(most))
+    lanes = {("some.service", str(n)): one for n, one in enumerate(discovered)}
     if refused:
         with pytest.raises(Refused, match="max_targets"):
-            check_size(guard, wanted, discovered, listed)
+            check_size(guard, wanted, lanes)
     else:
-        check_size(guard, wanted, discovered, listed)
+        check_size(guard, wanted, lanes)
 
 
 def test_a_plan_does_not_run_twice_within_its_interval() -> None:

@@ -1,0 +1,104 @@
+"""Whether a run may begin, or go on: everything that is asked, or refused, before anything is sent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+
+from orchestrator import guards, history, listings, ownership
+from orchestrator.blueprint import Blueprint
+from orchestrator.counting import Count
+from orchestrator.errors import Fault, InvalidInput, NothingMatched, Refused
+from orchestrator.guards import Aside
+from orchestrator.journal import SqliteJournal
+from orchestrator.model import RunRecord, Target
+from orchestrator.ownership import Own
+from orchestrator.selection import Selector
+from orchestrator.units import is_utf8
+
+Ask = Callable[[str], bool] | None  # puts a yes-or-no question to a person, where there is one
+
+
+def check_paths(paths: Mapping[str, str]) -> None:
+    """Refuse paths whose bytes are no UTF-8: neither the journal nor a report could hold them."""
+    said = "is not UTF-8 text, and the journal could not hold it; give that file or folder another name"
+    if wrong := [Fault(name, f"the path {path!r} {said}") for name, path in paths.items() if not is_utf8(path)]:
+        raise InvalidInput(wrong)
+
+
+def look_back(journal: SqliteJournal, blueprint: Blueprint, *, yes: bool, ask: Ask) -> None:
+    """Say so when the latest run of the plan did not finish: most often that one is what should go on."""
+    check_interval(journal, blueprint)
+    earlier = history.unfinished(journal, blueprint.plan_file.lock_name)
+    if earlier is None or yes:
+        return
+    said = f"the run {earlier.run} of this plan did not finish; to go on with it: {earlier.resume_command}"
+    if ask is None:
+        raise Refused(f"{said}; to start a new one, which calls every target again: add --yes")
+    _sure(ask, f"{said}\nStart a new one, which calls every target again?")
+
+
+def check_interval(journal: SqliteJournal, blueprint: Blueprint) -> None:
+    """Raise Refused when the plan ran too short a time ago."""
+    latest = journal.latest(blueprint.plan_file.lock_name)
+    guards.check_interval(blueprint.plan_file.plan.guard, latest.started if latest else None)
+
+
+def ask_again(blueprint: Blueprint, record: RunRecord, *, yes: bool, ask: Ask) -> None:
+    """Ask before a late resume, because by now a target may be another session of somebody who is welcome."""
+    late, within = time.time() - record.started, blueprint.plan_file.plan.resume_within
+    ageless = listings.ageless(blueprint)
+    if late <= within or not ageless or yes:
+        return
+    began = f"the run {record.run} began {late / 60:.0f} minutes ago (resume_within: {within / 60:.0f})"
+    who = f"{', '.join(ageless)} cannot tell since when a session is there"
+    said = f"{began}, and {who}: people who have signed in again may be signed out"
+    if ask is None:
+        raise Refused(f"{said}; to go on all the same: add --yes")
+    _sure(ask, f"{said}\nGo on all the same?")
+
+
+def _sure(ask: Callable[[str], bool], question: str) -> None:
+    if not ask(question):
+        raise Refused("nothing was sent")
+
+
+def something(blueprint: Blueprint, counted: Count, selector: Selector) -> None:
+    """Raise NothingMatched when there is nothing to do and nothing to tell, unless the plan says that this is fine."""
+    if counted.total or listings.failures(blueprint):
+        return
+    if selector.texts:
+        raise NothingMatched(f"nothing matches --only {' '.join(selector.texts)}")
+    if not blueprint.plan_file.plan.allow_empty:
+        raise NothingMatched("the plan's sources hold no target; say `allow_empty: true` if that is all right")
+
+
+def check_targets(
+    blueprint: Blueprint, counted: Count, own: Own, selector: Selector, aside: Aside, *, yes: bool
+) -> None:
+    """Raise Refused when what would be called is too much, or what the run itself works with."""
+
+    def called(target: Target) -> bool:
+        return selector.takes(target) and not aside.reason(target)
+
+    ownership.check(blueprint, own, called, yes=yes)
+    guards.check_size(blueprint.plan_file.plan.guard, counted.called, listings.sizes(blueprint, called))
+
+
+def refusal(blueprint: Blueprint, counted: Count, own: Own, selector: Selector, aside: Aside) -> str:
+    """Return why a run would be refused, if so."""
+    try:
+        check_targets(blueprint, counted, own, selector, aside, yes=False)
+        _check_latest(blueprint)
+    except Refused as refused:
+        return str(refused)
+    return ""
+
+
+def _check_latest(blueprint: Blueprint) -> None:
+    """Raise Refused when the plan ran too short a time ago; a journal that is not there is not made."""
+    if blueprint.plan_file.plan.guard.min_interval is None or not history.journal_path(blueprint.config_file).exists():
+        return
+    with closing(history.open_journal(blueprint.config_file)) as journal:
+        check_interval(journal, blueprint)

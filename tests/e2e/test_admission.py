@@ -1,0 +1,236 @@
+"""What is asked before anything is sent holds for a resume and a preview as well, and when nobody can tell."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+from collections import Counter
+
+import pytest
+
+from orchestrator.conduct import write_folder as written
+
+from .support import Record, Site, interrupt, until
+
+CLEANER = "a0000000000000000000000000000001"  # the IAM user whose key the connection `cloud` has
+FLEET = {"service": "workspace.desktops", "connection": "cloud", "discover": {"connect_status": "CONNECTED"}}
+
+
+def people(site: Site, count: int) -> None:
+    site.seed(desktops=[{"desktop_id": f"d-{n:04}", "user": f"user{n % 10}"} for n in range(count)])
+
+
+def unlisted(site: Site, times: int | None = None) -> None:
+    site.fault("workspace", "status", operation="connect_desktops", status=500, times=times)
+
+
+def users(*ids: str) -> Record:
+    return {"service": "iam.user", "connection": "cloud", "items": [{"user_id": one} for one in ids]}
+
+
+def enabled(site: Site) -> set[str]:
+    return {name for name, on in site.state()["users"].items() if on}
+
+
+# A resume
+
+
+def test_a_resume_that_lists_more_than_is_allowed_is_refused(site: Site) -> None:
+    people(site, 50)
+    site.looking("workspace.desktops", "1s", attempts=1)
+    unlisted(site)
+    assert site.run("run", site.plan(FLEET, guard={"max_targets": 5})).code == 3
+    site.control("faults", method="DELETE")
+    done = site.run("resume", "latest")
+    assert (done.code, len(site.state()["sessions"]["workspace"])) == (4, 50)
+    assert "max_targets allows 5" in done.err
+
+
+@pytest.mark.parametrize("own", ["refuse", "last"])
+def test_a_resume_that_finds_the_runs_own_user_refuses_it_or_ends_it_last(site: Site, own: str) -> None:
+    found = {"service": "iam.user", "connection": "cloud", "discover": {"name": "cleaner"}}
+    site.configure(services={"iam.user": {"reads": {"attempts": 1}, "verify": {"deadline": "1s"}}})
+    site.fault("iam", "status", operation="list_users", status=500, times=None)
+    assert site.run("run", site.plan(found, guard={"own": own})).code == 3
+    site.control("faults", method="DELETE")
+    code = site.run("resume", "latest").code
+    assert ("cleaner" in enabled(site)) is (own == "refuse")
+    assert (code == 4) is (own == "refuse")
+    assert len(site.latest.records) == (0 if own == "refuse" else 1)
+
+
+def test_what_failed_and_is_protected_by_now_is_still_what_failed(site: Site) -> None:
+    site.fault("workspace", "status", operation="logoff", status=400, times=None)
+    (site.folder / "never.txt").write_text("")
+    group = {**site.desktops(2), "verify": False}
+    assert site.run("run", site.plan(group, guard={"protect": ["never.txt"]})).code == 3
+    site.control("faults", method="DELETE")
+    failed = sorted(record["target"] for record in site.latest.records)
+    (site.folder / "never.txt").write_text(failed[0])
+    assert site.run("resume", "latest").code == 3
+    assert Counter(record["outcome"] for record in site.latest.records) == {"failed": 1, "accepted": 1}
+    assert site.latest.summary["protected"] == 0
+
+
+def test_a_run_that_ended_well_is_not_passed_over_a_second_time(site: Site) -> None:
+    plan = site.plan(site.databases(1), site.tickets(2), second_pass="10ms")
+    assert site.run("run", plan).code == 0
+    assert sum(site.state()["logout_calls"]["cas"].values()) == 4
+    assert site.run("resume", "latest").code == 0
+    assert sum(site.state()["logout_calls"]["cas"].values()) == 4
+
+
+# Who the run is
+
+
+def test_who_the_run_is_is_asked_again_before_anybody_gives_up(site: Site) -> None:
+    site.fault("sts", "status", status=503, times=1)
+    done = site.run("run", site.plan(users(CLEANER)))
+    assert done.code == 4
+    assert "what the run itself works with" in done.err
+    assert "cleaner" in enabled(site)
+
+
+def test_a_run_that_cannot_tell_who_it_is_ends_no_user_unless_somebody_says_yes(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.ownership.RESTS", (0.01,))
+    someone, _ = site.seed(users={"count": 2})["users"]
+    site.fault("sts", "status", status=500, times=None)
+    site.configure(services={"iam.user": {"verify": {"deadline": "1s"}}})
+    plan = site.plan(users(someone["id"]))
+    done = site.run("run", plan)
+    assert done.code == 4
+    assert "who the run itself is could not be found out" in done.err
+    assert someone["name"] in enabled(site)
+    assert site.run("run", plan, "--yes").code == 0
+    assert someone["name"] not in enabled(site)
+
+
+def test_what_is_protected_or_not_selected_may_be_the_runs_own(site: Site) -> None:
+    guard = {"protect": [{"target": [CLEANER], "service": "iam.user"}]}
+    plan = site.plan(users(CLEANER), site.databases(1), guard=guard)
+    assert site.run("run", plan).code == 0
+    assert site.run("run", site.plan(users(CLEANER), site.databases(1)), "--only", "service=das.*").code == 0
+    assert "cleaner" in enabled(site)
+
+
+def test_what_is_the_runs_own_goes_last_where_that_is_wanted(site: Site) -> None:
+    site.configure(services={"iam.user": {"verify": {"deadline": "1s"}}})
+    plan = site.plan(users(CLEANER), site.databases(3), guard={"own": "last"})
+    foreseen = json.loads(site.run("preview", plan, "--output", "json").out)
+    assert [stage["name"] for stage in foreseen["stages"]] == ["targets", "own credential"]
+    site.run("run", plan)
+    assert Counter(record["outcome"] for record in site.latest.records if record["service"] != "iam.user") == {
+        "ended": 3
+    }
+    (mine,) = (record for record in site.latest.records if record["service"] == "iam.user")
+    last = max(record["settled"] for record in site.latest.records if record["service"] != "iam.user")
+    assert mine["first_sent"] >= last
+    assert "cleaner" not in enabled(site)
+
+
+# A preview
+
+
+def test_a_preview_says_what_a_run_would_be_refused_for(site: Site) -> None:
+    done = site.run("preview", site.plan(users(CLEANER)))
+    assert done.code == 4
+    assert "what the run itself works with" in done.out
+    plan = site.plan(site.databases(1), name="often", guard={"min_interval": "1h"})
+    assert site.run("preview", plan).code == 0
+    assert site.run("run", plan).code == 0
+    done = site.run("preview", plan)
+    assert done.code == 4
+    assert "min_interval" in done.out
+
+
+# Sizes, stages, instants
+
+
+def test_a_group_that_wants_nobody_makes_no_share_smaller(site: Site) -> None:
+    people(site, 100)
+    half = {**FLEET, "where": {"user": [f"user{n}" for n in range(5)]}}
+    nobody = {**FLEET, "where": {"user": "nobody"}}
+    done = site.run("run", site.plan(half, nobody, guard={"max_targets": "40%"}))
+    assert done.code == 4
+    assert "50 targets of workspace.desktops@cloud" in done.err
+
+
+def test_a_stage_whose_list_is_not_whole_did_not_come_out_well(site: Site) -> None:
+    people(site, 3)
+    site.looking("workspace.desktops", "1s", attempts=1)
+    unlisted(site)
+    stages = [
+        {"name": "first", "targets": [FLEET]},
+        {"name": "second", "needs": ["first"], "continue_on": "ended", "targets": [site.databases(3)]},
+    ]
+    site.write("staged.yaml", {"name": "staged", "stages": stages})
+    assert site.run("run", "staged.yaml").code == 3
+    assert site.latest.outcomes == Counter(not_attempted=3)
+    assert site.calls("das") == 0
+
+
+def test_the_standing_order_names_the_stage_of_items_too(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    sown = site.seed(cas_tickets={"count": 1})["cas_tickets"]
+    monkeypatch.setenv("TICKET", sown[0]["ticket"])
+    items = {"service": "mrs.cas", "connection": "manager", "items": [{"ticket": "env:TICKET"}], "verify": False}
+    plan = site.plan(site.databases(1), items)
+    assert site.run("run", plan, "--only", "stage=identity").code == 0
+    assert [(record["service"], record["stage"]) for record in site.latest.records] == [("mrs.cas", "identity")]
+
+
+def test_who_signs_in_while_the_list_is_read_is_left_alone(site: Site) -> None:
+    site.seed(app_sessions=[{"session_id": "before", "user": "alice"}])
+    site.fault("workspaceapp", "slow", operation="list_sessions", seconds=1, times=1)
+    group = {
+        "service": "workspaceapp.sessions",
+        "connection": "cloud",
+        "discover": {"session_state": "Active"},
+        "verify": False,
+    }
+    with site.started("run", site.plan(group)) as process:
+        until(lambda: site.calls("workspaceapp"))
+        site.seed(app_sessions=[{"session_id": "after", "user": "bob"}])
+        process.wait(20)
+    told = {record["target"]: record["reason"] for record in site.latest.records if record["outcome"] != "ended"}
+    assert told.get("after", "newer than the cut-off") == "newer than the cut-off"
+    assert "after" in site.state()["sessions"]["workspaceapp"]
+
+
+# Signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_lists_are_read_ends_well_and_sends_nothing(site: Site, number: signal.Signals) -> None:
+    people(site, 10)
+    site.fault("workspace", "hang", operation="connect_desktops", seconds=30, times=None)
+    group = {**FLEET, "connection": "token"}
+    with site.started("run", site.plan(group, site.databases(2))) as process:
+        until(lambda: site.calls("workspace"))
+        done = interrupt(process, number)
+    assert done.code == 128 + number
+    assert site.latest.outcomes == Counter(not_attempted=2)
+    assert (site.calls("das"), len(site.state()["sessions"]["workspace"])) == (0, 10)
+    assert site.state()["tokens"]["alive"] == 0
+
+
+def test_a_signal_while_the_report_is_written_does_not_stop_that(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = site.plan(site.databases(3))
+
+    def interrupted(*arguments: object) -> object:
+        signal.raise_signal(signal.SIGTERM)
+        return written(*arguments)
+
+    monkeypatch.setattr("orchestrator.conduct.write_folder", interrupted)
+    assert site.run("run", whole).code == 0
+    assert site.latest.outcomes == Counter(ended=3)
+
+
+def test_the_cut_off_of_a_run_is_kept(site: Site) -> None:
+    site.run("run", site.plan(site.databases(1)))
+    with sqlite3.connect(site.state_dir / "journal.sqlite") as journal:
+        ((started, cut_off, ageless),) = journal.execute("SELECT started, cut_off, ageless FROM runs")
+    assert (cut_off, json.loads(ageless)) == (started, ["das.builtin-account"])
+    assert site.latest.summary["not_told_when_begun"] == ["das.builtin-account"]
