@@ -6,6 +6,7 @@ import json
 import signal
 import sqlite3
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -219,7 +220,7 @@ def test_a_signal_while_lists_are_read_ends_well_and_sends_nothing(site: Site, n
 def test_a_signal_while_the_report_is_written_does_not_stop_that(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = site.plan(site.databases(3))
 
-    def interrupted(*arguments: object) -> object:
+    def interrupted(*arguments: Any) -> object:
         signal.raise_signal(signal.SIGTERM)
         return written(*arguments)
 
