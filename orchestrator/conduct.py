@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import structlog
 
 from orchestrator import guards, history, listings, ownership, residual, run
 from orchestrator.app import LaneName, Workshop
@@ -26,6 +25,7 @@ from orchestrator.errors import Fault, InvalidInput, NothingMatched, Orchestrato
 from orchestrator.guards import Aside
 from orchestrator.journal import BACKENDS, SqliteJournal, lock
 from orchestrator.lane import Lane
+from orchestrator.logs import Log
 from orchestrator.model import RunRecord, Secret, Target, meets
 from orchestrator.ownership import Own
 from orchestrator.pacing import Stop
@@ -37,7 +37,7 @@ from orchestrator.selection import Selector
 from orchestrator.settings import ConfigFile
 from orchestrator.units import is_utf8
 
-_log = structlog.get_logger(__name__)
+_log = Log()
 
 SWEPT_TOGETHER = 1000
 ONE_WISH = 0.3  # seconds; a wrapper that passes a signal on beside the terminal does not mean it twice

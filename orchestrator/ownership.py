@@ -6,12 +6,12 @@ from collections.abc import Mapping, Set
 from dataclasses import replace
 
 import orjson
-import structlog
 
 from orchestrator.auth import CredentialRefused, CredentialUnavailable
 from orchestrator.blueprint import Blueprint
 from orchestrator.connections import Connections, Linked
 from orchestrator.errors import Refused
+from orchestrator.logs import Log
 from orchestrator.model import Request, Response, Secret, Target
 from orchestrator.pacing import Stop
 from orchestrator.service import CLOUDS
@@ -21,7 +21,7 @@ WHO = "/v5/caller-identity"  # STS, signed by an access key: account_id, princip
 SECONDS = 15.0
 SHOWN = 3
 
-_log = structlog.get_logger(__name__)
+_log = Log()
 
 
 class Own:

@@ -15,7 +15,7 @@ HERE = "FLOORS in tests/unit/test_floors.py"
 
 # A module imports from the floors above it in this table, and from those that stand to its left on its own.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("orchestrator", "model", "errors"),
+    ("orchestrator", "model", "errors", "logs"),
     ("units", "yamltext", "validation", "templates", "reading", "service", "plan"),
     ("backoff", "render", "classify", "pages", "targets", "rows", "batches", "conclusion"),
     ("catalogue", "references", "auth", "transport", "journal", "report"),
@@ -23,8 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("learning", "pacing", "intents", "lane"),
     ("sources", "listing", "discovery", "verify", "checks", "guards", "seen", "run"),
     (
-        "settings",
-        "logs",
+        *("environment", "settings"),
         "selection",
         "connections",
         "blueprint",
