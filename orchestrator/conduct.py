@@ -6,36 +6,39 @@ import itertools
 import secrets
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import anyio
 
 from orchestrator import guards, history, listings, ownership, residual, run
-from orchestrator.app import LaneName, Workshop
+from orchestrator.app import Workshop
 from orchestrator.blueprint import Blueprint, warnings
 from orchestrator.connections import Connections
 from orchestrator.counting import Count, count
-from orchestrator.errors import Fault, InvalidInput, NothingMatched, OrchestratorError, Refused, ReportError
+from orchestrator.errors import Fault, InvalidInput, NothingMatched, OrchestratorError, Refused
 from orchestrator.guards import Aside
 from orchestrator.journal import BACKENDS, SqliteJournal, lock
-from orchestrator.lane import Lane
 from orchestrator.logs import Log
 from orchestrator.model import RunRecord, Secret, Target, meets
 from orchestrator.ownership import Own
 from orchestrator.pacing import Stop
-from orchestrator.report import Summary, Written, private_folder, write_folder, write_secret
+from orchestrator.private import private_folder, write_secret
 from orchestrator.run import Intake, RunMemory, StageWork
-from orchestrator.sealing import Sealed
 from orchestrator.seen import Seen
 from orchestrator.selection import Selector
 from orchestrator.settings import ConfigFile
 from orchestrator.units import is_utf8
+from orchestrator.view import View, Watch
+
+if TYPE_CHECKING:
+    from orchestrator.ending import Finished
+    from orchestrator.sealing import Sealed
 
 _log = Log()
 
@@ -54,32 +57,6 @@ class Options:
     yes: bool = False
     ask: Callable[[str], bool] | None = None
     sealed: Sealed | None = None
-
-
-@dataclass(slots=True)
-class View:
-    """What whoever shows progress may look at while a run is under way; `planned` has the targets of every lane.
-
-    `cut_off` is set when a second signal ended the run in the middle of its calls.
-    """
-
-    record: RunRecord
-    lanes: Sequence[Lane]
-    planned: dict[LaneName, int]
-    journal: SqliteJournal
-    stop: Stop
-    cut_off: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A run that is over: its summary, its report."""
-
-    summary: Summary
-    written: Written
-
-
-Watch = Callable[[View], Coroutine[Any, Any, None]]
 
 
 def open_journal(config_file: ConfigFile) -> SqliteJournal:
@@ -276,7 +253,9 @@ async def _carry_out(
         await _sweep(view, stages, options.selector)
     failed += listings.failures(blueprint)
     notes = [*failed, *_twice(intake.seen)]
-    return await _conclude(view, notes, bool(failed), plan.allow_empty)
+    from orchestrator.ending import conclude  # with all the report's formats: nothing needs them before
+
+    return await conclude(view, notes, bool(failed), plan.allow_empty)
 
 
 async def _came_out(journal: SqliteJournal, run_id: str, stage: str, requirement: str) -> bool:
@@ -334,27 +313,6 @@ async def _listen(view: View, scope: anyio.CancelScope) -> None:
                 scope.cancel()
             first = first or time.monotonic()
             view.stop.set(f"{word} by {signal.Signals(number).name}", code)
-
-
-async def _conclude(view: View, notes: Sequence[str], source_failed: bool, allow_empty: bool) -> Finished:
-    """Settle what nobody will answer any more, note the end, write the report."""
-    record, journal, stop = view.record, view.journal, view.stop
-    await journal.flush()
-    journal.settle(record.run, list(journal.in_flight(record.run)))
-    await journal.flush()
-    cut_off = ["a second signal ended the run in the middle of its calls"] if view.cut_off else []
-    halted = [f"{lane.service}@{lane.connection} stopped: {lane.halted}" for lane in view.lanes if lane.halted]
-    tally = journal.tally(record.run)
-    code = run.exit_code(tally, record.require, stop, failed=source_failed, allow_empty=allow_empty)
-    record = replace(record, ended=time.time(), exit_code=code, reason=stop.reason, notes=[*cut_off, *halted, *notes])
-    journal.finish(record.run, record.ended or 0.0, code, record.reason, record.notes)
-    summary = history.summary(journal, record)
-    try:
-        written = write_folder(Path(record.folder), summary, lambda: history.lines(journal, record.run))
-    except OSError as error:
-        said = f"the run {record.run} ended with exit code {code}, and its report cannot be written to {record.folder}"
-        raise ReportError(f"{said}: {error.strerror}; to see it: orchestrator show {record.run}") from None
-    return Finished(summary, written)
 
 
 def _twice(seen: Seen) -> list[str]:

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.auth.aksk import AkSk
 from orchestrator.auth.basic import basic
 from orchestrator.auth.bearer import bearer
 from orchestrator.auth.cookie import cookie
 from orchestrator.auth.credential import Credential, CredentialRefused, CredentialUnavailable
-from orchestrator.auth.iam_request import Account
-from orchestrator.auth.iam_token import IamToken, Login
 from orchestrator.auth.none import none
 from orchestrator.auth.standing import Admission, Standing
 
+if TYPE_CHECKING:
+    from orchestrator.auth.iam_token import IamToken
+
+
+def _iam_token(*account: Any, **how: Any) -> IamToken:
+    from orchestrator.auth.iam_token import IamToken  # the largest of the kinds, and not often the one
+
+    return IamToken(*account, **how)
+
+
 KINDS: Mapping[str, Callable[..., Credential]] = {
     "aksk": AkSk,
-    "iam-token": IamToken,
+    "iam-token": _iam_token,
     "bearer": bearer,
     "basic": basic,
     "cookie": cookie,
@@ -25,11 +34,9 @@ KINDS: Mapping[str, Callable[..., Credential]] = {
 
 __all__ = [
     "KINDS",
-    "Account",
     "Admission",
     "Credential",
     "CredentialRefused",
     "CredentialUnavailable",
-    "Login",
     "Standing",
 ]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 
 from orchestrator import __version__
+from orchestrator.collector import Resting
 
 TYPE_CHECKING = False  # as in `typing`, whose import would be a tenth of the time that --version takes
 if TYPE_CHECKING:
@@ -39,10 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; an interrupt before a run has begun, imports included, is 130."""
     try:
         options = parser().parse_args(arguments)
-        from orchestrator.cli.failure import guarded
+        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")  # else every installed package is looked through
+        with Resting():
+            from orchestrator.cli.failure import guarded
 
-        module, _, name = options.command.partition(":")
-        command: Command = getattr(importlib.import_module(f"orchestrator.cli.{module}"), name)
+            module, _, name = options.command.partition(":")
+            command: Command = getattr(importlib.import_module(f"orchestrator.cli.{module}"), name)
         return guarded(command, options)
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -16,7 +16,7 @@ HERE = "FLOORS in tests/unit/test_floors.py"
 # A module imports from the floors above it in this table, and from those that stand to its left on its own.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("orchestrator", "model", "errors", "logs"),
-    ("units", "yamltext", "validation", "templates", "reading", "service", "plan"),
+    ("collector", "units", "private", "yamltext", "validation", "templates", "reading", "service", "plan"),
     ("backoff", "render", "classify", "pages", "targets", "rows", "batches", "conclusion"),
     ("catalogue", "references", "auth", "transport", "journal", "report"),
     ("connector",),
@@ -35,7 +35,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("probes", "residual"),
         "sealfile",
         "sealing",
-        "conduct",
+        *("story", "view", "ending", "conduct"),
         "durations",
         "outlook",
         "forecast",
