@@ -52,9 +52,9 @@ def recall(journal: SqliteJournal, run: str, services: Mapping[str, Service], se
     A target that was in flight when the program ended is unknown until it is called again, where that may be.
     """
     settled: Counter[tuple[str, str]] = Counter()
-    repeatable = {name: service.end.idempotent for name, service in services.items()}
+    repeatable = _Repeatable(services)
     for service, connection, target, outcome in journal.outcomes(run):
-        if outcome in DONE or (outcome == Outcome.UNKNOWN and not repeatable.get(service, False)):
+        if outcome in DONE or (outcome == Outcome.UNKNOWN and not repeatable[service]):
             seen.note_done(service, connection, target)
             settled[service, connection] += 1
     for service, connection, target, record in journal.pending(run):
@@ -62,8 +62,20 @@ def recall(journal: SqliteJournal, run: str, services: Mapping[str, Service], se
         settled[service, connection] -= 1
     cut_off = list(journal.in_flight(run))
     for item in cut_off:
-        if not repeatable.get(item.target.service, False):
+        if not repeatable[item.target.service]:
             seen.note_done(item.target.service, item.target.connection, item.target.id)
             settled[item.target.service, item.target.connection] += 1
     journal.note_unknown(run, cut_off)
     return settled
+
+
+class _Repeatable(dict[str, bool]):
+    """Whether a service's calls may be repeated; of one that is not in the catalogue any more nobody knows."""
+
+    def __init__(self, services: Mapping[str, Service]) -> None:
+        super().__init__()
+        self._services = services
+
+    def __missing__(self, name: str) -> bool:
+        service = self._services.get(name)
+        return self.setdefault(name, service is not None and service.end.idempotent)

@@ -6,10 +6,12 @@ import gc
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from orchestrator import cli
+from orchestrator import catalogue, cli, validation
 from orchestrator.collector import Resting
 
 LATER = (
@@ -66,3 +68,38 @@ def test_the_collector_works_again_after_a_fault() -> None:
         raise ValueError("no")
     assert gc.isenabled()
     gc.unfreeze()
+
+
+def test_a_command_is_understood_without_the_parsers_of_the_others() -> None:
+    for name in cli.COMMANDS:
+        assert f"{{{name}}}" not in cli.parser(name).format_help()
+    given = ["run", "plan.yaml", "--yes"]
+    assert cli.parser("run").parse_args(given) == cli.parser().parse_args(given)
+
+
+def test_a_description_of_the_package_is_read_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(validation, "read", _noting(validation.read, read))
+    known = catalogue.load()
+    assert read == ["catalogue _gateway.yaml"]
+    assert known.services["dcs.webcli"] is known.services["dcs.webcli"]
+    assert read[1:] == ["catalogue dcs.webcli.yaml"]
+    assert "none" not in known.services
+
+
+def _noting(read: Any, names: list[str]) -> Any:
+    def noting(model: Any, text: str, source: str) -> Any:
+        names.append(source)
+        return read(model, text, source)
+
+    return noting
+
+
+@pytest.mark.parametrize("path", sorted(catalogue.OWN.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_description_of_the_package_is_sound_and_named_like_its_file(path: Path, tmp_path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    if path.stem.startswith("_"):
+        return
+    (tmp_path / path.name).write_text(text.replace(f"service: {path.stem}\n", "service: another.name\n", 1))
+    known = catalogue.load([tmp_path])
+    assert known.services["another.name"].end == known.services[path.stem].end
