@@ -83,7 +83,9 @@ def beside(name: str) -> Path:
 
 
 def _environment() -> dict[str, str]:
+    """Return the environment without the program's settings, and with bytecode kept, as wherever it is installed."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ORCHESTRATOR_")}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return {**kept, "PYTHONPATH": str(ROOT)}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -15,6 +14,8 @@ from orchestrator.service import Listing, Service, SharedRules
 from orchestrator.validation import Place, suggestion
 
 Entry = TypeVar("Entry", Service, SharedRules)
+OWN = Path(__file__).with_name("services")  # a file is named like the service that it describes
+NO_OWN: Mapping[str, Path] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +42,48 @@ class Catalogue:
         return found
 
 
+class _Services(Mapping[str, Service]):
+    """Services by name; one of the package's own is read when it is asked for: its tests have read them all."""
+
+    def __init__(self, added: Mapping[str, Read[Service]], own: Mapping[str, Path]) -> None:
+        self._read = {name: read.entry for name, read in added.items()}
+        self._own = own
+        self._names = sorted({*own, *added})
+
+    def __getitem__(self, name: str) -> Service:
+        if name not in self._read:
+            path = self._own[name]
+            self._read[name] = validation.read(Service, path.read_text(encoding="utf-8"), _source(path))
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 def load(folders: Sequence[Path] = (), known: Sequence[Fault] = ()) -> Catalogue:
-    """Read the package's catalogue and the `folders` beside it; raise InvalidInput with every fault of every file.
+    """Read the catalogue of the package and the `folders` beside it; raise InvalidInput with every fault of every file.
 
     `known` are faults found before, which are told together with the new ones.
     """
+    own = {path.stem: path for path in sorted(OWN.glob("[!_]*.yaml"))}
     services: dict[str, Read[Service]] = {}
     shared: dict[str, Read[SharedRules]] = {}
     faults: list[Fault] = [*known]
-    for source, name, text in [*_own(), *_added(folders, faults)]:
+    for source, name, text in [*_own_rules(), *_added(folders, faults)]:
         try:
             if name.startswith("_"):
                 _add(shared, "rules", Read(source, text, validation.read(SharedRules, text, source)))
             else:
-                _add(services, "service", Read(source, text, validation.read(Service, text, source)))
+                _add(services, "service", Read(source, text, validation.read(Service, text, source)), own)
         except InvalidInput as error:
             faults += error.faults
     faults += _unusable(services.values(), shared)
     if faults:
         raise InvalidInput(sorted(faults, key=Fault.order))
-    return Catalogue(
-        {name: read.entry for name, read in sorted(services.items())},
-        {name: read.entry for name, read in shared.items()},
-    )
+    return Catalogue(_Services(services, own), {name: read.entry for name, read in shared.items()})
 
 
 def unfit(folder: Path) -> str:
@@ -73,10 +93,12 @@ def unfit(folder: Path) -> str:
     return "" if any(folder.glob("*.yaml")) else f"{folder} has no service descriptions (*.yaml)"
 
 
-def _own() -> list[tuple[str, str, str]]:
-    folder = resources.files("orchestrator").joinpath("services")
-    files = sorted((item for item in folder.iterdir() if item.name.endswith(".yaml")), key=lambda item: item.name)
-    return [(f"catalogue {item.name}", item.name, item.read_text(encoding="utf-8")) for item in files]
+def _source(path: Path) -> str:
+    return f"catalogue {path.name}"
+
+
+def _own_rules() -> list[tuple[str, str, str]]:
+    return [(_source(path), path.name, path.read_text(encoding="utf-8")) for path in sorted(OWN.glob("_*.yaml"))]
 
 
 def _added(folders: Sequence[Path], faults: list[Fault]) -> list[tuple[str, str, str]]:
@@ -90,10 +112,10 @@ def _added(folders: Sequence[Path], faults: list[Fault]) -> list[tuple[str, str,
     return found
 
 
-def _add(known: dict[str, Read[Entry]], key: str, read: Read[Entry]) -> None:
+def _add(known: dict[str, Read[Entry]], key: str, read: Read[Entry], own: Mapping[str, Path] = NO_OWN) -> None:
     name = str(getattr(read.entry, key))
-    if name in known:
-        said = f"{name!r} is described already, in {known[name].source}"
+    if name in known or name in own:
+        said = f"{name!r} is described already, in {known[name].source if name in known else _source(own[name])}"
         raise InvalidInput(validation.at_lines([((key,), said)], read.text, read.source))
     known[name] = read
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-import structlog
-
 from orchestrator.lane import Lane, Memory
+from orchestrator.logs import Log
 from orchestrator.model import Batch, Outcome, Secret, Settled, Target, Verification
 from orchestrator.verify import Verifier
 
 LOOKED_AT = frozenset({Outcome.ENDED, Outcome.ACCEPTED, Outcome.ALREADY_ENDED})
 
-_log = structlog.get_logger(__name__)
+_log = Log()
 
 
 class Watched:

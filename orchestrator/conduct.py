@@ -5,39 +5,42 @@ from __future__ import annotations
 import itertools
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import anyio
-import structlog
 
 from orchestrator import admission, guards, history, listings, ownership, residual, run
-from orchestrator.app import LaneName, Workshop
+from orchestrator.app import Workshop
 from orchestrator.blueprint import Blueprint, warnings
 from orchestrator.connections import Connections
 from orchestrator.counting import Count, count
-from orchestrator.errors import InvalidInput, ReportError
+from orchestrator.errors import InvalidInput
 from orchestrator.guards import Aside
 from orchestrator.journal import SqliteJournal, lock
-from orchestrator.lane import Lane
+from orchestrator.logs import Log
 from orchestrator.model import RunRecord, Secret, Target, meets
 from orchestrator.ownership import Own
 from orchestrator.pacing import Stop
-from orchestrator.report import Summary, Written, private_folder, write_folder, write_secret
+from orchestrator.private import private_folder, write_secret
 from orchestrator.run import Intake, RunMemory, StageWork
-from orchestrator.sealing import Sealed
 from orchestrator.seen import Seen
 from orchestrator.selection import Selector
 from orchestrator.signals import Ear, heard
 from orchestrator.sources import nobody
 from orchestrator.stages import Step, steps_of
+from orchestrator.view import View, Watch
 
-_log = structlog.get_logger(__name__)
+if TYPE_CHECKING:
+    from orchestrator.ending import Finished
+    from orchestrator.sealing import Sealed
+
+_log = Log()
 
 SWEPT_TOGETHER = 1000
 
@@ -52,28 +55,6 @@ class Options:
     yes: bool = False
     ask: Callable[[str], bool] | None = None
     sealed: Sealed | None = None
-
-
-@dataclass(slots=True)
-class View:
-    """What whoever shows progress may look at while a run is under way; `planned` has the targets of every lane."""
-
-    record: RunRecord
-    lanes: Sequence[Lane]
-    planned: dict[LaneName, int]
-    journal: SqliteJournal
-    stop: Stop
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A run that is over: its summary, its report."""
-
-    summary: Summary
-    written: Written
-
-
-Watch = Callable[[View], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +222,9 @@ async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, st
     tripwire.lanes.update(workshop.lanes)
     view = View(record, list(workshop.lanes.values()), planned, journal, stop)
     failed = [*await _execute(trip, stages, intake, view), *listings.failures(blueprint)]
-    return await _conclude(trip, view, [*failed, *_twice(intake.seen)], bool(failed))
+    from orchestrator.ending import conclude  # with all the report's formats: nothing needs them before
+
+    return await conclude(view, [*failed, *_twice(intake.seen)], bool(failed), plan.allow_empty)
 
 
 async def _came_out(trip: Trip, run_id: str, stage: str, requirement: str) -> bool:
@@ -261,6 +244,7 @@ async def _execute(trip: Trip, stages: Sequence[StageWork], intake: Intake, view
             await trip.journal.flush()  # so that the last look at the progress sees everything
             beside.cancel_scope.cancel()
     if trip.ear.cut_off:
+        view.cut_off = True
         await _sweep(view, stages, trip.selector)
     return list(intake.failed)
 
@@ -275,28 +259,6 @@ async def _sweep(view: View, stages: Sequence[StageWork], selector: Selector) ->
     while some := list(itertools.islice(left, SWEPT_TOGETHER)):
         view.journal.settle(view.record.run, some)
         await view.journal.flush()
-
-
-async def _conclude(trip: Trip, view: View, notes: Sequence[str], source_failed: bool) -> Finished:
-    """Settle what nobody will answer any more, note the end, write the report."""
-    record, journal, stop = view.record, view.journal, view.stop
-    await journal.flush()
-    journal.settle(record.run, list(journal.in_flight(record.run)))
-    await journal.flush()
-    cut_off = ["a second signal ended the run in the middle of its calls"] if trip.ear.cut_off else []
-    halted = [f"{lane.service}@{lane.connection} stopped: {lane.halted}" for lane in view.lanes if lane.halted]
-    tally = journal.tally(record.run)
-    allow_empty = trip.blueprint.plan_file.plan.allow_empty
-    code = run.exit_code(tally, record.require, stop, failed=source_failed, allow_empty=allow_empty)
-    record = replace(record, ended=time.time(), exit_code=code, reason=stop.reason, notes=[*cut_off, *halted, *notes])
-    journal.finish(record.run, record.ended or 0.0, code, record.reason, record.notes)
-    summary = history.summary(journal, record)
-    try:
-        written = write_folder(Path(record.folder), summary, lambda: history.lines(journal, record.run))
-    except OSError as error:
-        said = f"the run {record.run} ended with exit code {code}, and its report cannot be written to {record.folder}"
-        raise ReportError(f"{said}: {error.strerror}; to see it: orchestrator show {record.run}") from None
-    return Finished(summary, written)
 
 
 def _twice(seen: Seen) -> list[str]:

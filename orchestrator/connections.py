@@ -11,17 +11,21 @@ from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import anyio
 
-from orchestrator.auth import KINDS, Account, Credential, Login, Standing
-from orchestrator.auth.iam_token import Sender
+from orchestrator.auth import KINDS, Credential, Standing
 from orchestrator.errors import Fault, InvalidInput
 from orchestrator.model import Secret
 from orchestrator.references import References
 from orchestrator.settings import AkSk, Basic, Bearer, ConfigFile, Connection, Cookie, IamToken
 from orchestrator.transport import HttpTransport, Trust, tls_context
 from orchestrator.validation import Place
+
+if TYPE_CHECKING:
+    from orchestrator.auth.iam_request import Account
+    from orchestrator.auth.iam_token import Login, Sender
 
 CLOSE_SECONDS = 5.0
 
@@ -124,6 +128,8 @@ class Connections:
 
 
 def _account(connection: Connection, auth: IamToken, password: Secret) -> Account:
+    from orchestrator.auth.iam_request import Account
+
     by_project = auth.scope == "project"
     return Account(
         iam_url=connection.iam_url,

@@ -1,19 +1,14 @@
-"""What the journal says about earlier runs: which did not finish, what of one is done, what its report reads."""
+"""What the journal says about earlier runs: which did not finish, what of one is done."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from pathlib import Path
-
-import orjson
 
 from orchestrator.errors import InvalidInput, Refused
 from orchestrator.journal import BACKENDS, SqliteJournal
-from orchestrator.journal.record import encode
 from orchestrator.model import DONE, Outcome, RunRecord
-from orchestrator.report import Summary, statement, summarize
 from orchestrator.seen import Seen
 from orchestrator.service import Service
 from orchestrator.settings import ConfigFile
@@ -69,9 +64,9 @@ def recall(journal: SqliteJournal, run: str, services: Mapping[str, Service], se
     A target that was in flight when the program ended is unknown until it is called again, where that may be.
     """
     settled: Counter[tuple[str, str]] = Counter()
-    repeatable = {name: service.end.idempotent for name, service in services.items()}
+    repeatable = _Repeatable(services)
     for service, connection, target, outcome in journal.outcomes(run):
-        if outcome in DONE or (outcome == Outcome.UNKNOWN and not repeatable.get(service, False)):
+        if outcome in DONE or (outcome == Outcome.UNKNOWN and not repeatable[service]):
             seen.note_done(service, connection, target)
             settled[service, connection] += 1
     for service, connection, target, record in journal.pending(run):
@@ -79,40 +74,20 @@ def recall(journal: SqliteJournal, run: str, services: Mapping[str, Service], se
         settled[service, connection] -= 1
     cut_off = list(journal.in_flight(run))
     for item in cut_off:
-        if not repeatable.get(item.target.service, False):
+        if not repeatable[item.target.service]:
             seen.note_done(item.target.service, item.target.connection, item.target.id)
             settled[item.target.service, item.target.connection] += 1
     journal.note_unknown(run, cut_off)
     return settled
 
 
-def lines(journal: SqliteJournal, run: str) -> Iterator[str]:
-    """Return the lines of outcomes.jsonl; targets in flight come last, as unknown."""
-    yield from journal.records(run)
-    for settled in journal.in_flight(run):
-        yield encode(run, settled).decode()
+class _Repeatable(dict[str, bool]):
+    """Whether a service's calls may be repeated; of one that is not in the catalogue any more nobody knows."""
 
+    def __init__(self, services: Mapping[str, Service]) -> None:
+        super().__init__()
+        self._services = services
 
-def summary(journal: SqliteJournal, record: RunRecord) -> Summary:
-    """Return a run's summary as its journal has it now."""
-    flying = Counter(settled.target.service for settled in journal.in_flight(record.run))
-    in_flight = flying.total()
-    tally = journal.tally(record.run)
-    taken_up = in_flight + sum(one.number for one in tally)
-    notes = list(record.notes)
-    if record.exit_code in UNFINISHED and record.planned > taken_up:
-        notes.append(f"{record.planned - taken_up} of {record.planned} rows of the sources were never taken up")
-    last = last_calls(journal.records(record.run)) if record.subject else {}
-    remains = statement(record, tally, flying, last)
-    return summarize(record, tally, folder=record.folder, in_flight=in_flight, notes=notes, residual=remains)
-
-
-def last_calls(lines: Iterable[str]) -> dict[str, float]:
-    """Return by service when the last answer to a call was there, from the lines of outcomes.jsonl."""
-    last: dict[str, float] = {}
-    for line in lines:
-        record = orjson.loads(line)
-        if record["first_sent"]:
-            settled = datetime.fromisoformat(record["settled"]).timestamp()
-            last[record["service"]] = max(settled, last.get(record["service"], 0.0))
-    return last
+    def __missing__(self, name: str) -> bool:
+        service = self._services.get(name)
+        return self.setdefault(name, service is not None and service.end.idempotent)

@@ -12,19 +12,19 @@ from functools import partial
 from typing import Protocol
 
 import anyio
-import structlog
 
 from orchestrator.backoff import Backoff
 from orchestrator.batches import Packing, pack
 from orchestrator.conclusion import AGAIN, Budget, Trail, conclusion, splits, summary
 from orchestrator.intents import Intents
+from orchestrator.logs import Log
 from orchestrator.model import Batch, Outcome, Ruling, Secret, Settled, Target, Verdict
 from orchestrator.pacing import MIDWAY, Pacer, Stop
 
 LANE_PAUSE = 2.0  # a shorter wait that a service asks for holds back its target only; the lane goes more slowly
 LEFT_TOGETHER = 500  # batches that are settled as not attempted before the journal is waited for
 
-_log = structlog.get_logger(__name__)
+_log = Log()
 
 
 class Connector(Protocol):

@@ -8,19 +8,19 @@ from collections.abc import Collection, Iterator
 from functools import partial
 
 import anyio
-import structlog
 
 from orchestrator.app import LaneName, Workshop
 from orchestrator.blueprint import Blueprint, Section
 from orchestrator.connections import Connections
 from orchestrator.discovery import Discovery
 from orchestrator.journal import SqliteJournal
+from orchestrator.logs import Log
 from orchestrator.pacing import Stop
 from orchestrator.run import keep_deadline
 from orchestrator.sources import Takes
 from orchestrator.verify import Notes
 
-_log = structlog.get_logger(__name__)
+_log = Log()
 
 
 def discoveries(blueprint: Blueprint) -> Iterator[tuple[int, Section, Discovery]]:

@@ -7,13 +7,13 @@ from dataclasses import replace
 from functools import partial
 
 import orjson
-import structlog
 
 from orchestrator import probes
 from orchestrator.auth import CredentialRefused, CredentialUnavailable
 from orchestrator.blueprint import Blueprint
 from orchestrator.connections import Connections, Linked
 from orchestrator.errors import Refused
+from orchestrator.logs import Log
 from orchestrator.model import Lost, Request, Response, Secret, Target
 from orchestrator.pacing import Stop
 from orchestrator.settings import Connection
@@ -25,7 +25,7 @@ SHOWN = 3
 USER = "user"  # of the kinds of things that a credential is, the one that an access key does not show by itself
 
 _STOPPED = Lost("the run is to stop", sent=True)
-_log = structlog.get_logger(__name__)
+_log = Log()
 
 
 class Own:

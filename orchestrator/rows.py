@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections import Counter
@@ -34,6 +33,8 @@ class UnreadableError(ValueError):
 
 def csv_rows(lines: Lines, fields: Sequence[str], key: Sequence[str]) -> Iterator[tuple[int, Parsed]]:
     """Read rows under a line of field names (RFC 4180); yields (line, row)."""
+    import csv  # the other formats do without
+
     numbered = _Numbered(lines)
     reader = csv.reader(numbered, strict=True)
     header: list[str] = []

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import anyio
-import structlog
 
 from orchestrator.checks import Check
 from orchestrator.errors import InvalidInput
 from orchestrator.guards import Aside, Tripwire
 from orchestrator.journal.record import decode
 from orchestrator.lane import LEFT_TOGETHER, Lane
+from orchestrator.logs import Log
 from orchestrator.model import Batch, Outcome, Secret, Settled, Tallied, Target, meets
 from orchestrator.pacing import MIDWAY, Stop
 from orchestrator.rows import UnreadableError
@@ -28,7 +28,7 @@ from orchestrator.sources import Source, Takes, nobody
 
 PASSED_OVER = 1000  # targets in a row that are not called, after which others get a turn
 
-_log = structlog.get_logger(__name__)
+_log = Log()
 
 
 class Journal(Protocol):

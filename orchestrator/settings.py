@@ -5,25 +5,20 @@ Read from one YAML file and from the environment (`ORCHESTRATOR_` and `__` for n
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
-from pydantic_settings.exceptions import SettingsError
 
-from orchestrator import validation, yamltext
+from orchestrator import environment, validation, yamltext
 from orchestrator.errors import Fault, InvalidInput
 from orchestrator.reading import Telling
 from orchestrator.references import as_written
 from orchestrator.service import CLOUDS, Cloud, Limits
 from orchestrator.units import Duration
-from orchestrator.validation import Elsewhere, Form, MisfitError, Place, Strict, location, no_text, suggestion
-
-ENVIRONMENT = "ORCHESTRATOR_"
+from orchestrator.validation import Form, MisfitError, Place, Strict, location, no_text
 
 
 def _reference(value: str) -> str:
@@ -188,12 +183,8 @@ class Logging(Strict):
     format: Literal["console", "json"] = "console"
 
 
-class Config(BaseSettings):
+class Config(Strict):
     """Everything a config can say."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=ENVIRONMENT, env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
-    )
 
     state_dir: Location = Path(".orchestrator")
     report_dir: Location = Path("reports")
@@ -202,30 +193,6 @@ class Config(BaseSettings):
     services: dict[str, ServiceSettings] = {}
     catalogue: tuple[Location, ...] = Field((), description="folders with more service descriptions")
     log: Logging = Logging()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take the arguments only: `load` knows which environment counts, and this would be the process's own."""
-        return (init_settings,)
-
-
-class _Environment(EnvSettingsSource):
-    """The settings of a given environment, instead of the process's own."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
-        super().__init__(Config)
-
-    def _load_env_vars(self) -> Mapping[str, str | None]:
-        deeper_last = sorted(self._environment.items(), key=lambda item: item[0].count("__"))
-        return {name.lower(): value for name, value in deeper_last}
 
 
 class ConfigFile:
@@ -257,18 +224,18 @@ class ConfigFile:
         return validation.at_lines(found, self._text, self.source)
 
 
-def find(given: str | None, environment: Mapping[str, str]) -> Path | None:
+def find(given: str | None, variables: Mapping[str, str]) -> Path | None:
     """Return the config file: the one given, ORCHESTRATOR_CONFIG, ./config.yaml, the user's config folder, or none."""
-    named = given or environment.get(ENVIRONMENT + "CONFIG")
+    named = given or variables.get(environment.FILE)
     if named:
         return Path(named)
-    return next(filter(_is_there, _usual(environment)), None)
+    return next(filter(_is_there, _usual(variables)), None)
 
 
-def _usual(environment: Mapping[str, str]) -> Iterator[Path]:
+def _usual(variables: Mapping[str, str]) -> Iterator[Path]:
     yield Path("config.yaml")
     with suppress(RuntimeError):  # nobody has no home
-        home = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+        home = Path(variables.get("XDG_CONFIG_HOME") or Path.home() / ".config")
         yield home / "orchestrator" / "config.yaml"
 
 
@@ -279,21 +246,22 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def load(path: Path | None, environment: Mapping[str, str]) -> ConfigFile:
+def load(path: Path | None, variables: Mapping[str, str]) -> ConfigFile:
     """Read the config file and the environment; raise InvalidInput with every fault and its line."""
     text = validation.read_text(path) if path else ""
     source = str(path) if path else "the environment"
     form: list[Fault] = []
     document = yamltext.load(text, source, form) if text.strip() else {}
-    faults = list(_misnamed(environment))
+    faults = list(environment.misnamed(Config, variables))
     found: list[Fault] = []
     try:
-        given = _Environment(environment)()
+        given = environment.read(Config, variables)
         config = Config(**_over(given, document))
     except ValidationError as error:
-        found = validation.faults_of(error, Config, document, text, source, _elsewhere(document, given, environment))
-    except SettingsError:
-        faults += _unreadable(environment)
+        strange = environment.elsewhere(document, given, variables)
+        found = validation.faults_of(error, Config, document, text, source, strange)
+    except ValueError:  # what pydantic-settings says of a part that is not JSON
+        faults += environment.unreadable(Config, variables)
     faults += validation.together(form, found)
     if faults:
         raise InvalidInput(faults)
@@ -307,46 +275,3 @@ def _over(given: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, An
         if isinstance(value, dict) and isinstance(document.get(name), dict):
             merged[name] = _over(value, document[name])
     return merged
-
-
-def _settings(environment: Mapping[str, str]) -> dict[str, Place]:
-    """Return the place in the config of every environment variable that is a setting."""
-    names = (name for name in environment if name.startswith(ENVIRONMENT) and name != ENVIRONMENT + "CONFIG")
-    return {name: tuple(name.removeprefix(ENVIRONMENT).lower().split("__")) for name in names}
-
-
-def _misnamed(environment: Mapping[str, str]) -> Iterator[Fault]:
-    for name, place in _settings(environment).items():
-        if place[0] not in Config.model_fields:
-            hint = suggestion(str(place[0]), Config.model_fields)
-            yield Fault(f"environment variable {name}", f"there is no such setting{hint}")
-
-
-def _unreadable(environment: Mapping[str, str]) -> Iterator[Fault]:
-    """Name the variables that hold a whole part of the config and are not the JSON that this takes."""
-    for name, place in _settings(environment).items():
-        try:
-            if len(place) == 1 and place[0] not in ("state_dir", "report_dir") and place[0] in Config.model_fields:
-                json.loads(environment[name])
-        except ValueError:
-            yield Fault(f"environment variable {name}", "should be JSON")
-
-
-def _elsewhere(document: Mapping[str, Any], given: Mapping[str, Any], environment: Mapping[str, str]) -> Elsewhere:
-    """Return the function that tells which environment variable gave the value at a place, if one did."""
-    settings = _settings(environment)
-
-    def elsewhere(place: Place, absent: bool) -> tuple[str, Place] | None:
-        path = validation.real_path(given, place, absent=absent)
-        in_file = validation.real_path(document, place, absent=absent)
-        value: Any = given
-        for part in path[: len(path) - absent]:
-            value = value[part]
-        of_both = absent or isinstance(value, dict)
-        if len(path) < len(in_file) + of_both:
-            return None
-        fitting = [(len(known), name) for name, known in settings.items() if known[: len(path)] == path[: len(known)]]
-        length, name = max(fitting, default=(0, ""))
-        return (f"environment variable {name}" if name else "the environment"), path[length:]
-
-    return elsewhere

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -181,6 +180,8 @@ def dotted(path: Sequence[str | int]) -> str:
 
 def suggestion(word: str, known: Iterable[str], closeness: float = 0.6) -> str:
     """Return `; did you mean x?` when a known word is close, else nothing."""
+    import difflib  # only a mistake needs it
+
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=closeness)
     return f"; did you mean {close[0]!r}?" if close else ""
 

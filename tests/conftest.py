@@ -8,6 +8,8 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from orchestrator import logs
+
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 settings.load_profile("patient")
 
@@ -17,3 +19,4 @@ def _logging_as_it_was() -> Iterator[None]:
     """A command sets logging up for its process; the next test is another one."""
     yield
     structlog.reset_defaults()
+    logs.reset()

@@ -1,35 +1,40 @@
-"""How a call proves who is calling: one file per kind, one line here to add one."""
+"""How a call proves who is calling: one file per kind, one line here to add one. A kind is imported when it is used."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from orchestrator.auth.aksk import AkSk
-from orchestrator.auth.basic import basic
-from orchestrator.auth.bearer import bearer
-from orchestrator.auth.cookie import cookie
 from orchestrator.auth.credential import Credential, CredentialRefused, CredentialUnavailable
-from orchestrator.auth.iam_request import Account
-from orchestrator.auth.iam_token import IamToken, Login
-from orchestrator.auth.none import none
 from orchestrator.auth.standing import Admission, Standing
 
-KINDS: Mapping[str, Callable[..., Credential]] = {
-    "aksk": AkSk,
-    "iam-token": IamToken,
-    "bearer": bearer,
-    "basic": basic,
-    "cookie": cookie,
-    "none": none,
+Make = Callable[..., Credential]
+
+
+def _kind(module: str, name: str) -> Make:
+    def make(*given: Any, **how: Any) -> Credential:
+        kind: Make = getattr(importlib.import_module(f"orchestrator.auth.{module}"), name)
+        return kind(*given, **how)
+
+    return make
+
+
+KINDS: Mapping[str, Make] = {
+    "aksk": _kind("aksk", "AkSk"),
+    "iam-token": _kind("iam_token", "IamToken"),
+    "bearer": _kind("bearer", "bearer"),
+    "basic": _kind("basic", "basic"),
+    "cookie": _kind("cookie", "cookie"),
+    "none": _kind("none", "none"),
 }
 
 __all__ = [
     "KINDS",
-    "Account",
     "Admission",
     "Credential",
     "CredentialRefused",
     "CredentialUnavailable",
-    "Login",
+    "Make",
     "Standing",
 ]

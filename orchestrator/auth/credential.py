@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections.abc import Hashable, Iterable, Mapping, Set
@@ -110,7 +109,9 @@ def _overlap(text: str, spelling: str) -> int:
 
 def _spellings(secret: str) -> tuple[str, ...]:
     escaped = json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]
-    return (secret, *escaped, quote(secret, safe=""), quote_plus(secret), html.escape(secret))
+    from html import escape  # with all of its entities; most credentials have nothing to be looked for
+
+    return (secret, *escaped, quote(secret, safe=""), quote_plus(secret), escape(secret))
 
 
 def visible(value: str, what: str) -> str:

@@ -8,13 +8,12 @@ import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Protocol
 
-import structlog
-
 from orchestrator.auth.credential import CredentialRefused, CredentialUnavailable, scrub
 from orchestrator.auth.iam_answer import Refusal, Token, Trouble, message_of, read_login
 from orchestrator.auth.iam_request import Account
 from orchestrator.auth.refusal import refusal_text
 from orchestrator.classify import read_facts
+from orchestrator.logs import Log
 from orchestrator.model import Lost, Request, Response, Secret
 
 ATTEMPTS = 4
@@ -26,7 +25,7 @@ LONGEST_PAUSE = 300.0  # ... or as many as IAM asks for, up to this
 _NOT_REVOCABLE = (401, 404, 405)  # dead already, or the cloud has no revocation
 _LAST_SECOND = 1.0  # not sent any more: it would expire on its way
 
-_log = structlog.get_logger(__name__)
+_log = Log()
 
 
 class Sender(Protocol):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator import __version__
+from orchestrator.collector import Resting
 
 TYPE_CHECKING = False  # as in `typing`, whose import would be a tenth of the time that --version takes
 if TYPE_CHECKING:
@@ -32,24 +34,27 @@ INTERRUPTED = 130
 SCHEMAS = ("plan", "config", "service")
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
-Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Add: TypeAlias = Callable[[argparse.ArgumentParser], None]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; an interrupt before a run has begun, imports included, is 130."""
     try:
-        options = parser().parse_args(arguments)
-        from orchestrator.cli.failure import guarded
+        given = sys.argv[1:] if arguments is None else arguments
+        options = parser(given[0] if given else "").parse_args(given)
+        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")  # else every installed package is looked through
+        with Resting():
+            from orchestrator.cli.failure import guarded
 
-        module, _, name = options.command.partition(":")
-        command: Command = getattr(importlib.import_module(f"orchestrator.cli.{module}"), name)
+            module, _, name = options.command.partition(":")
+            command: Command = getattr(importlib.import_module(f"orchestrator.cli.{module}"), name)
         return guarded(command, options)
     except KeyboardInterrupt:
         return INTERRUPTED
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
+def parser(only: str = "") -> argparse.ArgumentParser:
+    """Return the parser of the command line: of the whole of it, unless `only` is a command."""
     top = argparse.ArgumentParser(
         prog="orchestrator",
         description="End sessions in bulk: a YAML plan goes in, one outcome per target comes out.",
@@ -58,91 +63,105 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"orchestrator {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    _add_running(commands)
-    _add_looking(commands)
-    _add_knowing(commands)
+    for name in [only] if only in COMMANDS else COMMANDS:
+        add, target, about = COMMANDS[name]
+        made = commands.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
+        made.set_defaults(command=target)
+        add(made)
     return top
 
 
-def _add_running(commands: Subparsers) -> None:
-    demo = _command(commands, "demo", "demo:demo", "run plans/demo.yaml against the sandbox, start to report")
-    demo.add_argument("--keep", metavar="DIR", help="folder for journal and reports (default: ./orchestrator-demo)")
-    _common(demo, config=False)
-    run = _command(commands, "run", "running:run", "run a plan, or do exactly what was sealed")
-    _plan(run, optional=True)
-    run.add_argument("--sealed", metavar="FILE", help="do what `preview --seal FILE` resolved, or refuse")
-    run.add_argument(
+def _demo(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--keep", metavar="DIR", help="folder for journal and reports (default: ./orchestrator-demo)")
+    _common(command, config=False)
+
+
+def _run(command: argparse.ArgumentParser) -> None:
+    _plan(command, optional=True)
+    command.add_argument("--sealed", metavar="FILE", help="do what `preview --seal FILE` resolved, or refuse")
+    command.add_argument(
         "--tolerance", metavar="AMOUNT", help="of --sealed: so many targets, or N%%, may be new or gone (0)"
     )
-    run.add_argument("--dry-run", action="store_true", help="send nothing that changes anything: the same as preview")
-    run.add_argument("--report-dir", metavar="DIR", help="folder of the reports, instead of the config's")
-    run.add_argument("--yes", action="store_true", help="ask nothing, also when the last run did not finish")
-    _running(run)
-    preview = _command(commands, "preview", "looking:preview", "show what a run would do; changes nothing")
-    _plan(preview)
-    preview.add_argument("--seal", metavar="FILE", help="write down what was resolved, for `run --sealed FILE`")
-    preview.add_argument("--expires", metavar="DURATION", help="how long a seal is good for (default: 24h)")
-    preview.add_argument("--latency", metavar="DURATION", help="what a call takes, for the forecast (default: 100ms)")
-    _output(preview)
-    _common(preview)
-    resume = _command(commands, "resume", "running:resume", "go on with a run that stopped")
-    resume.add_argument("run", metavar="RUN", help="its id, the beginning of it, or `latest`")
-    resume.add_argument("--yes", action="store_true", help="ask nothing, also when the run began long ago")
-    _running(resume)
-    validate = _command(commands, "validate", "looking:validate", "check plans, config and catalogue, offline")
-    validate.add_argument("plans", metavar="PLAN", nargs="+")
-    validate.add_argument(
-        "--var", metavar="NAME=VALUE", action="append", default=[], help="set a variable of the plans"
+    command.add_argument(
+        "--dry-run", action="store_true", help="send nothing that changes anything: the same as preview"
     )
-    _common(validate)
+    command.add_argument("--report-dir", metavar="DIR", help="folder of the reports, instead of the config's")
+    command.add_argument("--yes", action="store_true", help="ask nothing, also when the last run did not finish")
+    _running(command)
 
 
-def _add_looking(commands: Subparsers) -> None:
-    _common(_command(commands, "runs", "looking:runs", "list the runs in the journal"))
-    show = _command(commands, "show", "looking:show", "show one run in full")
-    show.add_argument("run", metavar="RUN", help="its id, the beginning of it, or `latest`")
-    _common(show)
-    report = _command(commands, "report", "looking:report", "write a run's report from the journal")
-    report.add_argument("run", metavar="RUN", help="its id, the beginning of it, or `latest`")
-    report.add_argument("--format", choices=FORMATS, default="markdown")
-    _common(report)
-    diff = _command(commands, "diff", "comparing:diff", "compare two runs: what got worse, what got better")
-    diff.add_argument("run", metavar="RUN", help="the earlier one: its id, the beginning of it, or `latest`")
-    diff.add_argument(
+def _preview(command: argparse.ArgumentParser) -> None:
+    _plan(command)
+    command.add_argument("--seal", metavar="FILE", help="write down what was resolved, for `run --sealed FILE`")
+    command.add_argument("--expires", metavar="DURATION", help="how long a seal is good for (default: 24h)")
+    command.add_argument("--latency", metavar="DURATION", help="what a call takes, for the forecast (default: 100ms)")
+    _output(command)
+    _common(command)
+
+
+def _resume(command: argparse.ArgumentParser) -> None:
+    command.add_argument("run", metavar="RUN", help="its id, the beginning of it, or `latest`")
+    command.add_argument("--yes", action="store_true", help="ask nothing, also when the run began long ago")
+    _running(command)
+
+
+def _validate(command: argparse.ArgumentParser) -> None:
+    command.add_argument("plans", metavar="PLAN", nargs="+")
+    command.add_argument("--var", metavar="NAME=VALUE", action="append", default=[], help="set a variable of the plans")
+    _common(command)
+
+
+def _runs(command: argparse.ArgumentParser) -> None:
+    _common(command)
+
+
+def _show(command: argparse.ArgumentParser) -> None:
+    command.add_argument("run", metavar="RUN", help="its id, the beginning of it, or `latest`")
+    _common(command)
+
+
+def _report(command: argparse.ArgumentParser) -> None:
+    command.add_argument("run", metavar="RUN", help="its id, the beginning of it, or `latest`")
+    command.add_argument("--format", choices=FORMATS, default="markdown")
+    _common(command)
+
+
+def _diff(command: argparse.ArgumentParser) -> None:
+    command.add_argument("run", metavar="RUN", help="the earlier one: its id, the beginning of it, or `latest`")
+    command.add_argument(
         "other", metavar="RUN", nargs="?", help="the later one; without it RUN is held against the one before it"
     )
-    _output(diff)
-    _common(diff)
-    doctor = _command(commands, "doctor", "doctoring:doctor", "check every connection, and change nothing")
-    doctor.add_argument("connections", metavar="CONNECTION", nargs="*", help="only these (default: all of the config)")
-    doctor.add_argument(
+    _output(command)
+    _common(command)
+
+
+def _doctor(command: argparse.ArgumentParser) -> None:
+    command.add_argument("connections", metavar="CONNECTION", nargs="*", help="only these (default: all of the config)")
+    command.add_argument(
         "--service",
         metavar="NAME",
         action="append",
         default=[],
         help="ask only this service, and let a missing permission fail",
     )
-    doctor.add_argument("--timeout", metavar="DURATION", default="30s", help="for each connection (default: 30s)")
-    _output(doctor)
-    _common(doctor)
+    command.add_argument("--timeout", metavar="DURATION", default="30s", help="for each connection (default: 30s)")
+    _output(command)
+    _common(command)
 
 
-def _add_knowing(commands: Subparsers) -> None:
-    services = _command(commands, "services", "knowing:services", "show the catalogue, or one service of it")
-    services.add_argument("name", metavar="NAME", nargs="?")
-    _common(services)
-    schema = _command(commands, "schema", "knowing:schema", "print a JSON Schema, for editors")
-    schema.add_argument("document", choices=SCHEMAS)
-    sandbox = _command(commands, "sandbox", "sandboxing:sandbox", "serve the services and IAM on loopback")
-    sandbox.add_argument("--port", type=int, default=8321, help="0 takes a free one (default: 8321)")
-    sandbox.add_argument("--empty", action="store_true", help="begin with nothing instead of the demo's sessions")
-    sandbox.add_argument("--write-config", metavar="FILE", help="write a config for it")
+def _services(command: argparse.ArgumentParser) -> None:
+    command.add_argument("name", metavar="NAME", nargs="?")
+    _common(command)
 
 
-def _command(commands: Subparsers, name: str, target: str, about: str) -> argparse.ArgumentParser:
-    made = commands.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
-    made.set_defaults(command=target)
-    return made
+def _schema(command: argparse.ArgumentParser) -> None:
+    command.add_argument("document", choices=SCHEMAS)
+
+
+def _sandbox(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--port", type=int, default=8321, help="0 takes a free one (default: 8321)")
+    command.add_argument("--empty", action="store_true", help="begin with nothing instead of the demo's sessions")
+    command.add_argument("--write-config", metavar="FILE", help="write a config for it")
 
 
 def _plan(command: argparse.ArgumentParser, *, optional: bool = False) -> None:
@@ -178,6 +197,23 @@ def _common(command: argparse.ArgumentParser, *, config: bool = True) -> None:
         command.add_argument("--config", metavar="FILE", help="default: ORCHESTRATOR_CONFIG, else ./config.yaml, ...")
     command.add_argument("--log-level", choices=("debug", "info", "warning", "error"))
     command.add_argument("--log-format", choices=("console", "json"))
+
+
+COMMANDS: Mapping[str, tuple[Add, str, str]] = {
+    "demo": (_demo, "demo:demo", "run plans/demo.yaml against the sandbox, start to report"),
+    "run": (_run, "running:run", "run a plan, or do exactly what was sealed"),
+    "preview": (_preview, "looking:preview", "show what a run would do; changes nothing"),
+    "resume": (_resume, "running:resume", "go on with a run that stopped"),
+    "validate": (_validate, "looking:validate", "check plans, config and catalogue, offline"),
+    "runs": (_runs, "looking:runs", "list the runs in the journal"),
+    "show": (_show, "looking:show", "show one run in full"),
+    "report": (_report, "looking:report", "write a run's report from the journal"),
+    "diff": (_diff, "comparing:diff", "compare two runs: what got worse, what got better"),
+    "doctor": (_doctor, "doctoring:doctor", "check every connection, and change nothing"),
+    "services": (_services, "knowing:services", "show the catalogue, or one service of it"),
+    "schema": (_schema, "knowing:schema", "print a JSON Schema, for editors"),
+    "sandbox": (_sandbox, "sandboxing:sandbox", "serve the services and IAM on loopback"),
+}
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from typing import TextIO
 
 from orchestrator import logs, settings
 from orchestrator.errors import Fault, InvalidInput, ReportError
-from orchestrator.report.wording import one_line
 from orchestrator.settings import ConfigFile
 from orchestrator.units import parse_duration
 
@@ -70,6 +69,8 @@ def standard_output() -> Iterator[TextIO]:
 
 def tell(text: str) -> None:
     """Print one line to standard error, with nothing in it that a terminal would obey."""
+    from orchestrator.report.wording import one_line
+
     print(one_line(text), file=sys.stderr)  # noqa: T201
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import anyio
 
-from orchestrator import app, conduct, history, logs, settings
+from orchestrator import app, conduct, history, logs, settings, story
 from orchestrator import demo as script
 from orchestrator.cli import common, progress
-from orchestrator.conduct import Finished, Options
+from orchestrator.conduct import Options
+from orchestrator.ending import Finished
 from orchestrator.errors import Refused
 from orchestrator.report import text_summary
 from orchestrator.sandbox import Sandbox
@@ -43,7 +44,7 @@ async def _play(folder: Path) -> tuple[Finished, list[str]]:
         finished = await conduct.start(blueprint, Options(yes=True), progress.chosen("auto"))
         journal = history.open_journal(config_file)
         try:
-            lines = list(history.lines(journal, finished.summary.facts.run))
+            lines = list(story.lines(journal, finished.summary.facts.run))
         finally:
             journal.close()
         return finished, list(script.surprises(lines, sandbox.world))

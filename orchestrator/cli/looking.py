@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import orjson
 
-from orchestrator import app, blueprint, counting, forecast, history, sealfile, sealing
+from orchestrator import app, blueprint, counting, forecast, history, sealfile, sealing, story
 from orchestrator.blueprint import Blueprint
 from orchestrator.cli import common
 from orchestrator.durations import LATENCY
@@ -84,7 +84,7 @@ def runs(options: argparse.Namespace) -> int:
         if records:
             common.say(f"{'run':{width}}  exit    good      of  status")
         for record in records:
-            summary = history.summary(journal, record)
+            summary = story.summary(journal, record)
             numbers = f"{_code(record):>4}  {summary.good:>6}  {summary.total:>6}"
             common.say(f"{record.run:{width}}  {numbers}  {summary.status}")
     if not records:
@@ -96,8 +96,8 @@ def show(options: argparse.Namespace) -> int:
     """Show one run in full: its summary and every target that is not good."""
     with open_journal(options) as journal:
         record = history.find(journal, options.run)
-        summary = history.summary(journal, record)
-        common.say(text_summary(summary, history.lines(journal, record.run), limit=summary.not_good))
+        summary = story.summary(journal, record)
+        common.say(text_summary(summary, story.lines(journal, record.run), limit=summary.not_good))
     return 0
 
 
@@ -105,10 +105,10 @@ def report(options: argparse.Namespace) -> int:
     """Write one run's report to standard output; what a format has no place for goes to standard error."""
     with open_journal(options) as journal:
         record = history.find(journal, options.run)
-        summary = history.summary(journal, record)
+        summary = story.summary(journal, record)
         with common.standard_output() as out:
             out.reconfigure(encoding="utf-8", newline="")  # type: ignore[attr-defined]
-            FORMATS[options.format](out, summary, history.lines(journal, record.run))
+            FORMATS[options.format](out, summary, story.lines(journal, record.run))
         for note in summary.notes:
             common.warn(note)
     return 0

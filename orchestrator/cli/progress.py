@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from orchestrator.conduct import View, Watch
 from orchestrator.lane import Lane
 from orchestrator.model import DONE
+from orchestrator.view import View, Watch
 
 if TYPE_CHECKING:
     from rich.table import Table

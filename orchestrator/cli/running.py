@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import orjson
 
-from orchestrator import app, conduct, history, sealfile
-from orchestrator.cli import common, looking, progress
-from orchestrator.conduct import Finished, Options
+from orchestrator import app, conduct, history
+from orchestrator.blueprint import Blueprint
+from orchestrator.cli import common, progress
+from orchestrator.collector import Resting
+from orchestrator.conduct import Options
 from orchestrator.errors import Fault, InvalidInput
 from orchestrator.model import RunRecord
-from orchestrator.report import text_summary
-from orchestrator.sealing import Sealed
 from orchestrator.selection import Selector
 from orchestrator.settings import ConfigFile
 from orchestrator.units import parse_amount
+
+if TYPE_CHECKING:
+    from orchestrator.ending import Finished
+    from orchestrator.sealing import Sealed
 
 
 def run(options: argparse.Namespace) -> int:
@@ -28,17 +33,24 @@ def run(options: argparse.Namespace) -> int:
     if wrong := list(_misused(options)):
         raise InvalidInput(wrong)
     if options.dry_run:
+        from orchestrator.cli import looking
+
         return looking.preview(argparse.Namespace(**vars(options), seal=None, expires=None, latency=None))
     config_file = common.read_config(options)
     if options.sealed:
         sealed = _sealed(options)
-        plan = app.prepare(Path(sealed.seal.plan.path), dict(sealed.seal.plan.variables), config_file)
+        plan = _prepared(sealed.seal.plan.path, sealed.seal.plan.variables, config_file)
         chosen = replace(_options(options, options.yes, sealed.seal.selector), sealed=sealed)
     else:
-        plan = app.prepare(Path(options.plan), common.variables(options), config_file)
+        plan = _prepared(options.plan, common.variables(options), config_file)
         chosen = _options(options, options.yes, options.only)
     finished = anyio.run(conduct.start, plan, chosen, progress.chosen(options.progress))
     return conclude(finished, options.output)
+
+
+def _prepared(path: str, variables: Mapping[str, str], config_file: ConfigFile) -> Blueprint:
+    with Resting():
+        return app.prepare(Path(path), dict(variables), config_file)
 
 
 def _misused(options: argparse.Namespace) -> Iterator[Fault]:
@@ -56,6 +68,9 @@ def _misused(options: argparse.Namespace) -> Iterator[Fault]:
 
 def _sealed(options: argparse.Namespace) -> Sealed:
     """Return what was sealed, if it still holds as far as can be told without the plan."""
+    from orchestrator import sealfile
+    from orchestrator.sealing import Sealed
+
     try:
         tolerance = parse_amount(options.tolerance or "0")
     except ValueError as error:
@@ -72,7 +87,7 @@ def resume(options: argparse.Namespace) -> int:
     config_file = common.read_config(options)
     record = _record(config_file, options.run)
     common.tell(f"goes on with the run {record.run} of {record.plan_path}")
-    plan = app.prepare(Path(record.plan_path), dict(record.variables), config_file)
+    plan = _prepared(record.plan_path, record.variables, config_file)
     finished = anyio.run(
         conduct.resume,
         plan,
@@ -94,6 +109,8 @@ def conclude(finished: Finished, output: str) -> int:
     if output == "json":
         common.say(orjson.dumps(summary.to_json(), option=orjson.OPT_INDENT_2).decode())
     elif output == "text" and (sys.stdout.isatty() or not summary.green):
+        from orchestrator.report import text_summary
+
         common.say(text_summary(summary, finished.written.worst))
     code = summary.facts.exit_code
     return 1 if code is None else code

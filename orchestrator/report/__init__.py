@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TextIO
 
 from orchestrator.report import csv_writer, html_writer, json_writer, junit_writer, markdown_writer
-from orchestrator.report.files import Written, private_folder, write_folder, write_secret
+from orchestrator.report.files import Written, write_folder
 from orchestrator.report.residual import statement
 from orchestrator.report.summary import Summary, summarize
 from orchestrator.report.text import text_summary
@@ -26,10 +26,8 @@ __all__ = [
     "Summary",
     "Write",
     "Written",
-    "private_folder",
     "statement",
     "summarize",
     "text_summary",
     "write_folder",
-    "write_secret",
 ]

@@ -14,7 +14,7 @@ import orjson
 import pytest
 from pydantic import BaseModel
 
-from orchestrator import app, blueprint, catalogue, cli, counting, settings, validation, yamltext
+from orchestrator import app, blueprint, catalogue, cli, counting, environment, settings, validation, yamltext
 from orchestrator.classify import compile_reading
 from orchestrator.model import Outcome, Response, RunRecord
 from orchestrator.plan import Group, Plan, Stage
@@ -63,7 +63,7 @@ def marked(marker: str) -> list[Any]:
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith(settings.ENVIRONMENT)]:
+    for name in [name for name in os.environ if name.startswith(environment.PREFIX)]:
         monkeypatch.delenv(name)
 
 

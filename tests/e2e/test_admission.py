@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.conduct import write_folder as written
+from orchestrator.report import write_folder as written
 
 from .support import Record, Site, interrupt, until
 
@@ -224,7 +224,7 @@ def test_a_signal_while_the_report_is_written_does_not_stop_that(site: Site, mon
         signal.raise_signal(signal.SIGTERM)
         return written(*arguments)
 
-    monkeypatch.setattr("orchestrator.conduct.write_folder", interrupted)
+    monkeypatch.setattr("orchestrator.ending.write_folder", interrupted)
     assert site.run("run", whole).code == 0
     assert site.latest.outcomes == Counter(ended=3)
 

@@ -19,8 +19,9 @@ from typing import Any
 import aiohttp
 import orjson
 
-from orchestrator.auth import Account, Admission, Credential, CredentialRefused, Login, Standing
-from orchestrator.auth.iam_token import IamToken
+from orchestrator.auth import Admission, Credential, CredentialRefused, Standing
+from orchestrator.auth.iam_request import Account
+from orchestrator.auth.iam_token import IamToken, Login
 from orchestrator.model import Lost, Request, Response, Secret
 from orchestrator.transport import HttpTransport
 

@@ -10,7 +10,8 @@ import orjson
 import pytest
 from defusedxml.ElementTree import parse  # type: ignore[import-untyped]
 
-from orchestrator.report import text_summary, write_folder, write_secret
+from orchestrator.private import write_secret
+from orchestrator.report import text_summary, write_folder
 
 from .samples import counted, endless, lines_of, mixed, summary_of
 

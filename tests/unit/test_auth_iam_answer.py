@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.auth import Account
 from orchestrator.auth.iam_answer import Refusal, Token, Trouble, message_of, read_login
+from orchestrator.auth.iam_request import Account
 from orchestrator.classify import read_facts
 from orchestrator.errors import InvalidInput
 from orchestrator.model import Lost, Response, Secret

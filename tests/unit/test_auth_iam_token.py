@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import structlog.testing
 
-from orchestrator.auth import Account, Admission, CredentialRefused, CredentialUnavailable, Login, Standing
-from orchestrator.auth.iam_token import ATTEMPTS, LONGEST_PAUSE, PAUSE, IamToken
+from orchestrator.auth import Admission, CredentialRefused, CredentialUnavailable, Standing
+from orchestrator.auth.iam_request import Account
+from orchestrator.auth.iam_token import ATTEMPTS, LONGEST_PAUSE, PAUSE, IamToken, Login
 from orchestrator.model import Lost, Request, Response, Secret
 
 REQUEST = Request("GET", "https://h.example", "/")

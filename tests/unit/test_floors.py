@@ -15,16 +15,15 @@ HERE = "FLOORS in tests/unit/test_floors.py"
 
 # A module imports from the floors above it in this table, and from those that stand to its left on its own.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("orchestrator", "model", "errors"),
-    ("units", "yamltext", "validation", "templates", "reading", "service", "plan"),
+    ("orchestrator", "model", "errors", "logs"),
+    ("collector", "units", "private", "yamltext", "validation", "templates", "reading", "service", "plan"),
     ("backoff", "render", "classify", "pages", "targets", "rows", "batches", "conclusion"),
     ("catalogue", "references", "auth", "transport", "journal", "report"),
     ("connector",),
     ("learning", "pacing", "intents", "lane"),
     ("sources", "listing", "discovery", "verify", "checks", "guards", "seen", "run"),
     (
-        "settings",
-        "logs",
+        *("environment", "settings"),
         "selection",
         "connections",
         *("blueprint", "stages"),
@@ -38,7 +37,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "sealfile",
         "sealing",
         "signals",
-        "conduct",
+        *("story", "view", "ending", "conduct"),
         "durations",
         "outlook",
         "forecast",

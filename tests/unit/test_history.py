@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import catalogue, history
+from orchestrator import catalogue, history, story
 from orchestrator.errors import InvalidInput, Refused
 from orchestrator.journal import BACKENDS, SqliteJournal
 from orchestrator.model import Batch, Outcome, RunRecord, Settled, Target
@@ -167,7 +167,7 @@ async def test_a_call_that_was_cut_off_is_unknown_and_stays_so_until_it_is_made_
 async def test_targets_in_flight_come_last_and_as_unknown(journal: SqliteJournal) -> None:
     for name, outcome in (("a", None), ("b", Outcome.ENDED), ("c", None)):
         await note(journal, name, outcome)
-    lines = [json.loads(line) for line in history.lines(journal, RUN)]
+    lines = [json.loads(line) for line in story.lines(journal, RUN)]
     assert [(line["target"], line["outcome"]) for line in lines] == [("b", "ended"), ("a", "unknown"), ("c", "unknown")]
 
 
@@ -175,7 +175,7 @@ async def test_the_summary_of_a_run_that_was_cut_off(journal: SqliteJournal) -> 
     journal.add(RECORD)
     for name, outcome in (("a", None), ("b", Outcome.ENDED), ("c", Outcome.FAILED)):
         await note(journal, name, outcome)
-    summary = history.summary(journal, history.find(journal, RUN))
+    summary = story.summary(journal, history.find(journal, RUN))
     assert (summary.total, summary.in_flight, summary.good, summary.not_good) == (3, 1, 1, 2)
     assert list(summary.notes) == ["3 of 6 rows of the sources were never taken up"]
     assert summary.resume is not None
@@ -185,7 +185,7 @@ async def test_the_summary_of_a_run_that_is_over(journal: SqliteJournal) -> None
     journal.add(RECORD)
     await note(journal, "a", Outcome.ENDED)
     journal.finish(RUN, 2000.0, 0, "", ["a note"])
-    summary = history.summary(journal, history.find(journal, RUN))
+    summary = story.summary(journal, history.find(journal, RUN))
     assert summary.green
     assert list(summary.notes) == ["a note"]
     assert summary.resume is None

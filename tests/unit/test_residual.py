@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator import app, history, residual, settings
+from orchestrator import app, residual, settings, story
 from orchestrator.catalogue import load
 
 PROJECT = "0123456789abcdef0123456789abcdef"
@@ -92,7 +92,7 @@ def test_the_last_call_is_the_last_answer_to_one_that_was_made() -> None:
 
     first, second, third = (f"1970-01-01T00:00:0{second}.500Z" for second in (1, 2, 3))
     lines = [line("a", first, second), line("a", first, first), line("a", None, third), line("b", None, third)]
-    assert history.last_calls(lines) == {"a": 2.5}
+    assert story.last_calls(lines) == {"a": 2.5}
 
 
 def test_every_number_of_the_catalogue_is_said_in_words_too() -> None:
