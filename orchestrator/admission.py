@@ -51,12 +51,16 @@ def ask_again(blueprint: Blueprint, record: RunRecord, *, yes: bool, ask: Ask) -
     ageless = listings.ageless(blueprint)
     if late <= within or not ageless or yes:
         return
-    began = f"the run {record.run} began {late / 60:.0f} minutes ago (resume_within: {within / 60:.0f})"
-    who = f"{', '.join(ageless)} cannot tell since when a session is there"
+    began = f"the run {record.run} began {_spoken(late)} ago (resume_within: {_spoken(within)})"
+    who = f"nothing tells since when the sessions of {', '.join(ageless)} in it are there"
     said = f"{began}, and {who}: people who have signed in again may be signed out"
     if ask is None:
         raise Refused(f"{said}; to go on all the same: add --yes")
     _sure(ask, f"{said}\nGo on all the same?")
+
+
+def _spoken(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def _sure(ask: Callable[[str], bool], question: str) -> None:

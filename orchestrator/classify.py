@@ -262,10 +262,19 @@ def _handover(success: Success, facts: Facts) -> Secret | None:
 
 
 def _unmatched(facts: Facts, name: str, success: Success | None) -> str:
-    form = "" if facts.shape in ("object", "bare", "empty") else f" with a body of the form {facts.shape!r}"
-    said = f"HTTP {facts.response.status}{form} is not in the description of {name}"
+    said = f"HTTP {facts.response.status}{_form(facts)} is not in the description of {name}"
     fits = success is not None and success.lacking and _status(success.status)(facts)
     return f"{said}: {success.lacking}" if success is not None and fits else said
+
+
+def _form(facts: Facts) -> str:
+    """Say what the body is, where that is no wonder that nothing describes it."""
+    if facts.shape in ("object", "bare", "empty"):
+        return ""
+    if facts.shape != "other":
+        return f" with a body of the form {facts.shape!r}"
+    page = facts.response.body.lstrip()[:1] == b"<"
+    return f" with {'a web page, of a login or a proxy perhaps,' if page else 'a body that is not JSON'}"
 
 
 def _ruling(facts: Facts, verdict: Verdict, note: str, now: float, handover: Secret | None = None) -> Ruling:

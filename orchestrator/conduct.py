@@ -68,6 +68,7 @@ class Trip:
     connections: Connections
     stop: Stop
     ear: Ear
+    notes: list[str] = field(default_factory=list)
 
     @property
     def selector(self) -> Selector:
@@ -92,7 +93,7 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
             record = _new_record(blueprint, options, time.time())
             await listings.ask(blueprint, trip.connections, trip.stop)
             if options.sealed:
-                options.sealed.settle(blueprint, options.selector)
+                trip.notes.extend(options.sealed.settle(blueprint, options.selector))
             counted, own = await _admitted(trip, record)
             admission.something(blueprint, counted, options.selector)
             record = replace(record, planned=counted.total, inputs=counted.digests)
@@ -224,7 +225,8 @@ async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, st
     failed = [*await _execute(trip, stages, intake, view), *listings.failures(blueprint)]
     from orchestrator.ending import conclude  # with all the report's formats: nothing needs them before
 
-    return await conclude(view, [*failed, *_twice(intake.seen)], bool(failed), plan.allow_empty)
+    told = [*failed, *trip.notes, *listings.empty(blueprint), *_twice(intake.seen)]
+    return await conclude(view, told, bool(failed), plan.allow_empty)
 
 
 async def _came_out(trip: Trip, run_id: str, stage: str, requirement: str) -> bool:

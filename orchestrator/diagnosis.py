@@ -253,6 +253,12 @@ def words(ruling: Ruling) -> str:
     return reason if reason and told else summary(ruling)
 
 
+def unusable(service: str, auth: str) -> Check:
+    """Say that a connection cannot be used for a service at all."""
+    said = f"cannot be used for it: its auth is {auth}, or the service is not offered there"
+    return Check("permission", Status.FAILED, said, service, "name another connection, or correct this one")
+
+
 def not_asked(service: str, needed: str) -> Check:
     """Say that nothing of a service can be asked without ending something."""
     rest = f"; needs {needed}" if needed else ""

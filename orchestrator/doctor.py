@@ -85,11 +85,14 @@ class Examination:
         self._questions = Questions(found.connection, connection, linked, known, proof, wanted.call_seconds)
         services = [one for name, one in known.services.items() if not wanted.services or name in wanted.services]
         self._services = probes.usable(connection, services)
+        self._unusable = [name for name in wanted.services if name not in self._services]
         self._asked: list[tuple[Found, str]] = []
         self._dates: dict[str, str | None] = {}
 
     async def run(self) -> None:
         """Look at everything within the time there is."""
+        for name in self._unusable if self._wanted.connections else ():
+            self._found.checks.append(diagnosis.unusable(name, self._connection.auth.type))
         with anyio.move_on_after(self._wanted.seconds) as scope:
             if await self._reach():
                 await self._ask_all()
@@ -178,6 +181,9 @@ class Examination:
                 self._asked.append((found, diagnosis.words(ruling)))
                 answers.append((service, listing[0], found, ruling))
         self._judge(answers)
+        if not self._asked and self._services:
+            said = "nothing was asked of any service: that the right one answers there is not known"
+            self._note("permission", Status.WARNING, said, "try one target that may be ended")
 
     def _judge(self, answers: Sequence[tuple[Service, str, Found, Ruling]]) -> None:
         """Note what the listings show; one that is not let in fails where it was named, or where none is let in."""

@@ -96,6 +96,16 @@ def broken(blueprint: Blueprint) -> set[str]:
     return {section.stage for _, section, source in discoveries(blueprint) if source.failure}
 
 
+def empty(blueprint: Blueprint) -> list[str]:
+    """Return a line for every group of which nothing was found: that may be a filter with a slip in it."""
+    sources = [source for _, _, source in discoveries(blueprint)]
+    return [
+        f"{source.name}: {source.listed} listed, and none of them wanted"
+        for source in sources
+        if not (source.failure or source.rows)
+    ]
+
+
 def failures(blueprint: Blueprint) -> list[str]:
     """Return a line for every group whose list is not whole."""
     found = []

@@ -179,6 +179,8 @@ class Forecast:
         if self.bottleneck:
             yield f"It takes {spoken(self.seconds)} at these rates, bound by {self.bottleneck.lane}."
             yield f"At the worst, with every attempt used up: {spoken(self.worst_seconds)}{self._limit()}."
+        if self.deadline is not None and self.seconds > self.deadline:
+            yield f"It cannot finish: the deadline ends it after {spoken(self.deadline).removeprefix('about ')}."
         if self.listed:
             yield f"Reading the lists took {spoken(self.listing_seconds)}; a run reads them again before it begins."
         if self.refusal:

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError
 
 from orchestrator import validation, yamltext
 from orchestrator.errors import Fault, InvalidInput
-from orchestrator.units import Duration, Quantity
+from orchestrator.units import Amount, Duration, Quantity
 from orchestrator.validation import Form, MisfitError, Place, Strict
 
 _VARIABLE = re.compile(r"\$(\$|\{([^{}]*)\}|\{)")
@@ -92,6 +92,23 @@ class ProtectedEntry(Strict):
     connection: str = "*"
 
 
+def _words(value: object) -> object:
+    """Return what a text with commas lists."""
+    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+
+
+def _unfit_wave(one: Amount, before: Amount | None) -> str:
+    """Return what is wrong with the size of a wave, after the one before it."""
+    if not (one.count or one.share):
+        return "lets nothing out"
+    if before is not None and before.share == 1:
+        return "comes after 100%, which is all"
+    if before is None or (one.count is None) is not (before.count is None):
+        return ""
+    smaller = (one.count or one.share or 0) < (before.count or before.share or 0)
+    return "is smaller than the wave before it" if smaller else ""
+
+
 def _kind(value: object) -> str:
     return "entry" if isinstance(value, ProtectedEntry | dict) else "list"
 
@@ -107,7 +124,17 @@ class Guard(Strict):
     protect: tuple[Protected, ...] | None = Field(None, description="lists of targets, or entries")
     own: Literal["refuse", "last"] = Field("refuse", description="what would end the credential that the run uses")
     min_interval: Duration | None = Field(None, description="between the starts of two runs of the plan")
-    ramp: tuple[Quantity, ...] | None = Field(None, description="the sizes of the first waves of every lane")
+    ramp: Annotated[tuple[Quantity, ...], BeforeValidator(_words)] | None = Field(
+        None, min_length=1, description="the sizes of the first waves of every lane, such as 1, 10, 100%"
+    )
+
+    @field_validator("ramp")
+    @classmethod
+    def _grows(cls, value: tuple[Amount, ...] | None) -> tuple[Amount, ...] | None:
+        for i, one in enumerate(value or ()):
+            if said := _unfit_wave(one, value[i - 1] if value and i else None):
+                raise MisfitError([((i,), said)])
+        return value
 
 
 class Plan(Strict):

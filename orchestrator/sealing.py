@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from orchestrator.targets import RowError
 from orchestrator.units import Amount, is_utf8
 
 LASTS = 24 * 3600.0
+SHOWN = 10
 PROTECTED = "what the plan protects"
 NOTHING_SENT = "nothing was sent; look at a new preview, and seal that"
 
@@ -127,8 +128,12 @@ class Sealed:
             if not isinstance(section.source, Discovery) and set(_ids(section, selector)) != set(group.targets):
                 raise self._refused(f"has other targets than {section.source.name} of stage {section.stage}")
 
-    def settle(self, blueprint: Blueprint, selector: Selector) -> None:
-        """Put what was sealed in the place of what was listed now; raise Refused when they differ by too much."""
+    def settle(self, blueprint: Blueprint, selector: Selector) -> list[str]:
+        """Put what was sealed in the place of what was listed now; return notes of what is new, and left alone.
+
+        Raises Refused when they differ by too much.
+        """
+        notes: list[str] = []
         new, gone, known = 0, 0, 0
         discovered = [(s.source, s, g) for s, g in self._groups(blueprint) if isinstance(s.source, Discovery)]
         for source, section, group in discovered:
@@ -136,6 +141,7 @@ class Sealed:
                 raise self._refused(f"cannot be held against what there is now: {source.name}: {source.failure}")
             now, then = set(_ids(section, selector)), set(group.targets)
             new, gone, known = new + len(now - then), gone + len(then - now), known + len(then)
+            notes += _unsealed(source.name, sorted(now - then))
         if new + gone > self.tolerance.of(known):
             allowed = f"--tolerance allows {self.tolerance.of(known)}"
             raise self._refused(f"had {known} discovered targets; {new} are new and {gone} are gone, and {allowed}")
@@ -143,6 +149,7 @@ class Sealed:
             _restore(source, section, group)
             if not _names(section, selector, group):
                 raise self._refused(f"has rows of {source.name} that are not the targets it names")
+        return notes
 
     def _groups(self, blueprint: Blueprint) -> Iterator[tuple[Section, SealedGroup]]:
         """Pair the groups of the plan with those of the seal."""
@@ -154,6 +161,12 @@ class Sealed:
 
     def _refused(self, said: str) -> Refused:
         return Refused(f"{self.path} {said}; {NOTHING_SENT}")
+
+
+def _unsealed(name: str, ids: Sequence[str]) -> Iterator[str]:
+    if ids:
+        named = ", ".join(ids[:SHOWN]) + (", ..." if len(ids) > SHOWN else "")
+        yield f"{name}: {len(ids)} are there by now that were not sealed, and are left alone ({named})"
 
 
 def command(path: Path, config: str | None) -> str:

@@ -14,7 +14,8 @@ from orchestrator.model import Request, Secret
 class AkSk:
     """A key pair; it cannot be renewed, so the first refusal is the last word.
 
-    `identity` is the key that wrong signatures lock: credentials with an equal one share one `Standing`.
+    Credentials with an equal `identity` share one `Standing`. Both keys are in it: a wrong secret beside a right one
+    must not be taken for proven, because a few wrong signatures lock the access key for everybody.
     """
 
     generation = 1
@@ -37,7 +38,7 @@ class AkSk:
             visible(security_token.reveal(), "security token")
         if project_id:
             visible(project_id, "project id")
-        self.identity: Hashable = ("aksk", access_key)
+        self.identity: Hashable = ("aksk", access_key, secret_key)
         self._secrets = [held.reveal() for held in (access_key, secret_key, security_token) if held is not None]
         self._signer = Signer(key, secret_key, security_token, project_id)
         self._clock = clock

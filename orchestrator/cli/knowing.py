@@ -61,12 +61,27 @@ def _described(service: Service) -> Iterator[str]:
         yield f"permission  {service.permission}"
     yield "fields"
     yield from (f"  {name}: {_field(spec)}" for name, spec in service.fields.items())
+    yield from _looked_at(service)
+    yield from (f"remains     {one.what}: {one.until}" for one in service.residual)
     if service.unconfirmed:
         yield "not confirmed by any source"
         yield from (f"  - {text}" for text in service.unconfirmed)
     yield f"source      {service.source}"
     yield "example"
     yield from (f"  {line}" for line in _example(service))
+
+
+def _looked_at(service: Service) -> Iterator[str]:
+    """Tell what can be listed, by what, and how it is seen that a session is gone."""
+    for name in service.discover:
+        listing = service.listings[name]
+        needs = f" (needs {', '.join(listing.needs)})" if listing.needs else ""
+        yield f"discover    by {', '.join(sorted(listing.filters()))}{needs}"
+        yield f"  where     {', '.join(listing.fields)}"
+        yield f"  tells age {'yes' if listing.began else 'no: nothing says since when a session is there'}"
+    if (verify := service.verify) is not None:
+        how = f"by the listing {verify.listing}" if verify.listing else "by asking for each target"
+        yield f"verified    {how}{', where the group says `verify: true`' if verify.opt_in else ''}"
 
 
 def _good(service: Service) -> Iterator[str]:

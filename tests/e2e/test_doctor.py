@@ -72,7 +72,9 @@ def test_every_connection_is_looked_at_and_nothing_is_changed(site: Site) -> Non
     site.configure(connections={"temporary": site.connection(TEMPORARY)})
     before = site.state()
     code, found = examined(site)
-    assert (code, {one["verdict"] for one in found.values()}) == (0, {"ok"})
+    verdicts = {name: one["verdict"] for name, one in found.items()}
+    assert (code, verdicts) == (0, {"cloud": "ok", "token": "ok", "manager": "warning", "temporary": "ok"})
+    assert "nothing was asked of any service" in check(found["manager"], "permission")["said"]
     assert list(found) == ["cloud", "token", "manager", "temporary"]
     assert found["cloud"]["who"].startswith("iam::")
     assert found["token"]["who"] == "user cleaner, domain sandbox, project sandbox-1"
@@ -107,6 +109,15 @@ def test_a_wrong_key_is_tried_once_over_all_connections(site: Site, monkeypatch:
     refused = [one for one in found.values() if one["auth"] == "aksk"]
     assert {check(one, "credentials")["status"] for one in refused} == {"failed"}
     assert all("check secret_key" in one["do"] for one in refused)
+    assert site.state()["auth_failures"] == {"SANDBOXAK": 1}
+
+
+def test_a_wrong_secret_beside_the_right_one_is_tried_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WRONG_SK", "not-the-secret-key")
+    site.configure(connections={"wrong": site.connection({**AKSK, "secret_key": "env:WRONG_SK"})})
+    code, found = examined(site, "cloud", "wrong")
+    assert (code, found["cloud"]["verdict"], found["wrong"]["verdict"]) == (3, "ok", "failed")
+    assert "check secret_key" in found["wrong"]["do"]
     assert site.state()["auth_failures"] == {"SANDBOXAK": 1}
 
 

@@ -87,6 +87,7 @@ async def test_a_key_pair_cannot_be_renewed() -> None:
 def test_key_pairs_with_one_access_key_are_locked_together() -> None:
     assert AkSk(AK, SK, project_id="p1").identity == AkSk(AK, SK, project_id="p2").identity
     assert AkSk(AK, SK).identity != AkSk(Secret("AK-2"), SK).identity
+    assert AkSk(AK, SK).identity != AkSk(AK, Secret("wrong")).identity
     assert "AK-1" not in repr(AkSk(AK, SK).identity)
 
 
