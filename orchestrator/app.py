@@ -35,6 +35,7 @@ from orchestrator.units import Rate
 from orchestrator.verify import ByQuestion, InListing, Look, Notes, Timing, Verifier
 
 DEFAULTS = Limits(rate=(Rate(1.0, 1.0),), concurrency=2, timeout=30.0, attempts=5, backoff=0.5, backoff_cap=60.0)
+DEAD_KEY = "the gateway refuses the access key, which the plan deactivates"
 LaneName = tuple[str, str]
 
 
@@ -198,8 +199,21 @@ class Workshop:
         )
 
     def _connector(self, service: Service, name: str, limits: Limits) -> HttpConnector:
-        known = readings(service, self._blueprint.catalogue, self._blueprint.config_file.config)
+        dead = service.dead_key is not None and self._ends_key_of(name)
+        known = readings(service, self._blueprint.catalogue, self._blueprint.config_file.config, dead_key=dead)
         return self._calls(service, name, service.end, known, limits)
+
+    def _ends_key_of(self, connection: str) -> bool:
+        """Return whether the plan ends the access key that a connection calls with."""
+        mine = self._connections.linked[connection].credential.own().get("access_key", set())
+        ending = [section for section in self._blueprint.sections if "access_key" in section.service.own.values()]
+        return bool(mine) and any(
+            target.fields.get(name) in mine
+            for section in ending
+            for name, kind in section.service.own.items()
+            if kind == "access_key"
+            for target in section.source.targets()
+        )
 
     def _calls(
         self, service: Service, name: str, operation: Operation, known: Mapping[str, Classify], limits: Limits
@@ -231,15 +245,28 @@ def rendering(operation: Operation, url: str, connection: Connection) -> Callabl
     return compiled
 
 
-def readings(service: Service, known: Catalogue, config: settings.Config) -> dict[str, Classify]:
-    """Return a service's classifiers by what a group expects ('' where there is nothing to choose)."""
+def readings(
+    service: Service, known: Catalogue, config: settings.Config, *, dead_key: bool = False
+) -> dict[str, Classify]:
+    """Return a service's classifiers by what a group expects ('' where there is nothing to choose).
+
+    With `dead_key` the plan deactivates the access key of the calls, and that this one is refused is a denial.
+    """
     said = config.services.get(service.service)
     first = [_declared(condition) for condition in said.already_ended] if said else []
     named: dict[str, Reading] = dict(service.expect) or {"": service}
+    dead = _dead(service) if dead_key else []
     return {
-        name: compile_reading(reading, [*first, *known.rules(reading)], service.service)
+        name: compile_reading(
+            reading, [*first, *(dead if name == "denied" else ()), *known.rules(reading)], service.service
+        )
         for name, reading in named.items()
     }
+
+
+def _dead(service: Service) -> list[Rule]:
+    said = service.dead_key.model_dump(exclude_unset=True) if service.dead_key else {}
+    return [Rule.model_validate({**said, "then": Verdict.DENIED, "note": DEAD_KEY})] if said else []
 
 
 def _declared(condition: Condition) -> Rule:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from orchestrator.reading import Entry, Json, Reading, Rule
+from orchestrator.reading import Condition, Entry, Json, Reading, Rule
 from orchestrator.templates import OF_THE_CONNECTION, Names, holes, not_fields
 from orchestrator.units import Duration, Pattern, Rates, listed, one_or_more
 from orchestrator.validation import Form, MisfitError, Place, Strict
@@ -207,6 +207,9 @@ class Service(Reading):
     limits: Limits = Limits()
     end: Operation
     expect: dict[str, Reading] = Field({}, description="for an access check: the answers that can be expected")
+    dead_key: Condition | None = Field(
+        None, description="how an access key is refused that the plan itself deactivates: that is a denial too"
+    )
     listings: dict[str, Listing] = Field({}, description="what the service can list")
     discover: tuple[str, ...] = Field((), description="the listings that give targets, in the order they are preferred")
     verify: ReadBack | None = None

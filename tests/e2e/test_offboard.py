@@ -106,14 +106,14 @@ ALL_ENDED = {
 
 def test_a_person_is_out_everywhere_and_nobody_else_is(office: Office) -> None:
     office.site.settings(lag={"workspace": [0.0, 1.0], "workspaceapp": [0.0, 1.0]})
-    office.configure(**{"cbh.console": {"already_ended": [DEAD_KEY]}})
+    office.configure()
     done = office.offboard()
     assert done.code == 0, (done, office.fared(), office.site.latest.summary["notes"])
     fared = office.fared()
     assert {name: dict(fared[name]) for name in ALL_ENDED} == ALL_ENDED
     assert set(fared["iam.user"]) == {"ended"}
     assert set(fared["iam.token"]) <= {"ended", "already_ended"}
-    assert fared["cbh.console"] == {"already_ended": 1}
+    assert fared["cbh.console"] == {"denied": 1}
     state = office.site.state()
     assert [name for name, enabled in state["users"].items() if not enabled] == [LEAVER]
     assert [key for key, status in state["access_keys"].items() if status != "active"] == [access_key(LEAVER)]
@@ -126,11 +126,15 @@ def test_a_person_is_out_everywhere_and_nobody_else_is(office: Office) -> None:
     }
 
 
-def test_a_dead_key_is_no_answer_of_cbh_unless_the_config_says_so(office: Office) -> None:
-    office.configure()
-    assert office.offboard().code == 3
+@pytest.mark.parametrize("declared", [False, True])
+def test_a_key_that_the_plan_does_not_deactivate_proves_nothing_unless_the_config_says_so(
+    office: Office, monkeypatch: pytest.MonkeyPatch, declared: bool
+) -> None:
+    monkeypatch.setenv("LEAVER_AK", "MISTYPED")
+    office.configure(**({"cbh.console": {"already_ended": [DEAD_KEY]}} if declared else {}))
+    assert office.offboard().code == (0 if declared else 3)
     (proof,) = (record for record in office.site.latest.records if record["service"] == "cbh.console")
-    assert proof["outcome"] in ("failed", "not_attempted")
+    assert (proof["outcome"] == "already_ended") if declared else (proof["outcome"] in ("failed", "not_attempted"))
     assert "Get secretKey failed" in json.dumps(proof)
     assert {name: dict(office.fared()[name]) for name in ALL_ENDED} == ALL_ENDED
 
