@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,7 +69,7 @@ class Office:
             services=quick,
         )
 
-    def offboard(self) -> Done:
+    def offboard(self, *options: str) -> Done:
         told = {
             "user": LEAVER,
             "user_id": digest(LEAVER, 32),
@@ -76,7 +77,8 @@ class Office:
             "databases": "databases.txt",
             "bastion": instance_id("bastion-0001"),
         }
-        return self.site.run("run", "offboard.yaml", *(o for n, v in told.items() for o in ("--var", f"{n}={v}")))
+        variables = (o for n, v in told.items() for o in ("--var", f"{n}={v}"))
+        return self.site.run("run", "offboard.yaml", *variables, *options)
 
     def fared(self) -> dict[str, Counter[str]]:
         found: dict[str, Counter[str]] = {}
@@ -161,3 +163,40 @@ def test_the_one_who_runs_it_is_not_offboarded_by_it(office: Office) -> None:
     assert done.code == 4
     assert "what the run itself works with" in done.err
     assert all(office.site.state()["users"].values())
+
+
+def test_a_run_that_is_started_twice_by_mistake_ends_nobody_who_came_back(office: Office) -> None:
+    office.configure()
+    assert office.offboard().code == 0
+    office.site.seed(
+        desktops=[{"desktop_id": "desktop-returned", "user": LEAVER}],
+        app_sessions=[{"session_id": "app-returned", "user": LEAVER}],
+    )
+    done = office.offboard("--yes")
+    assert done.code == 4
+    assert "guard.min_interval lets it run again" in done.err
+    assert "desktop-returned" in office.held()["workspace"]
+    assert "app-returned" in office.held()["workspaceapp"]
+
+
+def test_a_resume_an_hour_later_asks_and_leaves_alone_who_signed_in_since(office: Office) -> None:
+    for host in ("workspace", "workspaceapp"):
+        office.site.fault(host, "status", operation="logoff", status=400, times=None)
+    office.configure()
+    assert office.offboard().code == 3
+    office.site.control("faults", method="DELETE")
+    office.site.control("revive", {"service": "workspaceapp", "ids": [f"app-{LEAVER}-0"]})  # signs in again
+    hour = "UPDATE runs SET started = started - 3600, cut_off = cut_off - 3600"
+    with sqlite3.connect(office.site.state_dir / "journal.sqlite") as journal:
+        journal.execute(hour)
+    done = office.site.run("resume", "latest")
+    assert done.code == 4
+    assert "began 60 min ago" in done.err
+    assert "workspace.desktops" in done.err
+    assert office.site.run("resume", "latest", "--yes").code == 3
+    assert f"app-{LEAVER}-0" in office.held()["workspaceapp"]
+    summary = office.site.latest.summary
+    assert "workspace.desktops" in summary["not_told_when_begun"]
+    assert "workspaceapp.sessions" not in summary["not_told_when_begun"]
+    page = (office.site.latest.folder / "report.html").read_text()
+    assert "who had signed in again there may have been signed out" in page
