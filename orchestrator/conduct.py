@@ -34,6 +34,7 @@ from orchestrator.selection import Selector
 from orchestrator.signals import Ear, heard
 from orchestrator.sources import nobody
 from orchestrator.stages import Step, steps_of
+from orchestrator.units import plural
 from orchestrator.view import View, Watch
 
 if TYPE_CHECKING:
@@ -264,7 +265,8 @@ async def _sweep(view: View, stages: Sequence[StageWork], selector: Selector) ->
 
 
 def _twice(seen: Seen) -> list[str]:
-    return [f"{seen.twice} rows named a target that was listed before; it is called once"] if seen.twice else []
+    said = f"{plural(seen.twice, 'row')} named a target that was listed before; it is called once"
+    return [said] if seen.twice else []
 
 
 def _keep(record: RunRecord, target: Target, secret: Secret) -> str:

@@ -15,7 +15,7 @@ from orchestrator.errors import Refused
 from orchestrator.model import PROTECTED, Outcome, Settled, Target
 from orchestrator.pacing import MIDWAY, Stop
 from orchestrator.plan import Guard, ProtectedEntry
-from orchestrator.units import Amount
+from orchestrator.units import Amount, plural
 
 NEWER = "newer than the cut-off"
 BAD = frozenset({Outcome.FAILED, Outcome.UNKNOWN, Outcome.STILL_ACTIVE})
@@ -102,7 +102,8 @@ def check_size(guard: Guard, wanted: int, discovered: Mapping[LaneName, tuple[in
     if most is None:
         return
     if most.count is not None and wanted > most.count:
-        raise Refused(f"there are {wanted} targets, and guard.max_targets allows {most.count}; nothing was sent")
+        said = f"{plural(wanted, 'target')} would be called, and guard.max_targets allows {most.count}"
+        raise Refused(f"{said}; nothing was sent")
     for (service, connection), (found, listed) in discovered.items():
         if most.share is not None and found > most.of(listed):
             said = f"{found} targets of {service}@{connection} were found"

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from orchestrator.units import plural
+
 
 @dataclass(frozen=True, slots=True)
 class LaneForecast:
@@ -165,7 +167,7 @@ class Forecast:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        yield f"{self.plan}: {self.targets} targets in {self.calls} calls; nothing was ended."
+        yield f"{self.plan}: {plural(self.targets, 'target')} in {plural(self.calls, 'call')}; nothing was ended."
         yield from (f"  {one}" for one in self.listed)
         for stage in self.stages:
             for lane in stage.lanes:
@@ -173,9 +175,9 @@ class Forecast:
             if len(self.stages) > 1:
                 yield f"  stage {stage.name}: {spoken(stage.ends - stage.begins)}, bound by {stage.bottleneck.lane}"
         if self.set_aside:
-            yield f"{self.set_aside} targets would be set aside: they are protected, or newer than the cut-off."
+            yield f"{plural(self.set_aside, 'target')} would be set aside, as protected or newer than the cut-off."
         if self.listed_twice:
-            yield f"{self.listed_twice} rows are listed twice and would be called once."
+            yield f"{plural(self.listed_twice, 'row')} named a target that was listed before, and would be called once."
         if self.bottleneck:
             yield f"It takes {spoken(self.seconds)} at these rates, bound by {self.bottleneck.lane}."
             yield f"At the worst, with every attempt used up: {spoken(self.worst_seconds)}{self._limit()}."
@@ -198,11 +200,11 @@ def spoken(seconds: float) -> str:
 
 
 def _told(lane: LaneForecast) -> Iterator[str]:
-    yield f"  stage {lane.stage}, {lane.lane}: {lane.targets} targets, {lane.calls} calls"
+    yield f"  stage {lane.stage}, {lane.lane}: {plural(lane.targets, 'target')}, {plural(lane.calls, 'call')}"
     slots = ", all that its slots allow" if lane.bound == "concurrency" else ""
     yield f"    {lane.method} {lane.url} at {lane.per_second:g}/s{slots}: {spoken(lane.seconds)}"
     if lane.looks:
-        yield f"    looked at afterwards, in {lane.looks} calls: {spoken(lane.look_seconds)}"
+        yield f"    looked at afterwards, in {plural(lane.looks, 'call')}: {spoken(lane.look_seconds)}"
     yield f"    {', '.join(lane.examples)}{', ...' if lane.targets > len(lane.examples) else ''}"
 
 

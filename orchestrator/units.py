@@ -172,3 +172,8 @@ Statuses = Annotated[
         {"anyOf": [{"type": "integer", "minimum": 100, "maximum": 599}, {"type": "string", "pattern": "^[1-5]xx$"}]}
     ),
 ]
+
+
+def plural(count: int, noun: str) -> str:
+    """Return `1 target`, `1,204 targets`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

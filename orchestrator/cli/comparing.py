@@ -17,7 +17,7 @@ from orchestrator.journal.pairs import Pair
 from orchestrator.model import RunRecord
 from orchestrator.report import wording
 from orchestrator.report.wording import one_line
-from orchestrator.units import timestamp
+from orchestrator.units import plural, timestamp
 
 LISTED = 100
 LINE = 400
@@ -108,7 +108,7 @@ def _lines(compared: Comparison, first: Mapping[Change, Sequence[Pair]]) -> Iter
         ("before", "after"), (compared.before, compared.after), compared.totals, strict=True
     ):
         code = "" if record.exit_code is None else f", exit code {record.exit_code}"
-        yield f"{when + ':':8}{one_line(record.run)}  {wording.plural(total, 'target')}{code}"
+        yield f"{when + ':':8}{one_line(record.run)}  {plural(total, 'target')}{code}"
     yield from (f"note:   {one_line(note, LINE)}" for note in compared.notes)
     for found, title in TITLES.items():
         if pairs := first.get(found):

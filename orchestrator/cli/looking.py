@@ -19,6 +19,7 @@ from orchestrator.journal import SqliteJournal
 from orchestrator.model import RunRecord
 from orchestrator.report import FORMATS, text_summary
 from orchestrator.selection import Selector
+from orchestrator.units import plural
 
 
 def validate(options: argparse.Namespace) -> int:
@@ -36,7 +37,7 @@ def validate(options: argparse.Namespace) -> int:
             continue
         for warning in blueprint.warnings(plan):
             common.warn(warning)
-        common.say(f"{name}: valid, {targets} targets")
+        common.say(f"{name}: valid, {plural(targets, 'target')}")
     if faults:
         raise InvalidInput(list(dict.fromkeys(faults)))
     return 0

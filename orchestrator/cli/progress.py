@@ -15,6 +15,7 @@ import anyio
 
 from orchestrator.lane import Lane
 from orchestrator.model import DONE
+from orchestrator.units import plural
 from orchestrator.view import View, Watch
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def _waits(lane: Lane, view: View, now: float) -> str:
 
 def _reasons(lane: Lane, view: View, now: float) -> Iterator[str]:
     if view.stop.is_set() and lane.calling:
-        yield f"{lane.calling} calls in flight; stopping: {view.stop.reason}"
+        yield f"{plural(lane.calling, 'call')} in flight; stopping: {view.stop.reason}"
     if lane.halted:
         yield f"stopped: {lane.halted}"
     if lane.looks_at:

@@ -16,8 +16,9 @@ from orchestrator.report import wording
 from orchestrator.report.html_style import STYLE
 from orchestrator.report.residual import STATES, Row
 from orchestrator.report.summary import Summary
-from orchestrator.report.wording import Record, lane_of, one_line, plural, text_of
+from orchestrator.report.wording import Record, lane_of, one_line, text_of
 from orchestrator.report.writer import Chosen, feed
+from orchestrator.units import plural
 
 LISTED = 1000
 LISTED_GOOD = 200

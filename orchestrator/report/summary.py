@@ -9,8 +9,8 @@ from typing import Any
 from orchestrator.model import DONE, PROTECTED, Outcome, RunRecord, Tallied, Verification, meets
 from orchestrator.report import wording
 from orchestrator.report.residual import Statement
-from orchestrator.report.wording import Record, plural
-from orchestrator.units import timestamp
+from orchestrator.report.wording import Record
+from orchestrator.units import plural, timestamp
 
 NOT_OVER = (None, 1, 5, 130, 143)
 STATUS = {

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from orchestrator.report import wording
 from orchestrator.report.summary import Summary, listed
-from orchestrator.report.wording import Record, lane_of, one_line, plural, text_of
+from orchestrator.report.wording import Record, lane_of, one_line, text_of
 from orchestrator.report.writer import Chosen, feed
+from orchestrator.units import plural
 
 LISTED = 20
 LINE = 400

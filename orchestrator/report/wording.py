@@ -56,11 +56,6 @@ def meaning(outcome: str) -> str:
     return _MEANINGS.get(outcome, "")
 
 
-def plural(count: int, noun: str) -> str:
-    """Return `1 target`, `1,204 targets`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
 def moment(seconds: float | None) -> str:
     """Return `2026-11-22 19:30:00 UTC`, or a dash."""
     return "-" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"

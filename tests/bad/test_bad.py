@@ -171,7 +171,7 @@ def test_what_stands_around_a_bad_file_is_good(
     plan = tmp_path / "good.yaml"
     plan.write_text(PLAN.format(service=service_name, connection="cloud", source=ITEMS[service_name]))
     assert cli.main(["validate", str(plan), "--config", str(config)]) == 0
-    assert capsys.readouterr() == (f"{plan}: valid, 1 targets\n", "")
+    assert capsys.readouterr() == (f"{plan}: valid, 1 target\n", "")
 
 
 def test_the_port_that_counts_notices_a_call() -> None:

@@ -81,7 +81,7 @@ def test_a_list_that_is_not_whole_is_told_and_is_no_success(site: Site, partial:
 def test_a_run_that_a_guard_would_refuse_is_no_success_either(site: Site) -> None:
     site.desktops(30)
     facts = foreseen(site, site.plan(FLEET, guard={"max_targets": 20}), code=4)
-    assert facts["refusal"] == "there are 30 targets, and guard.max_targets allows 20; nothing was sent"
+    assert facts["refusal"] == "30 targets would be called, and guard.max_targets allows 20; nothing was sent"
 
 
 def test_nothing_found_is_told_by_the_exit_code(site: Site) -> None:

@@ -112,7 +112,7 @@ def test_without_runs_there_are_no_headings(
 def test_the_notes_of_a_run_are_told_beside_its_report(form: str, run: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["report", run, "--format", form]) == 0
     err = capsys.readouterr().err
-    assert err == "warning: 1 rows named a target that was listed before; it is called once\n"
+    assert err == "warning: 1 row named a target that was listed before; it is called once\n"
 
 
 def test_a_resume_says_which_run_of_which_plan_it_goes_on_with(run: str, capsys: pytest.CaptureFixture[str]) -> None:
