@@ -50,10 +50,11 @@ def test_five_thousand_targets_with_three_bottlenecks_take_as_long_as_was_forese
     assert site.calls("dcs") == 0
 
     assert facts["worst_seconds"] > facts["seconds"]
+    told = pytest.approx(facts["listing_seconds"] + facts["seconds"], rel=0.1)
     took = [measured(site, plan)]
-    if took != [pytest.approx(facts["seconds"], rel=0.1)]:  # the machine was busy with something else, perhaps
+    if took != [told]:  # the machine was busy with something else, perhaps
         took.append(measured(site, three_bottlenecks(site)))
-    assert min(took) == pytest.approx(facts["seconds"], rel=0.1)
+    assert min(took) == told
 
 
 def measured(site: Site, plan: str) -> float:
