@@ -62,10 +62,20 @@ class Trail:
     last: Ruling | None = None
     calling: bool = False
 
+    def begin(self, now: float) -> None:
+        """Note that a call begins."""
+        self.attempts += 1
+        self.calling = True
+        if self.first_sent is None:
+            self.first_sent = now
+
     def note(self, ruling: Ruling) -> None:
         """Remember the ruling, and whether an answer was lost or left open whether the call took effect."""
-        self.last = ruling
         self.calling = False
+        if ruling.verdict is Verdict.REAUTH and ruling.status is None:  # the credential was dropped: nothing was sent
+            self.attempts -= 1
+            self.first_sent = self.first_sent if self.attempts else None
+        self.last = ruling if self.attempts else None
         self.lost = self.lost or ruling.lost
         self.in_doubt = self.in_doubt or _doubtful(ruling)
 
@@ -92,6 +102,14 @@ def conclusion(ruling: Ruling, trail: Trail, *, repeatable: bool) -> tuple[Outco
     return Outcome.FAILED, ruling.reason or summary(ruling)
 
 
+def again(ruling: Ruling, repeatable: bool) -> bool:
+    """Return whether another attempt may be made: one that could act twice must not, unless it surely did not."""
+    if ruling.verdict not in AGAIN:
+        return False
+    harmless = ruling.verdict is Verdict.THROTTLE or not (ruling.lost or (ruling.status or 0) >= 500)
+    return repeatable or harmless
+
+
 def _doubtful(ruling: Ruling) -> bool:
     """Return whether the call may have taken effect although nothing says so; a strange 200 may well say so."""
     status = ruling.status or 0
@@ -106,6 +124,18 @@ def splits(ruling: Ruling) -> bool:
     if ruling.verdict is Verdict.FAIL:  # a refusal of the whole says nothing of each
         return 400 <= status < 500
     return ruling.verdict is Verdict.RETRY and status in (400, 403, 404, 409)
+
+
+def told(trail: Trail, ruling: Ruling) -> dict[str, object]:
+    """Return what a log line tells of an attempt."""
+    return {
+        "attempt": trail.attempts,
+        "verdict": ruling.verdict,
+        "http_status": ruling.status,
+        "error_code": ruling.code,
+        "reason": ruling.reason,
+        "request_id": ruling.request_id,
+    }
 
 
 def summary(ruling: Ruling) -> str:

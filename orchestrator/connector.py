@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Protocol
@@ -93,7 +93,9 @@ class HttpConnector:
         except CredentialUnavailable as error:
             return Ruling(Verdict.REAUTH, error.message)
         generation = self._credential.generation
-        answer = await self._sender.send(replace(request, headers={**request.headers, **extra}), self._seconds)
+        if extra:
+            request = replace(request, headers={**request.headers, **extra})
+        answer = await self._sender.send(request, self._seconds)
         if isinstance(answer, Lost):
             return lost_ruling(answer)
         ruling = self._readings[batch.targets[0].expect](answer, len(batch.targets), self._clock())
@@ -132,6 +134,8 @@ class HttpConnector:
             return ruling
         secrets = [*self._credential.secrets(), *_secrets(targets)]
         secrets += [ruling.handover.reveal()] if ruling.handover else []
+        if not secrets:
+            return ruling
         clean = tuple(scrub(text, secrets) if text else None for text in said)
         if clean == said:
             return ruling
@@ -139,5 +143,5 @@ class HttpConnector:
         return replace(ruling, code=code, message=message, request_id=request_id)
 
 
-def _secrets(targets: Sequence[Target]) -> Iterable[str]:
-    return (value.reveal() for target in targets for value in target.fields.values() if isinstance(value, Secret))
+def _secrets(targets: Sequence[Target]) -> list[str]:
+    return [value.reveal() for target in targets for value in target.fields.values() if isinstance(value, Secret)]

@@ -7,19 +7,21 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
 import anyio
+from anyio.abc import TaskGroup
 
 from orchestrator.backoff import Backoff
 from orchestrator.batches import Packing, pack
-from orchestrator.conclusion import AGAIN, Budget, Trail, conclusion, splits, summary
+from orchestrator.conclusion import Budget, Trail, again, splits, summary, told
 from orchestrator.intents import Intents
 from orchestrator.logs import Log
-from orchestrator.model import Batch, Outcome, Ruling, Secret, Settled, Target, Verdict
+from orchestrator.model import Batch, Ruling, Target, Verdict
 from orchestrator.pacing import MIDWAY, Pacer, Stop
+from orchestrator.settling import Lines, Settling
+from orchestrator.splitting import Job, refused, suspected
 
 LANE_PAUSE = 2.0  # a shorter wait that a service asks for holds back its target only; the lane goes more slowly
 LEFT_TOGETHER = 500  # batches that are settled as not attempted before the journal is waited for
@@ -50,7 +52,7 @@ class Connector(Protocol):
         """Make one attempt; whatever happens is a ruling."""
 
 
-class Memory(Protocol):
+class Memory(Lines, Protocol):
     """Where a lane notes what it is about to do, and what came of it."""
 
     async def sent(self, batches: Sequence[Batch]) -> None:
@@ -58,21 +60,6 @@ class Memory(Protocol):
 
     async def flush(self) -> None:
         """Return when everything noted so far is durable."""
-
-    def settle(self, settled: Sequence[Settled]) -> None:
-        """Take final outcomes."""
-
-    def hand_over(self, target: Target, secret: Secret) -> str:
-        """Put a secret that a service issued where only its owner reads it; return where that is."""
-
-
-@dataclass(slots=True)
-class Job:
-    """A batch on its way: what has happened to it, and how many more attempts it gets."""
-
-    batch: Batch
-    trail: Trail
-    attempts: int
 
 
 class Lane:
@@ -105,6 +92,7 @@ class Lane:
         self.looks_at = 0  # so many targets are being looked at
         self._connector = connector
         self._memory = memory
+        self._settling = Settling(memory, wall, repeatable=connector.idempotent)
         self._stop = stop
         self._packing = packing
         self._numbers = numbers
@@ -112,7 +100,9 @@ class Lane:
         self.busy = asyncio.Lock()  # held by the stage that it works for
         self._intents = Intents(iter(()), memory.sent)
         self._slots = asyncio.Semaphore(concurrency)
-        self._workers = 4 * concurrency + 4  # more than slots: one that rests between attempts holds none
+        self._concurrency = concurrency
+        self._group: TaskGroup | None = None  # of its workers, while there is work ...
+        self._to_hire = 0  # ... which may be so many more
         self._backoff = backoff or Backoff()
         self._clock = clock
         self._wall = wall
@@ -134,25 +124,32 @@ class Lane:
         self._intents = Intents(pack(targets, self._packing, self._numbers), self._memory.sent)
         try:
             async with anyio.create_task_group() as group:
-                for _ in range(self._workers):
-                    group.start_soon(self._work)
-        finally:  # of a run that is cut off: what was announced and nobody took was not sent
-            for batch in self._intents.unused():
+                self._group, self._to_hire = group, 4 * self._concurrency + 4
+                for _ in range(self._concurrency):
+                    self._hire()
+        finally:
+            self._group = None
+            for batch in self._intents.unused():  # of a run that is cut off: announced, and never sent
                 self._leave(batch, Trail())
 
     async def deliver(self, job: Job) -> list[Job]:
-        """Settle a batch, or return the halves that have to go on by themselves."""
+        """Settle a batch, or return the parts that have to go on by themselves."""
         batch, trail = job.batch, job.trail
         if self.closed is not None and trail.last is None:
             await self._drop(batch)
             return []
+        if job.divides():
+            return suspected(job, self._numbers)
         ruling = await self.reach(batch, trail, job.attempts)
         if ruling is None:
             self._leave(batch, trail)
             return []
         if splits(ruling) and len(batch.targets) > 1:
-            return self._halves(job, ruling)
-        self._conclude(batch, trail, ruling)
+            return refused(job, ruling, self._numbers, self._attempts)
+        if ruling.verdict is Verdict.HALT:
+            self.halt(ruling.reason)
+        self._settling.conclude(batch, trail, ruling)
+        job.went(ruling)
         return []
 
     async def reach(self, batch: Batch, trail: Trail, attempts: int) -> Ruling | None:
@@ -163,7 +160,7 @@ class Lane:
         budget = Budget(attempts)
         while True:
             ruling = await self._attempt(batch, trail)
-            if ruling is not None and not (self._again(ruling) and budget.allows(ruling.verdict)):
+            if ruling is not None and not (again(ruling, self._connector.idempotent) and budget.allows(ruling.verdict)):
                 return ruling
             if ruling is None or not await self._rest(budget, ruling):
                 return None
@@ -182,18 +179,24 @@ class Lane:
             await self._carry(Job(batch, Trail(), self._attempts))
 
     async def _carry(self, whole: Job) -> None:
-        """Give every target of a batch its outcome; of one that is split, half after half."""
+        """Give every target of a batch its outcome; of one that is split, part after part."""
         jobs = [whole]
         try:
             while jobs:
-                halves = await self.deliver(jobs[-1])
+                parts = await self.deliver(jobs[-1])
                 jobs.pop()
-                jobs += reversed(halves)
+                jobs += reversed(parts)
         except BaseException:  # cut off: what is not under way has what came of it so far
             for job in jobs:
                 if not job.trail.calling:
                     self._leave(job.batch, job.trail)
             raise
+
+    def _hire(self) -> None:
+        """Start another worker, up to several for each slot: one that rests between attempts holds none."""
+        if self._group is not None and self._to_hire:
+            self._to_hire -= 1
+            self._group.start_soon(self._work)
 
     async def _drop(self, batch: Batch) -> None:
         """Settle a batch that was taken up too late; now and then wait for the journal, which must not pile up."""
@@ -227,39 +230,15 @@ class Lane:
         return await self.pacer.take(before) and self.closed is None
 
     async def _call(self, batch: Batch, trail: Trail) -> Ruling:
-        trail.attempts += 1
-        trail.calling = True
-        if trail.first_sent is None:
-            trail.first_sent = self._wall()
+        trail.begin(self._wall())
         self.calling += 1
         try:
             ruling = await self._connector.call(batch)
         finally:
             self.calling -= 1
         trail.note(ruling)
-        if ruling.verdict is Verdict.REAUTH and ruling.status is None:  # the credential was dropped: nothing was sent
-            trail.attempts -= 1
-            trail.first_sent = trail.first_sent if trail.attempts else None
-            trail.last = trail.last if trail.attempts else None
-        self._log.debug(
-            "attempt",
-            batch=batch.number,
-            targets=len(batch.targets),
-            attempt=trail.attempts,
-            verdict=ruling.verdict,
-            http_status=ruling.status,
-            error_code=ruling.code,
-            reason=ruling.reason,
-            request_id=ruling.request_id,
-        )
+        self._log.debug("attempt", batch=batch.number, targets=len(batch.targets), **told(trail, ruling))
         return ruling
-
-    def _again(self, ruling: Ruling) -> bool:
-        """Return whether another attempt may be made: one that could act twice must not, unless it surely did not."""
-        if ruling.verdict not in AGAIN:
-            return False
-        harmless = ruling.verdict is Verdict.THROTTLE or not (ruling.lost or (ruling.status or 0) >= 500)
-        return self._connector.idempotent or harmless
 
     def _heed(self, ruling: Ruling, began: float) -> None:
         """Do to the lane what the service asked of its caller as a whole."""
@@ -294,6 +273,7 @@ class Lane:
         if self._stop.would_be_late(self._clock() + delay):
             return False
         self.resting_until = max(self.resting_until, self._clock() + delay)
+        self._hire()
         return await self._stop.rest(delay)
 
     async def flush(self) -> None:
@@ -302,8 +282,7 @@ class Lane:
 
     def set_aside(self, target: Target, reason: str) -> None:
         """Settle a target that is not to be called."""
-        nothing = Batch((target,), 0)
-        self._settle(nothing, Trail(), Ruling(Verdict.FAIL), Outcome.NOT_ATTEMPTED, reason)
+        self._settling.leave(Batch((target,), 0), Trail(), reason)
 
     def halt(self, reason: str) -> None:
         """Let no new call of this lane begin; the first reason stays."""
@@ -311,53 +290,7 @@ class Lane:
             self.halted = reason
             self._log.error("lane_halted", reason=reason)
 
-    def _halves(self, job: Job, ruling: Ruling) -> list[Job]:
-        middle = len(job.batch.targets) // 2
-        attempts = 1 if ruling.verdict is Verdict.RETRY else self._attempts  # it was tried often enough whole
-        halves = (job.batch.targets[:middle], job.batch.targets[middle:])
-        return [Job(Batch(half, next(self._numbers)), replace(job.trail), attempts) for half in halves]
-
-    def _conclude(self, batch: Batch, trail: Trail, ruling: Ruling) -> None:
-        if ruling.verdict is Verdict.HALT:
-            self.halt(ruling.reason)
-        outcome, reason = conclusion(ruling, trail, repeatable=self._connector.idempotent)
-        if ruling.handover is not None:
-            outcome, reason = self._hand_over(batch.targets[0], ruling.handover, outcome)
-        self._settle(batch, trail, ruling, outcome, reason)
-
-    def _hand_over(self, target: Target, secret: Secret, outcome: Outcome) -> tuple[Outcome, str]:
-        try:
-            return outcome, f"written to {self._memory.hand_over(target, secret)}"
-        except OSError as error:
-            return Outcome.FAILED, f"was issued, and could not be written to its file: {error.strerror}"
-
     def _leave(self, batch: Batch, trail: Trail) -> None:
         """Settle a batch for which there will be no further call."""
         late = "the next attempt would be past the deadline" if self._stop.exit_code == MIDWAY else "the program ended"
-        why = self.closed or late
-        if trail.last is None:
-            self._settle(batch, trail, Ruling(Verdict.FAIL), Outcome.NOT_ATTEMPTED, why)
-            return
-        outcome = Outcome.UNKNOWN if trail.lost else Outcome.FAILED
-        self._settle(batch, trail, trail.last, outcome, f"not tried again: {why} (last: {summary(trail.last)})")
-
-    def _settle(self, batch: Batch, trail: Trail, ruling: Ruling, outcome: Outcome, reason: str) -> None:
-        now = self._wall()
-        self._memory.settle(
-            [
-                Settled(
-                    target,
-                    outcome,
-                    reason,
-                    ruling.status,
-                    ruling.code,
-                    ruling.message,
-                    ruling.request_id,
-                    trail.attempts,
-                    batch.number,
-                    trail.first_sent,
-                    now,
-                )
-                for target in batch.targets
-            ]
-        )
+        self._settling.leave(batch, trail, self.closed or late)

@@ -22,12 +22,13 @@ _GLANCE = 0.25  # seconds between two looks at whether the credential is there
 class Standing:
     """What is known of one credential: the generation that last worked, and why it was refused for good."""
 
-    __slots__ = ("_credential", "gate", "places", "refused", "trying", "worked")
+    __slots__ = ("_credential", "gate", "places", "refused", "through", "trying", "worked")
 
     def __init__(self, credential: Credential) -> None:
         self.gate = asyncio.Lock()  # behind it: the call that tries the credential alone, or the next one to
         self.places = asyncio.Semaphore(AT_ONCE)
         self.trying: Turn | None = None  # which of them holds the gate
+        self.through = Through(self)
         self.worked = 0
         self.refused: str | None = None
         self._credential = credential
@@ -45,6 +46,11 @@ class Standing:
     def is_open(self) -> bool:
         """Return whether calls need not wait for each other: all is well, or nothing more will be sent."""
         return self.refused is not None or self.proven
+
+    def open_up(self) -> None:
+        """Let everybody through where that may be: a call is still out, and nobody need wait for it any more."""
+        if self.trying is not None and self.is_open():
+            self.trying.let_on()
 
     def refuse(self, message: str) -> None:
         """Note that the credential is refused for good, everywhere; the first message stays."""
@@ -70,9 +76,9 @@ class Admission:
         """Return why this lane must not call any more, if so."""
         return self._standing.refused or self._own_refusal
 
-    def turn(self) -> Turn:
+    def turn(self) -> Turn | Through:
         """Return the context that covers getting the credential and the send; look at `refused` once inside it."""
-        return Turn(self._standing, self._lane)
+        return self._standing.through if self._standing.is_open() else Turn(self._standing, self._lane)
 
     def refuse(self, message: str) -> None:
         """Note that the credential is refused for good, everywhere."""
@@ -107,8 +113,25 @@ class Admission:
             self.refuse(message)
 
 
+class Through:
+    """The context of every call that finds the gate open: one for all, because it holds nothing."""
+
+    __slots__ = ("_standing",)
+
+    def __init__(self, standing: Standing) -> None:
+        self._standing = standing
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._standing.open_up()
+
+
 class Turn:
-    """One call's place behind the gate; free of cost and of waiting once the credential is proven.
+    """One call's place behind the gate.
 
     Inside it, in this order: `refused`, `obtain`, `headers`, `generation`, the send, then `worked` or `rejected` with
     that same generation. Read after the send it may be the next one's, and an old token's 401 would condemn that.
@@ -137,8 +160,7 @@ class Turn:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._free()
-        if self._standing.trying is not None and self._standing.is_open():
-            self._standing.trying.let_on()  # another call is still out, and nobody need wait for it any more
+        self._standing.open_up()
 
     def let_on(self) -> None:
         """Let the next call through the gate, and the next one of the lane queue at it, behind those of others."""

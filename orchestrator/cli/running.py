@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         plan = _prepared(options.plan, common.variables(options), config_file)
         chosen = _options(options, options.yes, options.only)
-    finished = anyio.run(conduct.start, plan, chosen, progress.chosen(options.progress))
+    finished = _carried_out(conduct.start, plan, chosen, progress.chosen(options.progress))
     return conclude(finished, options.output)
 
 
@@ -88,14 +89,15 @@ def resume(options: argparse.Namespace) -> int:
     record = _record(config_file, options.run)
     common.tell(f"goes on with the run {record.run} of {record.plan_path}")
     plan = _prepared(record.plan_path, record.variables, config_file)
-    finished = anyio.run(
-        conduct.resume,
-        plan,
-        record,
-        _options(options, options.yes, record.selectors),
-        progress.chosen(options.progress),
-    )
+    chosen = _options(options, options.yes, record.selectors)
+    finished = _carried_out(conduct.resume, plan, record, chosen, progress.chosen(options.progress))
     return conclude(finished, options.output)
+
+
+def _carried_out(work: Callable[..., Awaitable[Finished]], *arguments: object) -> Finished:
+    """Carry a run out, on uvloop where it is installed: it takes less time, and does nothing else differently."""
+    faster = importlib.util.find_spec("uvloop") is not None
+    return anyio.run(work, *arguments, backend_options={"use_uvloop": faster})
 
 
 def conclude(finished: Finished, output: str) -> int:

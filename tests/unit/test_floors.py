@@ -17,10 +17,10 @@ HERE = "FLOORS in tests/unit/test_floors.py"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("orchestrator", "model", "errors", "logs"),
     ("collector", "units", "private", "yamltext", "validation", "templates", "reading", "service", "plan"),
-    ("backoff", "render", "classify", "pages", "targets", "rows", "batches", "conclusion"),
+    ("backoff", "render", "classify", "pages", "targets", "rows", "batches", "conclusion", "splitting"),
     ("catalogue", "references", "auth", "transport", "journal", "report"),
     ("connector",),
-    ("learning", "pacing", "intents", "lane"),
+    ("learning", "pacing", "intents", "settling", "lane"),
     ("sources", "listing", "discovery", "verify", "checks", "guards", "seen", "run"),
     (
         *("environment", "settings"),

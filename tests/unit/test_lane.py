@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import Callable
 
@@ -219,16 +220,75 @@ def refuses(*bad: int) -> Callable[[Batch], Ruling]:
     return answer
 
 
-@pytest.mark.parametrize("bad", [0, 50, 99])
+@pytest.mark.parametrize("bad", range(100))
 async def test_a_refused_batch_is_split_until_the_culprit_stands_alone(bad: int) -> None:
     bench = Bench(Service(), size=100)
     bench.service.answer = refuses(bad)
     await bench.run(100)
     assert bench.outcomes == Counter({Outcome.ENDED: 99, Outcome.FAILED: 1})
-    assert len(bench.service.calls) <= 1 + 14
+    assert len(bench.service.calls) <= 1 + 11
     assert all(bench.service.calls)  # never an empty batch
     assert len(set(bench.service.numbers)) == len(bench.service.numbers)
     assert bench.stop.rests == []
+
+
+async def test_the_part_that_must_hold_the_culprit_is_divided_without_a_call() -> None:
+    bench = Bench(Service(), size=8, concurrency=1)
+    bench.service.answer = refuses(5)
+    await bench.run(8)
+    assert [(call[0], len(call)) for call in bench.service.calls] == [
+        ("0", 8),
+        ("0", 3),  # goes through: it is one of 3 to 7
+        ("3", 2),
+        ("5", 1),  # the culprit: 6 and 7 may be good
+        ("6", 2),
+    ]
+    found = {one.target.id: (one.outcome, one.attempts) for one in bench.memory.settled}
+    assert found["5"] == (Outcome.FAILED, 2)
+    assert {number: found[number][1] for number in "0346"} == dict.fromkeys("0346", 2)
+
+
+async def test_a_first_part_that_fails_tells_nothing_of_the_second() -> None:
+    bench = Bench(Service(), size=8, concurrency=1, attempts=1)
+    script = iter([SPLIT, BUSY, ENDED])
+    bench.service.answer = lambda batch: next(script)
+    await bench.run(8)
+    assert [len(call) for call in bench.service.calls] == [8, 3, 5]
+    assert bench.outcomes == Counter({Outcome.FAILED: 3, Outcome.ENDED: 5})
+
+
+async def test_a_batch_that_is_too_large_is_halved_and_both_halves_are_called() -> None:
+    bench = Bench(Service(), size=8)
+    bench.service.answer = lambda batch: Ruling(Verdict.SPLIT, status=413) if len(batch.targets) > 4 else ENDED
+    await bench.run(8)
+    assert [len(call) for call in bench.service.calls] == [8, 4, 4]
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_ten_bad_ids_among_a_thousand_cost_few_calls_wherever_they_are(seed: int) -> None:
+    drawn = random.Random(seed)
+    bad = drawn.sample(range(1000), 10) if seed % 2 else [100 * i + drawn.randrange(100) for i in range(10)]
+    bench = Bench(Service(), size=100)
+    bench.service.answer = refuses(*bad)
+    await bench.run(1000)
+    assert {one.target.id for one in bench.memory.settled if one.outcome is Outcome.FAILED} == set(map(str, bad))
+    assert len(bench.service.calls) <= 10 + 110
+
+
+async def test_workers_are_hired_while_others_rest() -> None:
+    bench = Bench(Service(BUSY, BUSY, BUSY, ENDED), concurrency=1, attempts=9)
+    going = asyncio.Event()
+    rest = bench.stop.rest
+
+    async def long_rest(seconds: float) -> bool:
+        await going.wait()
+        return await rest(seconds)
+
+    bench.stop.rest = long_rest  # type: ignore[method-assign]
+    bench.service.before = lambda: going.set() if len(bench.service.calls) == 20 else None
+    await bench.run(20)  # three rest, and seventeen others are called meanwhile by new workers
+    assert bench.outcomes == Counter({Outcome.ENDED: 20})
+    assert bench.service.most_open == 1
 
 
 async def test_a_batch_in_which_all_are_bad_ends_too() -> None:
@@ -290,7 +350,14 @@ async def test_a_split_that_is_cut_off_keeps_what_its_first_half_came_to() -> No
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert {one.target.id: one.outcome for one in bench.memory.settled} == {"0": Outcome.ENDED, "1": Outcome.ENDED}
+    assert {one.target.id: (one.outcome, one.reason[:31]) for one in bench.memory.settled} == {
+        "0": (Outcome.ENDED, ""),
+        "1": (Outcome.ENDED, ""),
+        "3": (
+            Outcome.FAILED,
+            "not tried again: interrupted (l",
+        ),  # the batch was refused for it or for 2, which was being called
+    }
 
 
 async def test_what_was_dropped_before_it_was_sent_is_no_attempt() -> None:

@@ -8,9 +8,9 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from orchestrator.model import Lost, Request, Response
@@ -104,6 +104,47 @@ async def test_headers_are_lower_case_and_cookies_come_one_by_one() -> None:
     assert isinstance(got, Response)
     assert got.headers["x-request-id"] == "7"
     assert list(got.cookies) == ["a=1; Path=/", "b=; Max-Age=0"]
+
+
+async def test_a_header_cannot_become_another_header() -> None:
+    async with server(answer()) as there, HttpTransport() as transport:
+        for value in ("a\r\nX: b", "a\nX: b", "a\rX: b", "a\0"):
+            with pytest.raises(ValueError, match="line break or a NUL"):
+                await transport.send(Request("GET", there.url, "/", "", {"X-Said": value}), 5.0)
+        assert isinstance(await transport.send(Request("GET", there.url, "/"), 5.0), Response)
+    assert len(there.heads) == 1
+
+
+async def test_a_request_may_set_every_header_and_none_is_there_twice() -> None:
+    asked = Request("GET", "", "/", "", {"host": "cloud.invalid", "Accept": "text/plain", "user-agent": "u"})
+    async with server(answer()) as there, HttpTransport() as transport:
+        await transport.send(replace(asked, base_url=there.url), 5.0)
+    names = sorted(line.split(b":")[0].lower() for line in there.last[1:] if line)
+    assert names == [b"accept", b"accept-encoding", b"host", b"user-agent"]
+    assert {b"host: cloud.invalid", b"Accept: text/plain", b"user-agent: u"} <= set(there.last)
+
+
+async def test_a_call_without_a_body_says_so_where_one_could_be() -> None:
+    async with server(answer(), answer()) as there:
+        await fetched(there.url, body=b"")
+        await fetched(there.url, method="GET", body=b"")
+    assert b"Content-Length: 0" in there.heads[0].split(b"\r\n")
+    assert b"content-length" not in there.heads[1].lower()
+
+
+async def test_the_path_of_the_endpoint_stands_before_every_path() -> None:
+    async with server(answer(), answer()) as there:
+        await fetched(there.url + "/under/%7Ethis")
+        await fetched(there.url + "/")
+    assert there.heads[0].startswith(b"POST /under/%7Ethis/a%2Fb?x=%20y HTTP/1.1\r\n")
+    assert there.heads[1].startswith(b"POST /a%2Fb?x=%20y HTTP/1.1\r\n")
+
+
+async def test_what_comes_before_the_answer_is_passed_over() -> None:
+    async with server(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + answer(b"ok")) as there:
+        got = await fetched(there.url)
+    assert isinstance(got, Response)
+    assert (got.status, got.body) == (200, b"ok")
 
 
 # Bounds
@@ -224,6 +265,30 @@ async def test_a_proxy_that_refuses_never_sent_anything_on() -> None:
     assert there.last[0].startswith(b"CONNECT service.invalid:443 ")
 
 
+async def test_a_proxy_without_a_tunnel_is_told_the_whole_address() -> None:
+    async with server(answer(b"ok")) as there, HttpTransport(proxy=there.url) as transport:
+        got = await transport.send(Request("POST", "http://service.invalid/at", "/", "q=1"), 5.0)
+    assert isinstance(got, Response)
+    assert there.last[0] == b"POST http://service.invalid/at/?q=1 HTTP/1.1"
+    assert b"Host: service.invalid" in there.last
+
+
+@pytest.mark.parametrize("size", [0, 2, MAX_BODY])
+async def test_a_connection_is_used_again_when_an_answer_was_read_to_its_end(size: int) -> None:
+    kept = answer(b"x" * size).replace(b"Connection: close\r\n", b"")
+    heads = []
+
+    async def go_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(kept)
+        await reader.read()
+
+    async with server(kept, then=go_on) as there, HttpTransport() as transport:
+        for path in ("/1", "/2"):
+            assert isinstance(await transport.send(Request("GET", there.url, path), 5.0), Response)
+    assert (len(there.heads), len(heads)) == (1, 1)
+
+
 async def test_a_call_that_breaks_after_one_that_went_well_on_the_same_connection_may_have_been_sent() -> None:
     async def hear_once_more(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -266,11 +331,6 @@ async def test_a_call_that_failed_is_not_repeated_behind_our_back() -> None:
         got = await fetched(there.url, method="GET", body=b"")
     assert isinstance(got, Lost)
     assert len(there.heads) == 1
-
-
-async def test_what_makes_aiohttp_repeat_calls_still_has_the_name_under_which_it_is_switched_off() -> None:
-    async with aiohttp.ClientSession() as session:
-        assert session._retry_connection is True
 
 
 async def test_what_is_compressed_is_left_as_it_came() -> None:
