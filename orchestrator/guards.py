@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Protocol
 
 from orchestrator.errors import Refused
+from orchestrator.guardrails import Guard, ProtectedEntry
 from orchestrator.model import PROTECTED, Outcome, Settled, Target
 from orchestrator.pacing import MIDWAY, Stop
-from orchestrator.plan import Guard, ProtectedEntry
 from orchestrator.units import Amount, plural
 
 NEWER = "newer than the cut-off"

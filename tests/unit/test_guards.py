@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import Refused
+from orchestrator.guardrails import Guard
 from orchestrator.guards import NEWER, Aside, Keep, Tripwire, check_interval, check_size, protected, waves
 from orchestrator.model import Outcome, Secret, Settled, Target
 from orchestrator.pacing import Stop
-from orchestrator.plan import Guard
 from orchestrator.units import Amount, parse_amount
 
 LANE = ("some.service", "prod")
