@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -97,7 +97,7 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
                 trip.notes.extend(options.sealed.settle(blueprint, options.selector))
             counted, own = await _admitted(trip, record)
             admission.something(blueprint, counted, options.selector)
-            record = replace(record, planned=counted.total, inputs=counted.digests)
+            record = replace(record, planned=counted.total, inputs=_inputs(blueprint, record, counted.digests))
             record = replace(record, residual=residual.declared(blueprint, counted.per_lane))
             _make_folder(record)
             journal.add(record)
@@ -106,7 +106,8 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
 
 async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watch: Watch) -> Finished:
     """Go on with a run that stopped: what failed and what was never started, never what is done."""
-    history.agree(record, blueprint.plan_file.digest, count(blueprint.sections, options.selector).digests)
+    digests = count(blueprint.sections, options.selector).digests
+    history.agree(record, blueprint.plan_file.digest, _inputs(blueprint, record, digests))
     connections = Connections(blueprint.config_file, blueprint.connections())
     with _ready(blueprint) as journal:
         admission.ask_again(blueprint, record, yes=options.yes, ask=options.ask)
@@ -189,6 +190,15 @@ def _new_record(blueprint: Blueprint, options: Options, started: float) -> RunRe
         cut_off=started - (plan_file.plan.older_than or 0.0),
         ageless=listings.ageless(blueprint),
     )
+
+
+def _inputs(blueprint: Blueprint, record: RunRecord, digests: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the digests that a resume must find again: of every source, and of all that was sealed."""
+    if not record.seal:
+        return digests
+    from orchestrator import sealing  # no other run needs it
+
+    return {**digests, **sealing.digests(blueprint)}
 
 
 def _make_folder(record: RunRecord) -> None:

@@ -68,6 +68,12 @@ def seal(
     return sealfile.made(facts)
 
 
+def digests(blueprint: Blueprint) -> dict[str, str]:
+    """Return the digests of all beside the plan and its lists that a sealed plan depends on."""
+    of = {"the catalogue": catalogue_digest(blueprint), "the config": config_digest(blueprint)}
+    return {**of, **_protected(blueprint)}
+
+
 def catalogue_digest(blueprint: Blueprint) -> str:
     """Return the digest of the descriptions of the services that a plan uses, and of the rules that they share."""
     services = {section.service.service: section.service.model_dump(mode="json") for section in blueprint.sections}
@@ -114,14 +120,15 @@ class Sealed:
 
     def agree(self, blueprint: Blueprint, inputs: Mapping[str, str], selector: Selector) -> None:
         """Raise Refused when plan, catalogue, config, or what is read from lists is not what was sealed."""
-        digests: dict[str, tuple[object, object]] = {
-            str(blueprint.plan_file.path): (blueprint.plan_file.digest, self.seal.plan.digest),
-            "the catalogue": (catalogue_digest(blueprint), self.seal.catalogue),
-            "the config": (config_digest(blueprint), self.seal.config),
+        plan = str(blueprint.plan_file.path)
+        now = {plan: blueprint.plan_file.digest, **inputs, **digests(blueprint)}
+        then = {
+            plan: self.seal.plan.digest,
+            "the catalogue": self.seal.catalogue,
+            "the config": self.seal.config,
+            **self.seal.inputs,
         }
-        found = {**inputs, **_protected(blueprint)}
-        digests |= {name: (found.get(name), self.seal.inputs.get(name)) for name in {*found, *self.seal.inputs}}
-        changed = sorted(name for name, (one, other) in digests.items() if one != other)
+        changed = sorted(name for name in {*now, *then} if now.get(name) != then.get(name))
         if changed:
             raise self._refused(f"holds no longer: {', '.join(changed)} changed since")
         for section, group in self._groups(blueprint):

@@ -151,6 +151,8 @@ def test_what_is_new_is_never_ended_and_what_is_gone_is_tried(site: Site, plan: 
     told = {record["target"] for record in site.latest.records if record["service"] == "workspace.desktops"}
     assert told == {f"d-{n}" for n in range(6)}
     assert "newcomer" in site.state()["sessions"]["workspace"]
+    (note,) = (note for note in site.latest.summary["notes"] if "not sealed" in note)
+    assert "1 are there by now that were not sealed, and are left alone (newcomer)" in note
 
 
 def test_a_fresh_list_that_is_not_whole_cannot_be_compared(site: Site, plan: str) -> None:
@@ -172,6 +174,16 @@ def test_a_sealed_run_is_resumed_as_any_other(site: Site, plan: str) -> None:
     assert site.run("resume", "latest").code == 0
     assert site.latest.outcomes == Counter(ended=4, accepted=6)
     assert "newcomer" in site.state()["sessions"]["workspace"]
+
+
+def test_a_sealed_run_is_not_resumed_with_another_config(site: Site, plan: str) -> None:
+    sealed(site, plan)
+    site.fault("dcs", "status", status=400, times=None)
+    assert site.run("run", "--sealed", "plan.seal").code == 3
+    site.configure({"dcs.webcli": {"rate": "1/s"}})
+    done = site.run("resume", "latest")
+    assert done.code == 4
+    assert "the config changed since the run" in done.err
 
 
 def test_what_a_run_would_not_do_is_not_sealed(site: Site, plan: str) -> None:
