@@ -31,6 +31,7 @@ from orchestrator.run import LaneWork, StageWork
 from orchestrator.service import Limits, Operation, ReadBack, Service
 from orchestrator.settings import ConfigFile, Connection
 from orchestrator.stages import Step
+from orchestrator.templates import holes
 from orchestrator.units import Rate
 from orchestrator.verify import ByQuestion, InListing, Look, Notes, Timing, Verifier
 
@@ -78,14 +79,22 @@ def timing_of(config: settings.Config, service: Service, read_back: ReadBack) ->
     """Return when it is looked whether sessions are gone, as the config says or else the catalogue."""
     said = config.services.get(service.service, settings.ServiceSettings()).verify
     lag = read_back.lag if said.lag is None else said.lag
-    return Timing(lag or 0.0, read_back.deadline if said.deadline is None else said.deadline)
+    deadline = read_back.deadline if said.deadline is None else said.deadline
+    return Timing(lag or 0.0, deadline, read_back.lag_field)
 
 
 class Workshop:
     """Builds the lanes of one run."""
 
     def __init__(
-        self, blueprint: Blueprint, connections: Connections, memory: Memory, stop: Stop, numbers: Iterator[int]
+        self,
+        blueprint: Blueprint,
+        connections: Connections,
+        memory: Memory,
+        stop: Stop,
+        numbers: Iterator[int],
+        *,
+        cut_off: float | None = None,
     ) -> None:
         self.lanes: dict[LaneName, Lane] = {}
         self._blueprint = blueprint
@@ -93,6 +102,7 @@ class Workshop:
         self._memory = memory
         self._stop = stop
         self._numbers = numbers
+        self._cut_off = cut_off
         self._checks: dict[LaneName, Check] = {}
 
     def build(self, steps: Sequence[Step], totals: Mapping[LaneName, int]) -> list[StageWork]:
@@ -137,7 +147,8 @@ class Workshop:
 
     def _look(self, service: Service, connection: str, read_back: ReadBack) -> Look:
         if read_back.listing is not None:
-            return InListing(self.lister(service, connection, read_back.listing), read_back, service.key)
+            lister = self.lister(service, connection, read_back.listing)
+            return InListing(lister, service.listings[read_back.listing], read_back, service.key, self._cut_off)
         question = read_back.question
         if question is None:
             raise AssertionError("a read-back is one or the other")
@@ -150,7 +161,8 @@ class Workshop:
             connector = self._calls(service, connection, question.ask, readings, limits)
             return self._new_lane(service, connection, connector, pacer, notes, limits)
 
-        return ByQuestion(make)
+        said = {name for _, name in holes(question.ask.model_dump())}
+        return ByQuestion(make, [name for name in service.key if name in said])
 
     def lister(self, service: Service, connection: str, name: str) -> Lister:
         """Return what reads one of a service's listings on a connection."""

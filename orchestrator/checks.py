@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.lane import Lane, Memory
@@ -21,7 +21,7 @@ class Watched:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         self._pending: list[Settled] = []
-        self._earlier: dict[str, Outcome] = {}
+        self._living: dict[str, Settled] = {}
 
     async def sent(self, batches: Sequence[Batch]) -> None:
         """Return when it is durable that these calls are about to be made."""
@@ -45,25 +45,33 @@ class Watched:
         """Take what an earlier part of the run called and did not look at."""
         self._pending.append(settled)
 
+    @property
+    def waiting(self) -> int:
+        """Return how many targets are to be looked at."""
+        return len(self._pending)
+
     def drain(self) -> list[Settled]:
         """Return what is to be looked at now."""
         pending, self._pending = self._pending, []
         return pending
 
     def tell(self, settled: Sequence[Settled]) -> None:
-        """Take the last word on targets that were looked at."""
-        self._memory.settle([replace(one, instead_of=self._earlier.pop(one.target.id, None)) for one in settled])
+        """Take what came of looking at targets."""
+        self._memory.settle(settled)
 
-    def expect_again(self, settled: Iterable[Settled]) -> None:
-        """Note that these are about to be called once more."""
-        self._earlier.update({one.target.id: one.outcome for one in settled})
+    def call_again(self, living: Sequence[Settled]) -> None:
+        """Note that these live on, and are about to be called once more: nothing is final, and nothing is ended."""
+        self._living = {one.target.id: one for one in living}
+        self._memory.settle(
+            [replace(one, outcome=Outcome.ACCEPTED, verification=Verification.PENDING) for one in living]
+        )
 
     def _told(self, one: Settled) -> Settled:
-        earlier = self._earlier.pop(one.target.id, None)
-        if one.target.verify and one.outcome in LOOKED_AT:
-            self._earlier[one.target.id] = one.outcome
-            return replace(one, verification=Verification.PENDING, instead_of=earlier)
-        return replace(one, instead_of=earlier) if earlier else one
+        living = self._living.pop(one.target.id, None)
+        if living is not None and one.outcome is Outcome.NOT_ATTEMPTED:
+            return replace(living, reason=f"{living.reason}; it was not ended again: {one.reason}")
+        looks = one.target.verify and one.outcome in LOOKED_AT
+        return replace(one, verification=Verification.PENDING) if looks else one
 
 
 class Unseen:
@@ -91,15 +99,19 @@ class Check:
     verifier: Verifier
     again: int = 1
 
-    async def carry_out(self, lane: Lane) -> None:
-        """Give every target that was called its last word."""
+    async def carry_out(self, lane: Lane, spared: Callable[[Target], str] = lambda target: "") -> None:
+        """Give every target that was called its last word; what is `spared` by now is not called again."""
         for left in range(self.again, -1, -1):
             pending = self.watched.drain()
             lane.looks_at = len(pending)
-            alive = await self.verifier.verify(pending, self.watched.tell) if pending else []
+            living = await self.verifier.verify(pending, self.watched.tell) if pending else []
             lane.looks_at = 0
-            if not alive or not left or lane.closed is not None:
+            once_more = left > 0 and lane.closed is None
+            again = [one for one in living if once_more and not spared(one.target)]
+            called = {one.target.id for one in again}
+            self.watched.tell([one for one in living if one.target.id not in called])
+            if not again:
                 return
-            _log.warning("ended_again", service=lane.service, connection=lane.connection, targets=len(alive))
-            self.watched.expect_again(alive)
-            await lane.run(iter([one.target for one in alive]))
+            _log.warning("ended_again", service=lane.service, connection=lane.connection, targets=len(again))
+            self.watched.call_again(again)
+            await lane.run(iter([one.target for one in again]))

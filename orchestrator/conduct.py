@@ -215,7 +215,7 @@ async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, st
     plan = blueprint.plan_file.plan
     listings.keep(blueprint, journal, record.run)
     journal.start()
-    tripwire = guards.Tripwire(plan.guard.stop_when_failed, counted.per_lane, stop)
+    tripwire = guards.Tripwire(plan.guard.stop_when_failed, counted.per_lane, stop, record.require)
     intake = Intake(
         trip.selector.takes,
         Seen(),
@@ -225,11 +225,13 @@ async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, st
         partial(_came_out, trip, record.run),
         own.covers if any(step.own for step in steps) else nobody,
     )
-    before = history.recall(journal, record.run, blueprint.catalogue.services, intake.seen)
+    before = history.recall(journal, record.run, blueprint.catalogue.services, intake.seen, record.require)
     planned = {lane: number - before[lane] for lane, number in counted.per_lane.items()}
-    memory = RunMemory(journal, record.run, lambda target, secret: _keep(record, target, secret), tripwire)
+    twice = {section.service.service for step in steps if step.anew for section in step.sections}
+    memory = RunMemory(journal, record.run, lambda target, secret: _keep(record, target, secret), tripwire, twice)
     numbers = itertools.count(journal.last_batch(record.run) + 1)
-    workshop = Workshop(blueprint, trip.connections, memory, stop, numbers)
+    cut_off = record.cut_off or record.started
+    workshop = Workshop(blueprint, trip.connections, memory, stop, numbers, cut_off=cut_off)
     stages = workshop.build(steps, counted.per_lane)
     tripwire.lanes.update(workshop.lanes)
     view = View(record, list(workshop.lanes.values()), planned, journal, stop)

@@ -81,12 +81,16 @@ class LookBack:
             return targets
         return max(targets, self.listed) // self.page_size + 1 if self.page_size else 1
 
-    def seconds(self, targets: int) -> float:
-        """Return how long it takes if everything is seen to be gone at the first look."""
-        return self.timing.lag + self.pace.seconds(self.calls(targets)) if targets else 0.0
+    def seconds(self, targets: int, lag: float | None = None) -> float:
+        """Return how long it takes if everything is seen to be gone at the first look.
 
-    def worst(self, targets: int) -> float:
-        """Return how long it takes if the last look begins when there is no more time, and uses all its attempts."""
+        `lag` is the one of these targets, where it is more than the service's own.
+        """
+        return (self.timing.lag if lag is None else lag) + self.pace.seconds(self.calls(targets)) if targets else 0.0
+
+    def worst(self, targets: int, lag: float | None = None) -> float:
+        """Return how long it takes if a look begins when time is nearly up, and it and the last use all attempts."""
         if not targets:
             return 0.0
-        return self.timing.lag + self.timing.deadline + self.pace.worst(self.calls(targets))
+        first = self.timing.lag if lag is None else lag
+        return first + self.timing.deadline + 2 * self.pace.worst(self.calls(targets))

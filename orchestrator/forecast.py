@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator import admission, listings, ownership
+from orchestrator import admission, listings, ownership, run
 from orchestrator.app import LaneName, limits_of, reads_of, timing_of
 from orchestrator.batches import Packing, pack
 from orchestrator.blueprint import Blueprint, Section, base_url
@@ -25,6 +25,7 @@ from orchestrator.seen import Seen
 from orchestrator.selection import Selector
 from orchestrator.service import ReadBack, Service
 from orchestrator.stages import Step, steps_of
+from orchestrator.verify import Timing
 
 EXAMPLES = 3
 
@@ -40,15 +41,17 @@ class Tally:
     seconds: float = 0.0
     look_seconds: float = 0.0
     worst: float = 0.0
+    lag: float = 0.0
     examples: list[str] = field(default_factory=list)
 
-    def note(self, targets: Iterator[Target]) -> Iterator[Target]:
-        """Pass targets on, counted."""
+    def note(self, targets: Iterator[Target], timing: Timing) -> Iterator[Target]:
+        """Pass targets on, counted, with the longest time after which one of them can be looked at."""
         for target in targets:
             if len(self.examples) < EXAMPLES:
                 self.examples.append(target.id)
             self.targets += 1
             self.looked_at += target.verify
+            self.lag = max(self.lag, timing.lag_of((target,)))
             yield target
 
     def add(self, wave: Tally) -> None:
@@ -56,6 +59,13 @@ class Tally:
         for name in ("targets", "looked_at", "calls", "looks", "seconds", "look_seconds", "worst"):
             setattr(self, name, getattr(self, name) + getattr(wave, name))
         self.examples += wave.examples[: EXAMPLES - len(self.examples)]
+
+
+def _portions(size: int | None) -> Iterator[int]:
+    """Yield how many targets of a wave are called before they are looked at; of one without a size there is no end."""
+    while size is None or size > 0:
+        yield run.PORTION if size is None else min(size, run.PORTION)
+        size = None if size is None else size - run.PORTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +78,27 @@ class Way:
     again: int
 
     def wave(self, targets: Iterator[Target]) -> Tally:
-        """Return what one wave of targets takes."""
+        """Return what one wave of targets takes, or a portion of it."""
         tally = Tally()
-        tally.calls = sum(1 for _ in pack(tally.note(targets), self.packing, itertools.count()))
+        counted = tally.note(targets, self.look.timing if self.look else Timing())
+        tally.calls = sum(1 for _ in pack(counted, self.packing, itertools.count()))
         tally.seconds = self.pace.seconds(tally.calls)
         tally.worst = self.pace.worst(tally.calls)
         if self.look is not None and tally.looked_at:
             tally.looks = self.look.calls(tally.looked_at)
-            tally.look_seconds = self.look.seconds(tally.looked_at)
-            tally.worst = (1 + self.again) * (tally.worst + self.look.worst(tally.looked_at))
+            tally.look_seconds = self.look.seconds(tally.looked_at, tally.lag)
+            tally.worst = (1 + self.again) * (tally.worst + self.look.worst(tally.looked_at, tally.lag))
+        return tally
+
+    def waves(self, targets: Iterator[Target], sizes: Iterable[int | None]) -> Tally:
+        """Return what all waves take; what is looked at afterwards is called a portion at a time."""
+        tally = Tally()
+        for size in sizes:
+            for number in _portions(size) if self.look else (size,):
+                part = self.wave(itertools.islice(targets, number))
+                tally.add(part)
+                if number is None or part.targets < number:
+                    break
         return tally
 
 
@@ -172,10 +194,9 @@ class Oracle:
 
     def _lane(self, step: Step, sections: Sequence[Section]) -> LaneForecast:
         service, connection = sections[0].service, sections[0].connection
-        way, tally = self._way(service, connection), Tally()
-        targets = self._targets(step, sections)
-        for size in waves(self.blueprint.plan_file.plan.guard.ramp, self.counted.per_lane[service.service, connection]):
-            tally.add(way.wave(itertools.islice(targets, size)))
+        way, ramp = self._way(service, connection), self.blueprint.plan_file.plan.guard.ramp
+        sizes = waves(ramp, self.counted.per_lane[service.service, connection])
+        tally = way.waves(self._targets(step, sections), sizes)
         return LaneForecast(
             step.name,
             f"{service.service}@{connection}",

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from orchestrator.errors import Refused
 from orchestrator.guardrails import Guard, ProtectedEntry
-from orchestrator.model import PROTECTED, Outcome, Settled, Target
+from orchestrator.model import PROTECTED, Outcome, Settled, Target, meets
 from orchestrator.pacing import MIDWAY, Stop
 from orchestrator.units import Amount, plural
 
@@ -132,23 +132,44 @@ class Tripwire:
     """Counts what failed, by lane and in all, and stops a lane or the run when it is more than the plan allows.
 
     `totals` are the targets of every lane. A count, or the share of all targets rounded down, may fail; one more trips.
+    What of a lane's wave is not as good as the plan requires is kept while the wave is out.
     """
 
-    def __init__(self, allowed: Amount | None, totals: Mapping[LaneName, int], stop: Stop) -> None:
+    def __init__(
+        self, allowed: Amount | None, totals: Mapping[LaneName, int], stop: Stop, require: str = "accepted"
+    ) -> None:
         self.lanes: dict[LaneName, Haltable] = {}
         self.failed: Counter[LaneName] = Counter()
         self._allowed = allowed
         self._totals = totals
         self._stop = stop
+        self._require = require
+        self._waves: dict[LaneName, set[str]] = {}
 
     def note(self, settled: Sequence[Settled]) -> None:
-        """Take outcomes; what replaces an earlier one is counted once."""
+        """Take outcomes; a target counts once, with what stands on record of it."""
         for one in settled:
-            change = (one.outcome in BAD) - (one.instead_of in BAD)
+            lane = (one.target.service, one.target.connection)
+            if lane in self._waves and one.outcome is not Outcome.NOT_ATTEMPTED:
+                self._judge(one, self._waves[lane])
+            change = (one.stands in BAD) - (one.instead_of in BAD)
             if change:
-                lane = (one.target.service, one.target.connection)
                 self.failed[lane] += change
                 self._look_at(lane)
+
+    def let_out(self, name: LaneName) -> None:
+        """Note that a lane's wave begins."""
+        self._waves[name] = set()
+
+    def call_in(self, name: LaneName) -> int:
+        """Note that a lane's wave is over; return how many of it are not good."""
+        return len(self._waves.pop(name, ()))
+
+    def _judge(self, one: Settled, not_good: set[str]) -> None:
+        if meets(self._require, one.outcome, one.verification):
+            not_good.discard(one.target.id)
+        else:
+            not_good.add(one.target.id)
 
     def _look_at(self, name: LaneName) -> None:
         if self._allowed is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orchestrator.errors import InvalidInput, Refused
 from orchestrator.journal import BACKENDS, SqliteJournal
-from orchestrator.model import DONE, Outcome, RunRecord
+from orchestrator.model import DONE, Outcome, RunRecord, Verification, meets
 from orchestrator.seen import Seen
 from orchestrator.service import Service
 from orchestrator.settings import ConfigFile
@@ -56,10 +56,13 @@ def agree(record: RunRecord, digest: str, inputs: Mapping[str, str]) -> None:
         raise Refused(f"{said}: what is left of it cannot be told any more; start a new run instead")
 
 
-def recall(journal: SqliteJournal, run: str, services: Mapping[str, Service], seen: Seen) -> Counter[tuple[str, str]]:
+def recall(
+    journal: SqliteJournal, run: str, services: Mapping[str, Service], seen: Seen, require: str = "accepted"
+) -> Counter[tuple[str, str]]:
     """Note what needs no call any more: what is done, and what must not be sent twice and may have been.
 
-    Returns how many targets that are, by lane.
+    Returns how many targets that are, by lane. What of it was never looked at, or in vain while the run requires more,
+    is noted as such and not counted.
 
     A target that was in flight when the program ended is unknown until it is called again, where that may be.
     """
@@ -69,9 +72,12 @@ def recall(journal: SqliteJournal, run: str, services: Mapping[str, Service], se
         if outcome in DONE or (outcome == Outcome.UNKNOWN and not repeatable[service]):
             seen.note_done(service, connection, target)
             settled[service, connection] += 1
-    for service, connection, target, record in journal.pending(run):
-        seen.note_unchecked(service, connection, target, record)
-        settled[service, connection] -= 1
+    readable = {name for name, service in services.items() if service.verify is not None}
+    for service, connection, target, outcome, verification, record in journal.unverified(run):
+        good = verification != Verification.PENDING and meets(require, outcome, verification)
+        if outcome in DONE and service in readable and not good:
+            seen.note_unchecked(service, connection, target, record)
+            settled[service, connection] -= 1
     cut_off = list(journal.in_flight(run))
     for item in cut_off:
         if not repeatable[item.target.service]:

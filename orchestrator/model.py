@@ -207,7 +207,7 @@ class Settled:
     """One target's line in the report: its outcome, and what is known about how it came to it.
 
     Times are seconds since the epoch; `first_sent` is None for a target that was never sent. `instead_of` is the
-    outcome that this one replaces, where the target was settled before in this run.
+    outcome that is on record already, where the target was settled before in this run.
     """
 
     target: Target
@@ -223,6 +223,13 @@ class Settled:
     settled: float = 0.0
     verification: Verification = Verification.NOT_REQUESTED
     instead_of: Outcome | None = None
+
+    @property
+    def stands(self) -> Outcome:
+        """Return the outcome that is on record from now on: that no call was made takes nothing back."""
+        if self.outcome is Outcome.NOT_ATTEMPTED and self.instead_of is not None:
+            return self.instead_of
+        return self.outcome
 
 
 DONE = frozenset({"ended", "already_ended", "accepted", "denied", "issued"})

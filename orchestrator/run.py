@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -20,13 +20,14 @@ from orchestrator.guards import Aside, Tripwire
 from orchestrator.journal.record import decode
 from orchestrator.lane import LEFT_TOGETHER, Lane
 from orchestrator.logs import Log
-from orchestrator.model import Batch, Outcome, Secret, Settled, Tallied, Target, meets
+from orchestrator.model import Batch, Outcome, Secret, Settled, Tallied, Target, Verification, meets
 from orchestrator.pacing import MIDWAY, Stop
 from orchestrator.rows import UnreadableError
 from orchestrator.seen import Seen
 from orchestrator.sources import Source, Takes, nobody
 
 PASSED_OVER = 1000  # targets in a row that are not called, after which others get a turn
+PORTION = 20_000  # targets of a lane that is looked at which are called together: what is pending is in memory
 
 _log = Log()
 
@@ -46,12 +47,18 @@ class Journal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunMemory:
-    """The journal as the lanes of one run see it, and the place for secrets that services issue."""
+    """The journal as the lanes of one run see it, and the place for secrets that services issue.
+
+    It knows what stands on record of targets that are settled again: those that are looked at, or live on, and those of
+    services whose targets are called `twice`, for a second pass.
+    """
 
     journal: Journal
     run: str
     keep: Callable[[Target, Secret], str]
     tripwire: Tripwire
+    twice: Collection[str] = ()
+    _standing: dict[int, Outcome] = field(default_factory=dict)  # by the hash of what tells a target from others
 
     async def sent(self, batches: Sequence[Batch]) -> None:
         """Return when it is durable that these calls are about to be made."""
@@ -62,13 +69,25 @@ class RunMemory:
         await self.journal.flush()
 
     def settle(self, settled: Sequence[Settled]) -> None:
-        """Take final outcomes."""
-        self.journal.settle(self.run, settled)
-        self.tripwire.note(settled)
+        """Take outcomes; one that is pending will be replaced."""
+        told = [self._noted(one) for one in settled]
+        self.journal.settle(self.run, told)
+        self.tripwire.note(told)
 
     def hand_over(self, target: Target, secret: Secret) -> str:
         """Put a secret where only its owner reads it; return where that is."""
         return self.keep(target, secret)
+
+    def _noted(self, one: Settled) -> Settled:
+        """Return an outcome with the one that it meets on record, and remember it if it may be met itself."""
+        target = one.target
+        key = hash((target.service, target.connection, target.id))
+        before = self._standing.pop(key, None)
+        noted = one if before is None else replace(one, instead_of=before)
+        pending = one.verification is Verification.PENDING
+        if pending or target.service in self.twice:
+            self._standing[key] = noted.stands
+        return noted
 
 
 @dataclass(slots=True)
@@ -191,32 +210,47 @@ async def _work(stage: StageWork, work: LaneWork, intake: Intake, _: str) -> Non
     async with work.lane.busy:
         targets = intake.targets(stage, work)
         for size in work.waves:
-            before = intake.tripwire.failed[name]
-            wave = Wave(targets, size)
-            while not wave.over:
-                await work.lane.run(wave.portion())
-                await work.lane.flush()
-            if work.check is not None:
-                await work.check.carry_out(work.lane)
-            if size is not None and (bad := intake.tripwire.failed[name] - before):
-                intake.tripwire.trip(name, f"{bad} of a first wave of {size} failed, so that no more is let out")
+            if size is not None:
+                intake.tripwire.let_out(name)
+            await _wave(work, Wave(targets, size, PORTION if work.check else math.inf), intake.aside)
+            if size is not None and (bad := intake.tripwire.call_in(name)):
+                said = f"{bad} of a first wave of {size} did not come out as the plan requires"
+                intake.tripwire.trip(name, f"{said}, so that no more is let out")
+
+
+async def _wave(work: LaneWork, wave: Wave, aside: Aside) -> None:
+    """Call a wave, and look at it: at the end, and whenever much is to be looked at."""
+    check = work.check
+    while not wave.over:
+        await work.lane.run(wave.portion())
+        await work.lane.flush()
+        if check is not None and (wave.over or check.watched.waiting >= PORTION // 2):
+            await check.carry_out(work.lane, aside.reason)
 
 
 class Wave:
-    """So many targets of a lane, or all for None; they come in portions, so that others get a turn between."""
+    """So many targets of a lane, or all for None; they come in portions, so that others get a turn between.
 
-    def __init__(self, targets: Iterator[Target | None], size: int | None) -> None:
+    A portion has `most` targets at the most.
+    """
+
+    def __init__(self, targets: Iterator[Target | None], size: int | None, most: float = math.inf) -> None:
         self.over = False
         self._targets = targets
         self._left = math.inf if size is None else size
+        self._most = most
 
     def portion(self) -> Iterator[Target]:
         """Yield the next targets, up to where many in a row were passed over."""
+        room = self._most
         while self._left > 0 and (found := next(self._targets, self)) is not self:
             if not isinstance(found, Target):
                 return
             self._left -= 1
+            room -= 1
             yield found
+            if room <= 0 < self._left:
+                return
         self.over = True
 
 
@@ -254,7 +288,7 @@ def fresh(
                     passed = 0
                     yield target
                     continue
-                if recheck is not None and takes(target) and (record := seen.unchecked(target)):
+                if recheck is not None and takes(target) and target.verify and (record := seen.unchecked(target)):
                     recheck(decode(record, target))
                 passed += 1
                 if passed % PASSED_OVER == 0:

@@ -170,6 +170,7 @@ class ReadBack(Strict):
     absent: Literal["gone", "unclear"] = Field("unclear", description="what it means that a target is not listed")
     question: Question | None = None
     lag: Duration | None = Field(None, description="how long an effect takes to show at the least")
+    lag_field: str | None = Field(None, description="a field by whose seconds a target's end is put off")
     deadline: Duration = Field(30.0, description="after so long what still lives is taken to live on")
     opt_in: bool = Field(False, description="only where a group says `verify: true`")
     limits: Limits = Limits()
@@ -290,6 +291,10 @@ class Service(Reading):
                 yield ("own", name), f"own names {name!r}, which is not among the fields"
 
     def _unfit_read_back(self, verify: ReadBack) -> Iterator[tuple[Place, str]]:
+        if verify.lag_field is not None:
+            yield from not_fields((verify.lag_field,), self.fields, ("verify", "lag_field"), "lag_field")
+            if verify.lag_field in self.fields and self.fields[verify.lag_field].type != "integer":
+                yield ("verify", "lag_field"), f"{verify.lag_field} is no integer, and should be a number of seconds"
         if verify.question is not None:
             names = Names(self.fields, [name for name, spec in self.fields.items() if spec.may_be_missing], self.fields)
             for part in ("path", "query", "headers", "cookies"):

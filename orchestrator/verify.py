@@ -6,23 +6,25 @@ Every look is a lane of its own, with its own rate, retries and throttling, so t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 from typing import Protocol
 
+from orchestrator.discovery import began
 from orchestrator.lane import Lane
 from orchestrator.listing import IncompleteError, Lister
-from orchestrator.model import Batch, Outcome, Secret, Settled, Target, Verification
+from orchestrator.model import Batch, Item, Outcome, Secret, Settled, Target, Verification
 from orchestrator.pacing import Stop
-from orchestrator.service import ReadBack
+from orchestrator.service import Listing, ReadBack
 
 FIRST_REST = 0.5  # seconds between two looks; grows by half each time ...
 LONGEST_REST = 10.0
+EARLY = 0.01  # seconds by which a timer may wake somebody too soon
 
 
-class Seen(Enum):
+class State(Enum):
     """What a look at one target saw."""
 
     GONE = "gone"
@@ -34,7 +36,7 @@ class Seen(Enum):
 class Sight:
     """What was seen of one target, and why it is unclear if it is."""
 
-    seen: Seen
+    state: State
     reason: str = ""
 
 
@@ -46,49 +48,79 @@ class Look(Protocol):
 
 
 class InListing:
-    """Looks targets up in a listing that tells the state of each."""
+    """Looks targets up in a listing that tells the state of each.
 
-    def __init__(self, lister: Lister, read_back: ReadBack, key: Sequence[str]) -> None:
+    A session that began after `cut_off`, in seconds since the epoch, is not the one that was to be ended.
+    """
+
+    def __init__(
+        self,
+        lister: Lister,
+        listing: Listing,
+        read_back: ReadBack,
+        key: Sequence[str],
+        cut_off: float | None = None,
+    ) -> None:
         self._lister = lister
+        self._listing = listing
         self._state = read_back.state or ""
         self._gone, self._alive = set(read_back.gone), set(read_back.alive)
-        self._absent = Sight(Seen.GONE) if read_back.absent == "gone" else Sight(Seen.UNCLEAR, "it is not listed")
+        self._absent = Sight(State.GONE) if read_back.absent == "gone" else _unclear("it is not listed")
         self._key = key
+        self._cut_off = cut_off
 
     async def at(self, targets: Sequence[Target]) -> Mapping[str, Sight]:
-        """Read the listing once, for all of them."""
+        """Read the listing once, for all of them; of one that breaks off only what lives counts."""
+        failure = ""
         try:
-            items = await self._lister.read({})
+            items: Sequence[Item] = await self._lister.read({})
         except IncompleteError as error:
-            return {target.id: Sight(Seen.UNCLEAR, f"the listing failed: {error}") for target in targets}
-        states = {tuple("/".join(item.get(name, ())) for name in self._key): item for item in items}
-        return {target.id: self._sight(states.get(self._identity(target))) for target in targets}
+            items, failure = error.items, f"the listing failed: {error}"
+        known = {tuple("/".join(item.get(name, ())) for name in self._key): item for item in items}
+        return {target.id: self._sight(target, known, failure) for target in targets}
 
-    def _identity(self, target: Target) -> tuple[str, ...]:
-        return tuple(str(target.fields.get(name, "")) for name in self._key)
+    def _sight(self, target: Target, known: Mapping[tuple[str, ...], Item], failure: str) -> Sight:
+        if lacking := _lacking(target, self._key):
+            return lacking
+        item = known.get(tuple(str(target.fields[name]) for name in self._key))
+        sight = self._absent if item is None else self._told(target, item)
+        return sight if sight.state is State.ALIVE or not failure else _unclear(failure)
 
-    def _sight(self, item: Mapping[str, tuple[str, ...]] | None) -> Sight:
-        if item is None:
-            return self._absent
+    def _told(self, target: Target, item: Item) -> Sight:
         states = set(item.get(self._state, ()))
+        said = f"{self._state} is {', '.join(sorted(states & self._alive or states)) or 'not told'}"
+        if states & self._alive and self._is_later(item):
+            later = "the session that is listed began after the cut-off"
+            return Sight(State.GONE) if target.began is not None else _unclear(f"{later}, and may be another one")
         if states & self._alive:
-            return Sight(Seen.ALIVE, f"{self._state} is {', '.join(sorted(states & self._alive))}")
-        if states and states <= self._gone:
-            return Sight(Seen.GONE)
-        return Sight(Seen.UNCLEAR, f"{self._state} is {', '.join(sorted(states)) or 'not told'}")
+            return Sight(State.ALIVE, said)
+        return Sight(State.GONE) if states and states <= self._gone else _unclear(said)
+
+    def _is_later(self, item: Item) -> bool:
+        """Return whether what is listed surely began after the cut-off."""
+        field = self._listing.began
+        if field is None or self._cut_off is None:
+            return False
+        moments = [began(self._listing, {field: (value,)}) for value in item.get(field, ())]
+        return bool(moments) and all(moment is not None and moment > self._cut_off for moment in moments)
 
 
 class ByQuestion:
-    """Asks about every target by itself: a lane whose outcomes are what is seen."""
+    """Asks about every target by itself: a lane whose outcomes are what is seen.
 
-    def __init__(self, make: Callable[[Notes], Lane]) -> None:
+    `needs` are the fields of the key that the question says: without one of them it would be about something else.
+    """
+
+    def __init__(self, make: Callable[[Notes], Lane], needs: Sequence[str] = ()) -> None:
         self._make = make
+        self._needs = needs
 
     async def at(self, targets: Sequence[Target]) -> Mapping[str, Sight]:
         """Ask about each target once, with the retries of a lane."""
         notes = Notes()
-        await self._make(notes).run(iter(targets))
-        return {settled.target.id: _sight(settled) for settled in notes.settled}
+        lacking = {target.id: sight for target in targets if (sight := _lacking(target, self._needs))}
+        await self._make(notes).run(iter([target for target in targets if target.id not in lacking]))
+        return {**lacking, **{settled.target.id: _sight(settled) for settled in notes.settled}}
 
 
 class Notes:
@@ -114,18 +146,55 @@ class Notes:
 
 def _sight(settled: Settled) -> Sight:
     if settled.outcome is Outcome.ENDED:
-        return Sight(Seen.GONE)
+        return Sight(State.GONE)
     if settled.outcome is Outcome.STILL_ACTIVE:
-        return Sight(Seen.ALIVE, settled.reason)
-    return Sight(Seen.UNCLEAR, settled.reason or str(settled.outcome))
+        return Sight(State.ALIVE, settled.reason)
+    return _unclear(settled.reason or str(settled.outcome))
+
+
+def _unclear(reason: str) -> Sight:
+    return Sight(State.UNCLEAR, reason)
+
+
+def _lacking(target: Target, names: Sequence[str]) -> Sight | None:
+    """Return what is seen of a target that lacks a field without which it cannot be told from others."""
+    missing = [name for name in names if target.fields.get(name) is None]
+    return _unclear(f"it has no {' and no '.join(missing)}, so that nothing can be asked about it") if missing else None
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """When to look: not before `lag` seconds after the call, and until `deadline` seconds after the first look."""
+    """When to look: not before `lag` seconds after the calls, and the last time when `deadline` more are over.
+
+    Only a look that begins then can say that a session lives on. `lag_field` is the field of a target, if there is
+    one, by whose seconds its end was put off.
+    """
 
     lag: float = 0.0
     deadline: float = 30.0
+    lag_field: str | None = None
+
+    def lag_of(self, targets: Iterable[Target]) -> float:
+        """Return how long to wait before the first look at these."""
+        if self.lag_field is None:
+            return self.lag
+        delays = (target.fields.get(self.lag_field) for target in targets)
+        return self.lag + max((delay for delay in delays if isinstance(delay, int)), default=0)
+
+
+class _Vigil:
+    """What is not known to be gone, what the last look saw of it, and what was seen alive."""
+
+    def __init__(self, settled: Sequence[Settled]) -> None:
+        self.open = {one.target.id: one for one in settled}
+        self.last: Mapping[str, Sight] = {}
+        self.alive: dict[str, Sight] = {}
+
+    def note(self, sights: Mapping[str, Sight]) -> list[Settled]:
+        """Take what a look saw; return what is gone."""
+        self.last = sights
+        self.alive |= {name: sight for name, sight in sights.items() if sight.state is State.ALIVE}
+        return [self.open.pop(name) for name, sight in sights.items() if sight.state is State.GONE]
 
 
 class Verifier:
@@ -146,41 +215,57 @@ class Verifier:
         self._wall = wall
 
     async def verify(self, settled: Sequence[Settled], tell: Callable[[Sequence[Settled]], None]) -> list[Settled]:
-        """Look at targets that were called, `tell` what is certain as soon as it is, and return those that live on."""
-        open_ones = {one.target.id: one for one in settled}
-        sights: Mapping[str, Sight] = {}
-        until, rest = self._clock() + self._timing.lag + self._timing.deadline, FIRST_REST
-        going_on = await self._stop.rest(self._timing.lag)
-        while going_on and open_ones:
-            targets = [one.target for one in open_ones.values()]
-            sights = await self._stop.unless_set(partial(self._look.at, targets)) or {}
-            gone = [name for name in open_ones if name in sights and sights[name].seen is Seen.GONE]
-            tell([self._confirmed(open_ones.pop(name)) for name in gone])
-            left = until - self._clock()
-            if not open_ones or left <= 0:
-                break
-            going_on = await self._stop.rest(min(rest, left))
-            rest = min(LONGEST_REST, rest * 1.5)
-        last = [self._last_word(one, sights.get(name)) for name, one in open_ones.items()]
-        tell(last)
-        return [one for one in last if one.outcome is Outcome.STILL_ACTIVE]
+        """Look at targets that were called, `tell` what comes of it, and return, untold, those that live on.
+
+        When the run stops, what is not known to be gone stays pending, so that a resume looks at it.
+        """
+        vigil = _Vigil(settled)
+        lag, rest, last = self._timing.lag_of(one.target for one in settled), FIRST_REST, False
+        until = self._clock() + lag + self._timing.deadline
+        await self._stop.rest(lag)
+        while vigil.open and not last and not self._stop.is_set():
+            last = self._clock() + EARLY >= until
+            targets = [one.target for one in vigil.open.values()]
+            sights = await self._stop.unless_set(partial(self._look.at, targets))
+            tell([self._confirmed(one) for one in vigil.note(sights or {})])
+            if vigil.open and not last:
+                await self._stop.rest(min(rest, max(0.0, until - self._clock())))
+                rest = min(LONGEST_REST, rest * 1.5)
+        return self._stopped(vigil, tell) if self._stop.is_set() else self._over(vigil, tell)
+
+    def _stopped(self, vigil: _Vigil, tell: Callable[[Sequence[Settled]], None]) -> list[Settled]:
+        seen = [(one, vigil.alive[name]) for name, one in vigil.open.items() if name in vigil.alive]
+        tell([_doubted(one, alive, self._stop.reason, Verification.PENDING) for one, alive in seen])
+        return []
+
+    def _over(self, vigil: _Vigil, tell: Callable[[Sequence[Settled]], None]) -> list[Settled]:
+        living, unclear = [], []
+        for name, one in vigil.open.items():
+            sight = vigil.last.get(name, _unclear("nothing was seen of it"))
+            if sight.state is State.ALIVE:
+                living.append(self._living(one, sight))
+            elif name in vigil.alive:
+                unclear.append(_doubted(one, vigil.alive[name], sight.reason, Verification.UNAVAILABLE))
+            else:
+                reason = _both(one.reason, f"could not be checked: {sight.reason}")
+                unclear.append(replace(one, verification=Verification.UNAVAILABLE, reason=reason))
+        tell(unclear)
+        return living
 
     def _confirmed(self, one: Settled) -> Settled:
         outcome = one.outcome if one.outcome is Outcome.ALREADY_ENDED else Outcome.ENDED
         return replace(one, outcome=outcome, verification=Verification.CONFIRMED, settled=self._wall())
 
-    def _last_word(self, one: Settled, sight: Sight | None) -> Settled:
-        if sight is None or self._stop.is_set():
-            said = f"not checked: {self._stop.reason or 'there was no time'}"
-            return replace(one, verification=Verification.UNAVAILABLE, reason=_both(one.reason, said))
-        if sight.seen is Seen.ALIVE:
-            said = f"the service took the order, and the session still lives ({sight.reason})"
-            contradicted = Verification.CONTRADICTED
-            return replace(
-                one, outcome=Outcome.STILL_ACTIVE, verification=contradicted, reason=said, settled=self._wall()
-            )
-        said = f"could not be checked: {sight.reason}"
-        return replace(one, verification=Verification.UNAVAILABLE, reason=_both(one.reason, said))
+    def _living(self, one: Settled, sight: Sight) -> Settled:
+        said = f"the service took the order, and the session still lives ({sight.reason})"
+        contradicted = Verification.CONTRADICTED
+        return replace(one, outcome=Outcome.STILL_ACTIVE, verification=contradicted, reason=said, settled=self._wall())
+
+
+def _doubted(one: Settled, alive: Sight, why: str, verification: Verification) -> Settled:
+    """Take back that a target is ended: it was seen alive, and nobody could look again."""
+    said = f"seen alive ({alive.reason}), and not again: {why}"
+    return replace(one, outcome=Outcome.ACCEPTED, verification=verification, reason=_both(one.reason, said))
 
 
 def _both(reason: str, more: str) -> str:

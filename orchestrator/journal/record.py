@@ -41,12 +41,15 @@ def encode(run: str, settled: Settled) -> bytes:
 
 
 def decode(line: str, target: Target) -> Settled:
-    """Return what a line of outcomes.jsonl says of a target, for one that is still to be looked at."""
+    """Return what a line of outcomes.jsonl says of a target that is still to be looked at.
+
+    Its reason is left out: most of it is why it could not be looked at before.
+    """
     record = orjson.loads(line)
     return Settled(
         target,
         Outcome(record["outcome"]),
-        "" if record["reason"] == UNCHECKED[1] else record["reason"],
+        "",
         record["http_status"],
         record["error_code"],
         record["error_message"],

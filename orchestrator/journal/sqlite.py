@@ -169,9 +169,12 @@ class SqliteJournal:
             Tallied(a, b, outcome, seen, bool(protected), number) for a, b, outcome, seen, protected, number in rows
         ]
 
-    def pending(self, run: str) -> Iterator[tuple[str, str, str, str]]:
-        """Return (service, connection, target, line of outcomes.jsonl) of what was called and not looked at yet."""
-        yield from self._execute(sql.PENDING, (run,))
+    def unverified(self, run: str) -> Iterator[tuple[str, str, str, str, str, str]]:
+        """Return what was to be looked at and was not, or in vain.
+
+        These are (service, connection, target, outcome, verification, line of outcomes.jsonl).
+        """
+        yield from self._execute(sql.UNVERIFIED, (run,))
 
     def add_listing(self, run: str, section: int, listed: int, failure: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Keep what a service listed for a group of the plan."""
@@ -293,7 +296,7 @@ def _outcome_rows(item: _Outcomes, fresh: Counter[tuple[str, str, str]]) -> Iter
     for settled in item.settled:
         target = settled.target
         lane = (target.service, target.connection)
-        fresh[*lane, settled.outcome] += 1
+        fresh[*lane, settled.stands] += 1
         if settled.instead_of is not None:
             fresh[*lane, settled.instead_of] -= 1
         protected = settled.outcome is Outcome.NOT_ATTEMPTED and settled.reason == PROTECTED

@@ -89,7 +89,10 @@ COUNTS = """
     GROUP BY service, connection, outcome, verification, protected
     ORDER BY service, connection, outcome, verification, protected
 """
-PENDING = "SELECT service, connection, target, record FROM targets WHERE run = ? AND verification = 'pending'"
+UNVERIFIED = """
+    SELECT service, connection, target, outcome, verification, record FROM targets
+    WHERE run = ? AND verification IN ('pending', 'unavailable') AND outcome IS NOT NULL
+"""
 ADD_LISTING = "INSERT OR REPLACE INTO listings (run, section, listed, failure, rows) VALUES (?, ?, ?, ?, ?)"
 LISTINGS = "SELECT section, listed, failure, rows FROM listings WHERE run = ?"
 LISTING_FAILURES = "SELECT failure FROM listings WHERE run = ? AND failure <> '' ORDER BY section"

@@ -163,12 +163,14 @@ class Summary:
 
     @property
     def left(self) -> int:
-        """Return how many targets are not done: a resume sends them again, if their service lets a call be repeated.
+        """Return how many targets a resume may make good: it sends them again, or looks at them again.
 
-        Which services do not is not on record, so that `unknown` targets of theirs are counted too.
+        Which services let a call be repeated, or can be asked afterwards, is not on record, so that `unknown` and
+        `unavailable` targets of those that do not are counted too.
         """
-        undone = sum(count for outcome, count in self.counts.items() if outcome not in DONE)
-        return undone - self.protected + self.in_flight
+        unasked = (one.outcome in DONE and one.verification == Verification.NOT_REQUESTED for one in self.tally)
+        pairs = zip(self.tally, unasked, strict=True)
+        return self.in_flight + sum(one.number for one, final in pairs if not final and not self._meets(one))
 
     @property
     def resume(self) -> str | None:

@@ -109,15 +109,18 @@ class World:
         """Return what the sandbox takes for the present time."""
         return self.clock() + self.date_skew
 
-    def end(self, service: str, id: str, effect: Effect) -> None:
-        """Take an accepted logoff: its effect comes after the lag, or never; one that is to come keeps its time."""
+    def end(self, service: str, id: str, effect: Effect, after: float = 0.0) -> None:
+        """Take an accepted logoff for so many seconds later: its effect comes after the lag, or never.
+
+        One that is to come keeps its time.
+        """
         if self.endings.is_planned(service, id):
             return
         nth = self.endings.count(service, id)
         if self.is_ignored(service, id, nth):
             self.endings.ignored[service][id] = None
             return
-        due = self.clock() + self.draw_lag(service, id, nth)
+        due = self.clock() + after + self.draw_lag(service, id, nth)
         self.endings.plan(service, id, due, partial(self._end, service, id, effect))
         self.settle()
 

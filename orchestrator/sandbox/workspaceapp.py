@@ -83,15 +83,17 @@ def _check_options(call: Call) -> None:
 
 
 def log_off(call: Call) -> web.Response:
-    """Sign out sessions after the lag, without waiting for delay_time; an unknown one refuses all (assumed)."""
+    """Sign out sessions after delay_time and the lag; an unknown one refuses all (assumed)."""
     ids, world = _checked_ids(call), call.world
     _check_options(call)
+    delay = call.field("delay_time")
+    after = delay if isinstance(delay, int) else 0
     sessions = [world.app_sessions.members.get(id) for id in ids]
     if None in sessions:
         return error(404, "WKS.00010109", "The session does not exist.")
     for session in filter(None, sessions):
         if world.app_sessions.is_living(session):
-            world.end("workspaceapp", session.id, partial(_end, world, session))
+            world.end("workspaceapp", session.id, partial(_end, world, session), after)
     return document({})
 
 

@@ -282,3 +282,16 @@ async def test_what_was_not_attempted_this_time_keeps_the_outcome_it_had(
     await journal.flush()
     assert [outcome for *_, outcome in journal.outcomes(RUN)] == [Outcome.STILL_ACTIVE]
     assert ['"still_active"' in line for line in journal.records(RUN)] == [True]
+
+
+async def test_a_target_is_counted_once_with_what_stands_on_record(journal: SqliteJournal) -> None:
+    (first,) = settled(["a"], Outcome.STILL_ACTIVE)
+    again = [
+        replace(first, outcome=outcome, instead_of=Outcome.STILL_ACTIVE)
+        for outcome in (Outcome.NOT_ATTEMPTED, Outcome.STILL_ACTIVE, Outcome.ENDED)
+    ]
+    for one in (first, *again):
+        journal.settle(RUN, [one])
+        await journal.flush()
+        (kept,) = outcomes(journal).values()
+        assert +journal.counts == Counter({(*LANE, kept): 1})

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 
-from orchestrator.model import DONE, GOOD, Outcome
+from orchestrator.model import DONE, GOOD, Outcome, Tallied, meets
 from orchestrator.report import summarize, summary, wording
 
 from .samples import FACTS, RUN, counted, lines_of, mixed, summary_of
@@ -120,6 +121,26 @@ def test_what_was_only_accepted_is_not_gone_on_with() -> None:
     found = counted({"require": "ended", "exit_code": 3}, accepted=2)
     assert (found.not_good, found.resume) == (2, None)
     assert found.remarks == ("2 accepted: the service took the order; it did not say that the session is over.",)
+
+
+@pytest.mark.parametrize(
+    ("require", "outcome", "verification", "goes_on"),
+    [
+        ("ended", "accepted", "unavailable", True),
+        ("verified", "ended", "unavailable", True),
+        ("ended", "ended", "unavailable", False),
+        ("verified", "ended", "not_requested", False),
+        ("verified", "ended", "confirmed", False),
+        ("accepted", "still_active", "contradicted", True),
+    ],
+)
+def test_what_could_not_be_looked_at_is_gone_on_with_where_the_plan_requires_more(
+    require: str, outcome: str, verification: str, goes_on: bool
+) -> None:
+    tally = [Tallied("mrs.cas", "prod", outcome, verification, False, 2), Tallied("a", "b", "denied", "", False, 1)]
+    code = 0 if meets(require, outcome, verification) else 3
+    found = summarize(replace(FACTS, require=require, exit_code=code), tally, folder="reports/r")
+    assert found.resume == (RESUME if goes_on else None)
 
 
 def test_a_file_name_that_is_no_text_does_not_break_the_document() -> None:

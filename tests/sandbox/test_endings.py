@@ -69,6 +69,17 @@ async def test_a_logoff_shows_after_the_lag_of_its_service(service: str) -> None
         assert world.snapshot()["pending"] == {}
 
 
+async def test_a_logoff_that_is_put_off_shows_after_the_delay_and_the_lag() -> None:
+    world = seeded(lag={"workspaceapp": 10.0})
+    async with running(world) as client:
+        body = {"session_ids": ["app"], "message_type": 0, "delay_time": 60}
+        assert (await client.signed("POST", f"/v1/{PROJECT_ID}/session/logoff", body)).status == 200
+        pass_time(world, 69.9)
+        assert alive(world, "workspaceapp")
+        pass_time(world, 0.1)
+        assert not alive(world, "workspaceapp")
+
+
 @pytest.mark.parametrize("service", NAMES)
 async def test_a_plain_lag_is_for_the_queued_services_alone(service: str) -> None:
     world = seeded(lag=10.0)

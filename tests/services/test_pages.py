@@ -12,7 +12,7 @@ from orchestrator import catalogue
 from orchestrator.model import Item, Response, Ruling, Target, Verdict
 from orchestrator.pages import _values, compile_listing
 from orchestrator.service import Listing, ReadBack, Service
-from orchestrator.verify import InListing, Seen, Sight
+from orchestrator.verify import InListing, Sight, State
 
 from .cases import NOW, cases_of, subjects
 
@@ -112,7 +112,8 @@ class Listed:
 async def seen(service: Service, read_back: ReadBack, *items: Item) -> Sight:
     fields = dict.fromkeys(service.key, "one")
     target = Target(service.service, "prod", "one", fields)
-    look = InListing(Listed(*items), read_back, service.key)  # type: ignore[arg-type]
+    listing = service.listings[read_back.listing or ""]
+    look = InListing(Listed(*items), listing, read_back, service.key)  # type: ignore[arg-type]
     return (await look.at([target]))["one"]
 
 
@@ -121,20 +122,20 @@ async def test_every_state_means_what_the_description_says(service: Service, rea
     one: Item = dict.fromkeys(service.key, ("one",))
     told = read_back.state or ""
     for state in read_back.gone:
-        assert (await seen(service, read_back, {**one, told: (state,)})).seen is Seen.GONE
+        assert (await seen(service, read_back, {**one, told: (state,)})).state is State.GONE
     for state in read_back.alive:
-        assert (await seen(service, read_back, {**one, told: (state,)})).seen is Seen.ALIVE
-        assert (await seen(service, read_back, {**one, told: (read_back.gone[0], state)})).seen is Seen.ALIVE
+        assert (await seen(service, read_back, {**one, told: (state,)})).state is State.ALIVE
+        assert (await seen(service, read_back, {**one, told: (read_back.gone[0], state)})).state is State.ALIVE
     for state in ("", "gone", read_back.gone[0].swapcase(), "UNKNOWN"):
-        assert (await seen(service, read_back, {**one, told: (state,)})).seen is Seen.UNCLEAR
-    assert (await seen(service, read_back, one)).seen is Seen.UNCLEAR
+        assert (await seen(service, read_back, {**one, told: (state,)})).state is State.UNCLEAR
+    assert (await seen(service, read_back, one)).state is State.UNCLEAR
 
 
 @pytest.mark.parametrize(("service", "read_back"), LOOKED_UP)
 async def test_an_empty_list_is_not_a_gone_session(service: Service, read_back: ReadBack) -> None:
-    assert (await seen(service, read_back)).seen is Seen.UNCLEAR
+    assert (await seen(service, read_back)).state is State.UNCLEAR
     other: Item = {**dict.fromkeys(service.key, ("other",)), read_back.state or "": (read_back.gone[0],)}
-    assert (await seen(service, read_back, other)).seen is Seen.UNCLEAR
+    assert (await seen(service, read_back, other)).state is State.UNCLEAR
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 
+from orchestrator import lane
 from orchestrator.backoff import Backoff
 from orchestrator.batches import Packing
 from orchestrator.lane import Lane
@@ -150,18 +151,19 @@ class Bench:
         attempts: int = 3,
         concurrency: int = 2,
         deadline: float | None = None,
+        remembers: Callable[[Bench], lane.Memory] = lambda bench: bench.memory,
     ) -> None:
         self.clock = Clock()
         self.stop = QuickStop(self.clock, None if deadline is None else START + deadline)
         self.pacer = FreePacer(self.stop, self.clock)
         self.service = service
-        self.memory = Memory()
+        self.memory: Memory = Memory()
         self.lane = Lane(
             "some.service",
             "prod",
             service,
             self.pacer,
-            self.memory,
+            remembers(self),
             self.stop,
             packing=Packing(size),
             numbers=itertools.count(1),

@@ -71,5 +71,6 @@ def test_a_question_is_asked_for_each_after_the_lag() -> None:
     look = LookBack(pace(), Timing(lag=5.0, deadline=20.0), by_listing=False)
     assert (look.calls(21), look.seconds(0)) == (21, 0.0)
     assert look.seconds(21) == pytest.approx(7.0, rel=0.01)
-    assert look.worst(1) == pytest.approx(5 + 20 + 33)
+    assert look.worst(1) == pytest.approx(5 + 20 + 2 * 33)
     assert look.worst(0) == 0.0
+    assert (look.seconds(21, 9.0), look.worst(1, 9.0)) == (look.seconds(21) + 4.0, look.worst(1) + 4.0)

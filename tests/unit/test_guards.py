@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from orchestrator.errors import Refused
 from orchestrator.guardrails import Guard
 from orchestrator.guards import NEWER, Aside, Keep, Tripwire, check_interval, check_size, protected, waves
-from orchestrator.model import Outcome, Secret, Settled, Target
+from orchestrator.model import Outcome, Secret, Settled, Target, Verification
 from orchestrator.pacing import Stop
 from orchestrator.units import Amount, parse_amount
 
@@ -155,6 +156,39 @@ def test_a_target_counts_once_however_often_it_is_settled() -> None:
     tripwire.note([settled("a", Outcome.ENDED, Outcome.FAILED)])
     assert tripwire.failed[LANE] == 0
     assert not stop.is_set()
+
+
+def test_what_was_not_called_again_takes_nothing_back() -> None:
+    stop = Stop()
+    tripwire = Tripwire(Amount(count=0), {LANE: 9}, stop)
+    tripwire.note([settled("a", Outcome.STILL_ACTIVE)])
+    tripwire.note([settled("a", Outcome.NOT_ATTEMPTED, Outcome.STILL_ACTIVE)])
+    assert tripwire.failed[LANE] == 1
+
+
+@pytest.mark.parametrize(
+    ("require", "outcome", "verification", "bad"),
+    [
+        ("accepted", Outcome.ACCEPTED, Verification.UNAVAILABLE, 0),
+        ("ended", Outcome.ACCEPTED, Verification.UNAVAILABLE, 1),
+        ("ended", Outcome.ENDED, Verification.UNAVAILABLE, 0),
+        ("verified", Outcome.ENDED, Verification.UNAVAILABLE, 1),
+        ("verified", Outcome.ENDED, Verification.CONFIRMED, 0),
+        ("verified", Outcome.DENIED, Verification.NOT_REQUESTED, 0),
+        ("accepted", Outcome.FAILED, Verification.NOT_REQUESTED, 1),
+    ],
+)
+def test_a_wave_is_good_when_all_of_it_is_what_the_plan_requires(
+    require: str, outcome: Outcome, verification: Verification, bad: int
+) -> None:
+    tripwire = Tripwire(None, {LANE: 9}, Stop(), require)
+    one = settled("a", outcome)
+    tripwire.note([settled("before", Outcome.FAILED)])
+    tripwire.let_out(LANE)
+    pending = replace(one, outcome=Outcome.ENDED, verification=Verification.PENDING)
+    tripwire.note([pending, replace(one, verification=verification)])
+    tripwire.note([settled("b", Outcome.NOT_ATTEMPTED), settled("c", Outcome.FAILED, lane=("other", "prod"))])
+    assert (tripwire.call_in(LANE), tripwire.call_in(LANE)) == (bad, 0)
 
 
 def test_a_small_lane_that_fails_altogether_stops_alone() -> None:

@@ -13,7 +13,7 @@ import pytest
 from orchestrator import catalogue, history, story
 from orchestrator.errors import InvalidInput, Refused
 from orchestrator.journal import BACKENDS, SqliteJournal
-from orchestrator.model import Batch, Outcome, RunRecord, Settled, Target
+from orchestrator.model import Batch, Outcome, RunRecord, Settled, Target, Verification
 from orchestrator.seen import Seen
 
 RUN = "20261122T193000Z-nightly-0001"
@@ -21,7 +21,7 @@ RECORD = RunRecord(
     RUN, "nightly", "/plans/nightly.yaml", None, "digest", "accepted", 1000.0, lock_name="nightly", planned=6
 )
 SERVICES = catalogue.load().services
-REPEATABLE, ONCE = "dcs.webcli", "cbh.console"
+REPEATABLE, ONCE, LOOKS = "dcs.webcli", "cbh.console", "workspace.desktops"
 
 
 @pytest.fixture
@@ -143,6 +143,47 @@ async def test_what_a_resume_sends_again(
     settled = history.recall(journal, RUN, SERVICES, seen)
     assert seen.take(target("a", service)) is again
     assert settled == ({} if again else Counter({(service, "prod"): 1}))
+
+
+@pytest.mark.parametrize(
+    ("require", "outcome", "verification", "service", "looked_at"),
+    [
+        ("accepted", Outcome.ACCEPTED, Verification.PENDING, LOOKS, True),
+        ("accepted", Outcome.ENDED, Verification.PENDING, LOOKS, True),
+        ("accepted", Outcome.ACCEPTED, Verification.UNAVAILABLE, LOOKS, False),
+        ("ended", Outcome.ACCEPTED, Verification.UNAVAILABLE, LOOKS, True),
+        ("ended", Outcome.ENDED, Verification.UNAVAILABLE, LOOKS, False),
+        ("verified", Outcome.ENDED, Verification.UNAVAILABLE, LOOKS, True),
+        ("verified", Outcome.ALREADY_ENDED, Verification.UNAVAILABLE, LOOKS, True),
+        ("verified", Outcome.ENDED, Verification.CONFIRMED, LOOKS, False),
+        ("verified", Outcome.ENDED, Verification.NOT_REQUESTED, LOOKS, False),
+        ("verified", Outcome.ENDED, Verification.UNAVAILABLE, "das.builtin-account", False),
+        ("verified", Outcome.ENDED, Verification.PENDING, "no.longer-in-the-catalogue", False),
+        ("verified", Outcome.STILL_ACTIVE, Verification.CONTRADICTED, LOOKS, False),
+    ],
+)
+async def test_what_a_resume_looks_at_again(
+    journal: SqliteJournal, require: str, outcome: Outcome, verification: Verification, service: str, looked_at: bool
+) -> None:
+    journal.settle(RUN, [Settled(target("a", service), outcome, verification=verification)])
+    await journal.flush()
+    seen = Seen()
+    settled = history.recall(journal, RUN, SERVICES, seen, require)
+    called = seen.take(target("a", service))
+    record = seen.unchecked(target("a", service))
+    assert (record is not None) is looked_at
+    assert called is (outcome is Outcome.STILL_ACTIVE)
+    assert settled[service, "prod"] == (0 if looked_at or called else 1)
+
+
+async def test_what_was_in_flight_once_more_is_called_and_not_only_looked_at(journal: SqliteJournal) -> None:
+    journal.settle(RUN, [Settled(target("a", LOOKS), Outcome.ACCEPTED, verification=Verification.PENDING)])
+    await note(journal, "a", None, LOOKS)
+    seen = Seen()
+    settled = history.recall(journal, RUN, SERVICES, seen)
+    assert seen.take(target("a", LOOKS))
+    assert seen.unchecked(target("a", LOOKS)) is None
+    assert settled.total() == 0
 
 
 async def test_a_call_that_was_cut_off_is_unknown_and_stays_so_until_it_is_made_again(journal: SqliteJournal) -> None:

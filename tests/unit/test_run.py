@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 
 import pytest
 
+from orchestrator import run
 from orchestrator.batches import Packing
+from orchestrator.checks import Watched
 from orchestrator.guards import NOBODY, Tripwire
+from orchestrator.journal.record import encode
 from orchestrator.lane import Lane
-from orchestrator.model import Batch, Outcome, Ruling, Secret, Settled, Tallied, Target, Verdict
+from orchestrator.model import Batch, Outcome, Ruling, Secret, Settled, Tallied, Target, Verdict, Verification
 from orchestrator.pacing import Pacer, Stop
 from orchestrator.rows import UnreadableError
 from orchestrator.run import Intake, LaneWork, RunMemory, StageWork, execute, exit_code, fresh
@@ -206,6 +210,80 @@ async def test_a_second_pass_calls_what_was_called_before() -> None:
     stages = [StageWork("only", works), StageWork("second pass", works, ["only"], rest=0.001, anew=True)]
     await execute(stages, intake(stop))
     assert log.count("only began") == 4
+
+
+class Looker:
+    """A check that notes what it is given, portion by portion, and finds it as `verification` says."""
+
+    def __init__(self, memory: RunMemory, verification: Verification = Verification.CONFIRMED) -> None:
+        self.watched = Watched(memory)
+        self.looked_at: list[list[str]] = []
+        self._verification = verification
+
+    async def carry_out(self, lane: Lane, spared: Callable[[Target], str]) -> None:
+        pending = self.watched.drain()
+        self.looked_at.append([one.target.id for one in pending])
+        self.watched.tell([replace(one, verification=self._verification) for one in pending])
+
+
+def watched(
+    stop: Stop, journal: Journal, tripwire: Tripwire, verification: Verification = Verification.CONFIRMED
+) -> tuple[LaneWork, Looker]:
+    memory = RunMemory(journal, "a-run", lambda one, secret: "", tripwire)
+    check = Looker(memory, verification)
+    pacer = Pacer((Rate(10_000, 1),), stop)
+    made = Lane(
+        "service", "prod", Service([]), pacer, check.watched, stop, packing=Packing(), numbers=itertools.count(1)
+    )
+    tripwire.lanes["service", "prod"] = made
+    return LaneWork(made, check=check), check  # type: ignore[arg-type]
+
+
+def looked_after(name: object) -> Target:
+    return replace(target(name), verify=True)
+
+
+async def test_what_is_looked_at_is_called_a_portion_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what is pending stays small, however many targets there are."""
+    monkeypatch.setattr(run, "PORTION", 4)
+    stop, journal = Stop(), Journal()
+    work, check = watched(stop, journal, Tripwire(None, {}, stop))
+    work.sources.append(Inline([looked_after(n) for n in range(10)]))
+    await execute([StageWork("only", [work])], intake(stop))
+    assert [sorted(names) for names in check.looked_at] == [["0", "1", "2", "3"], ["4", "5", "6", "7"], ["8", "9"]]
+
+
+async def test_what_is_only_to_be_looked_at_is_looked_at_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "PORTION", 4)
+    monkeypatch.setattr(run, "PASSED_OVER", 2)
+    stop, journal, after = Stop(), Journal(), intake(Stop())
+    work, check = watched(stop, journal, Tripwire(None, {}, stop))
+    work.sources.append(Inline([looked_after(n) for n in range(9)]))
+    for n in range(9):
+        record = encode("a-run", Settled(looked_after(n), Outcome.ACCEPTED, verification=Verification.UNAVAILABLE))
+        after.seen.note_done("service", "prod", str(n))
+        after.seen.note_unchecked("service", "prod", str(n), record.decode())
+    await execute([StageWork("only", [work])], after)
+    assert [len(names) for names in check.looked_at] == [2, 2, 2, 2, 1]
+    assert {(one.outcome, one.verification) for one in journal.settled} == {("accepted", "confirmed")}
+    assert "sent a-run" not in journal.events
+
+
+@pytest.mark.parametrize(
+    ("verification", "number"), [(Verification.CONFIRMED, 9), (Verification.UNAVAILABLE, 2), (Verification.PENDING, 2)]
+)
+async def test_a_wave_that_could_not_be_verified_is_the_last(verification: Verification, number: int) -> None:
+    stop, journal = Stop(), Journal()
+    tripwire = Tripwire(None, {}, stop, "verified")
+    work, _ = watched(stop, journal, tripwire, verification)
+    work.waves = (2, None)
+    work.sources.append(Inline([looked_after(n) for n in range(9)]))
+    await execute([StageWork("only", [work])], replace(intake(stop), tripwire=tripwire))
+    called = {one.target.id for one in journal.settled if one.outcome is not Outcome.NOT_ATTEMPTED}
+    assert len(called) == number
+    assert stop.exit_code == (None if number == 9 else 5)
+    if number == 2:
+        assert "2 of a first wave of 2 did not come out as the plan requires" in (work.lane.halted or "")
 
 
 async def test_the_deadline_stops_what_is_left() -> None:

@@ -1,0 +1,263 @@
+"""What follows the calls of a lane: looked at, ended once more, told; with a clock and sights of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pytest
+from lanes import LOST, REFUSED, START, Bench, Service, throttled
+
+from orchestrator.checks import Check, Unseen, Watched
+from orchestrator.guards import Tripwire
+from orchestrator.model import Batch, Outcome, Ruling, Settled, Target, Verdict, Verification
+from orchestrator.run import RunMemory
+from orchestrator.units import Amount
+from orchestrator.verify import Sight, State, Timing, Verifier
+
+LANE = ("some.service", "prod")
+ENDED = Ruling(Verdict.ENDED, status=204)
+
+
+def target(name: str, *, verify: bool = True) -> Target:
+    return Target(*LANE, name, {"id": name}, verify=verify)
+
+
+class Journal:
+    """Counts as the journal does, and keeps the last outcome of each target as it does."""
+
+    def __init__(self) -> None:
+        self.told: list[Settled] = []
+        self.kept: dict[str, Settled] = {}
+        self.counts: dict[str, int] = {}
+
+    async def sent(self, run: str, batches: Sequence[Batch]) -> None: ...
+
+    async def flush(self) -> None: ...
+
+    def settle(self, run: str, settled: Sequence[Settled]) -> None:
+        self.told += settled
+        for one in settled:
+            if not (one.outcome is Outcome.NOT_ATTEMPTED and one.target.id in self.kept):
+                self.kept[one.target.id] = one
+            self.counts[one.stands] = self.counts.get(one.stands, 0) + 1
+            if one.instead_of is not None:
+                self.counts[one.instead_of] -= 1
+
+    @property
+    def fared(self) -> dict[str, tuple[str, str]]:
+        return {name: (str(one.outcome), str(one.verification)) for name, one in self.kept.items()}
+
+    @property
+    def number(self) -> dict[str, int]:
+        return {str(outcome): number for outcome, number in self.counts.items() if number}
+
+
+class World(Bench):
+    """A lane that is watched, in front of sessions that end, or do not, when they are called so often."""
+
+    def __init__(self, *, again: int = 1, allowed: Amount | None = None, twice: bool = False) -> None:
+        self.journal = Journal()
+        self._services = ["some.service"] if twice else []
+        self._allowed = allowed
+        super().__init__(Service(ENDED), remembers=lambda bench: self._watched())
+        self.tripwire.lanes[LANE] = self.lane
+        self.stubborn: dict[str, int] = {}
+        self.seen: Callable[[Target], Sight | None] = lambda one: None
+        verifier = Verifier(self, Timing(1.0, 4.0), self.stop, self.clock, self.clock)
+        self.check = Check(self.watched, verifier, again)
+
+    def _watched(self) -> Watched:
+        self.tripwire = Tripwire(self._allowed, {LANE: 10}, self.stop)
+        memory = RunMemory(self.journal, "run", lambda one, secret: "", self.tripwire, self._services)
+        self.watched = Watched(memory)
+        return self.watched
+
+    async def at(self, targets: Sequence[Target]) -> Mapping[str, Sight]:
+        return {one.id: self.seen(one) or self._sight(one.id) for one in targets}
+
+    def _sight(self, name: str) -> Sight:
+        called = sum(name in call for call in self.service.calls)
+        return Sight(State.ALIVE, "it is on") if called <= self.stubborn.get(name, 0) else Sight(State.GONE)
+
+    async def end(self, *names: str, spared: Callable[[Target], str] = lambda one: "") -> None:
+        await self.lane.run(iter([target(name) for name in names]))
+        await self.check.carry_out(self.lane, spared)
+
+
+async def test_until_it_is_looked_at_a_target_is_pending() -> None:
+    world = World()
+    await world.lane.run(iter([target("a"), target("b", verify=False)]))
+    assert world.journal.fared == {"a": ("ended", "pending"), "b": ("ended", "not_requested")}
+    assert [one.target.id for one in world.watched.drain()] == ["a"]
+    assert world.watched.drain() == []
+
+
+async def test_what_failed_is_not_looked_at() -> None:
+    world = World()
+    world.service.answer = lambda batch: REFUSED
+    await world.end("a")
+    assert world.journal.fared == {"a": ("failed", "not_requested")}
+
+
+async def test_what_lives_on_is_ended_once_more_and_seen_to_be_gone() -> None:
+    world = World()
+    world.stubborn = {"b": 1}
+    await world.end("a", "b")
+    assert world.service.calls == [["a"], ["b"], ["b"]]
+    assert world.journal.fared == {"a": ("ended", "confirmed"), "b": ("ended", "confirmed")}
+    assert world.journal.number == {"ended": 2}
+
+
+@pytest.mark.parametrize("again", [0, 1, 3])
+async def test_what_lives_on_is_ended_so_often_and_then_told(again: int) -> None:
+    world = World(again=again)
+    world.stubborn = {"a": 99}
+    await world.end("a")
+    assert len(world.service.calls) == 1 + again
+    assert world.journal.fared == {"a": ("still_active", "contradicted")}
+    assert world.journal.number == {"still_active": 1}
+
+
+async def test_each_ending_is_followed_by_the_lag_and_the_deadline_again() -> None:
+    world = World()
+    world.stubborn = {"a": 99}
+    await world.end("a")
+    assert world.clock.now - START >= 2 * (1.0 + 4.0)
+
+
+# What is on record meanwhile
+
+
+async def test_nothing_that_lives_is_told_before_it_was_ended_once_more() -> None:
+    """With it told, stop_when_failed would stop the run before the second call that ends it."""
+    world = World(allowed=Amount(count=0))
+    world.stubborn = {str(n): 1 for n in range(5)}
+    await world.end(*"01234")
+    assert not world.stop.is_set()
+    assert world.journal.number == {"ended": 5}
+    assert world.tripwire.failed[LANE] == 0
+
+
+async def test_what_is_about_to_be_ended_again_is_not_on_record_as_ended() -> None:
+    world = World()
+    world.stubborn = {"a": 1}
+    before_the_second_call: list[dict[str, tuple[str, str]]] = []
+    world.service.before = lambda: before_the_second_call.append(world.journal.fared)
+    await world.end("a")
+    assert before_the_second_call == [{}, {"a": ("accepted", "pending")}]
+
+
+async def test_too_many_that_live_on_after_all_stop_the_run() -> None:
+    world = World(allowed=Amount(count=1))
+    world.stubborn = {"a": 99, "b": 99}
+    await world.end("a", "b", "c")
+    assert world.stop.exit_code == 5
+    assert world.journal.number == {"still_active": 2, "ended": 1}
+
+
+async def test_what_is_not_ended_again_because_the_lane_halts_lives_on() -> None:
+    world = World()
+    world.stubborn = {"a": 99, "b": 99, "c": 99}
+    halt = Ruling(Verdict.HALT, "the service is gone", 503)
+    world.service.answer = lambda batch: halt if len(world.service.calls) > 3 else ENDED
+    world.service.ticks = 0
+    await world.end("a", "b", "c")
+    assert set(world.journal.fared.values()) <= {("still_active", "contradicted"), ("failed", "not_requested")}
+    assert ("still_active", "contradicted") in world.journal.fared.values()
+    dropped = [one for one in world.journal.kept.values() if one.outcome is Outcome.STILL_ACTIVE]
+    assert all("it was not ended again: the service is gone" in one.reason for one in dropped)
+    assert world.tripwire.failed[LANE] == 3
+    assert sum(world.journal.number.values()) == 3
+
+
+async def test_a_lane_that_halted_ends_nothing_again_and_what_lives_is_told() -> None:
+    world = World()
+    world.stubborn = {"a": 99}
+    await world.lane.run(iter([target("a")]))
+    world.lane.halt("enough")
+    await world.check.carry_out(world.lane)
+    assert world.journal.fared == {"a": ("still_active", "contradicted")}
+    assert len(world.service.calls) == 1
+
+
+async def test_what_is_spared_by_now_is_told_and_not_called_again() -> None:
+    world = World()
+    world.stubborn = {"a": 99, "b": 1}
+    await world.end("a", "b", spared=lambda one: "protected" if one.id == "a" else "")
+    assert world.service.calls == [["a"], ["b"], ["b"]]
+    assert world.journal.fared == {"a": ("still_active", "contradicted"), "b": ("ended", "confirmed")}
+
+
+async def test_a_second_call_without_an_answer_replaces_the_first() -> None:
+    world = World()
+    world.stubborn = {"a": 99}
+    world.service.answer = lambda batch: LOST if len(world.service.calls) > 1 else ENDED
+    await world.end("a")
+    assert world.journal.fared == {"a": ("unknown", "not_requested")}
+    assert world.tripwire.failed[LANE] == 1
+    assert world.journal.number == {"unknown": 1}
+
+
+async def test_when_the_run_stops_what_was_not_looked_at_stays_pending() -> None:
+    world = World()
+    await world.lane.run(iter([target("a")]))
+    world.stop.set("terminated", 143)
+    await world.check.carry_out(world.lane)
+    assert world.journal.fared == {"a": ("ended", "pending")}
+
+
+async def test_what_an_earlier_part_of_the_run_left_is_looked_at_with_the_rest() -> None:
+    world = World()
+    world.watched.recheck(Settled(target("old"), Outcome.ACCEPTED, verification=Verification.PENDING))
+    await world.end("a")
+    assert world.journal.fared == {"old": ("ended", "confirmed"), "a": ("ended", "confirmed")}
+    assert world.journal.number == {"ended": 2}
+
+
+# Counted once
+
+
+async def test_a_target_that_fails_in_both_passes_counts_once() -> None:
+    world = World(allowed=Amount(count=1), twice=True)
+    world.service.answer = lambda batch: REFUSED
+    await world.end("a")
+    await world.end("a")
+    assert not world.stop.is_set()
+    assert (world.tripwire.failed[LANE], world.journal.number) == (1, {"failed": 1})
+
+
+async def test_a_target_that_ends_in_the_second_pass_did_not_fail() -> None:
+    world = World(allowed=Amount(count=1), twice=True)
+    world.service.answer = lambda batch: REFUSED if len(world.service.calls) == 1 else ENDED
+    await world.end("a")
+    await world.end("a")
+    assert (world.tripwire.failed[LANE], world.journal.number) == (0, {"ended": 1})
+
+
+async def test_a_second_pass_that_does_not_come_to_a_target_takes_nothing_back() -> None:
+    world = World(twice=True)
+    world.service.answer = lambda batch: REFUSED
+    await world.end("a")
+    world.lane.halt("enough")
+    await world.end("a")
+    assert (world.tripwire.failed[LANE], world.journal.number) == (1, {"failed": 1})
+
+
+async def test_throttling_changes_nothing_of_it() -> None:
+    world = World()
+    world.stubborn = {"a": 1}
+    world.service.answer = lambda batch: throttled(1.0) if len(world.service.calls) == 2 else ENDED
+    world.seen = lambda one: Sight(State.ALIVE, "it is on") if len(world.service.calls) < 3 else None
+    await world.end("a")
+    assert world.journal.number == {"ended": 1}
+
+
+# Where there is no read-back
+
+
+def test_what_cannot_be_looked_at_is_unavailable() -> None:
+    bench = Bench(Service())
+    outcomes = [Outcome.ENDED, Outcome.ACCEPTED, Outcome.ALREADY_ENDED, Outcome.FAILED, Outcome.ISSUED]
+    Unseen(bench.memory).settle([Settled(target(outcome), outcome) for outcome in outcomes])
+    told = {one.outcome: one.verification for one in bench.memory.settled}
+    assert {outcome for outcome, said in told.items() if said is Verification.UNAVAILABLE} == set(outcomes[:3])
