@@ -12,6 +12,7 @@ from orchestrator.auth import Admission
 from orchestrator.backoff import Backoff
 from orchestrator.batches import Packing
 from orchestrator.blueprint import Blueprint, Section, base_url
+from orchestrator.calling import Limits, Operation
 from orchestrator.catalogue import Catalogue
 from orchestrator.checks import Check, Unseen, Watched
 from orchestrator.classify import Classify, compile_reading
@@ -28,7 +29,7 @@ from orchestrator.reading import Condition, Reading, Rule
 from orchestrator.references import References, as_written
 from orchestrator.render import Place, Render, compile_operation
 from orchestrator.run import LaneWork, StageWork
-from orchestrator.service import Limits, Operation, ReadBack, Service
+from orchestrator.service import ReadBack, Service
 from orchestrator.settings import ConfigFile, Connection
 from orchestrator.stages import Step
 from orchestrator.units import Rate

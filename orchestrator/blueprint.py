@@ -13,9 +13,10 @@ from orchestrator.catalogue import Catalogue
 from orchestrator.discovery import Discovery
 from orchestrator.errors import Fault, InvalidInput
 from orchestrator.guards import Keep, protected
+from orchestrator.looking import Listing
 from orchestrator.model import Secret, Target
 from orchestrator.plan import Group, Placed, Plan, PlanFile, Stage, Unsound
-from orchestrator.service import CLOUDS, Listing, Service
+from orchestrator.service import CLOUDS, Service
 from orchestrator.settings import ConfigFile, Connection, IamToken
 from orchestrator.sources import STANDARD_INPUT, Inline, Rows, Source, resolved, unfit
 from orchestrator.targets import RowError, TargetBuilder

@@ -10,9 +10,9 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from orchestrator.listing import IncompleteError, Lister
+from orchestrator.looking import Listing
 from orchestrator.model import Item, Target
 from orchestrator.references import literal
-from orchestrator.service import Listing
 from orchestrator.sources import Checked, Takes, everything
 from orchestrator.targets import RowError, TargetBuilder
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from orchestrator.conclusion import summary
 from orchestrator.lane import Lane
+from orchestrator.looking import Listing
 from orchestrator.model import Batch, Item, Page, Ruling, Target, Verdict
 from orchestrator.reading import Json
-from orchestrator.service import Listing
 from orchestrator.templates import holes
 
 Filters = Mapping[str, Sequence[str]]

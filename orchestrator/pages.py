@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 
 from orchestrator.classify import Classify, compile_reading
+from orchestrator.looking import Listing
 from orchestrator.model import Item, Page, Response, Ruling, Verdict
 from orchestrator.reading import Reading, Rule, Success
-from orchestrator.service import Listing
 
 MAX_VALUE = 1024
 

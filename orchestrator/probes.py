@@ -9,11 +9,13 @@ from typing import Any
 import orjson
 
 from orchestrator.blueprint import base_url
+from orchestrator.calling import Operation
 from orchestrator.catalogue import Catalogue
 from orchestrator.classify import Classify, compile_reading
+from orchestrator.looking import Listing
 from orchestrator.model import Target, Verdict
 from orchestrator.reading import Check, Include, Reading, Success
-from orchestrator.service import Listing, Operation, Service
+from orchestrator.service import Service
 from orchestrator.settings import Connection
 from orchestrator.templates import OF_THE_CONNECTION, holes
 

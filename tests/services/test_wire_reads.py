@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from orchestrator.calling import Operation
 from orchestrator.listing import IncompleteError, Lister, parameters
+from orchestrator.looking import Listing
 from orchestrator.model import Batch, Item, Page, Request, Ruling, Verdict
 from orchestrator.render import compile_operation
-from orchestrator.service import Listing, Operation, Service
+from orchestrator.service import Service
 
 from .test_wire import CATALOGUE, CLIENT, INSTANCE, JSON, PLACE, PROJECT, Wire, targets
 
