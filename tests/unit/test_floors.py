@@ -28,7 +28,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "service",
         "plan",
     ),
-    ("backoff", "render", "classify", "pages", "targets", "rows", "batches", "conclusion"),
+    ("backoff", "render", "cookies", "classify", "pages", "targets", "rows", "batches", "conclusion"),
     ("catalogue", "references", "auth", "transport", "journal", "report"),
     ("connector",),
     ("learning", "pacing", "intents", "lane"),
