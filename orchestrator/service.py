@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from orchestrator.calling import Limits, Operation
-from orchestrator.looking import OF_A_PAGE, Listing
+from orchestrator.looking import Listing
 from orchestrator.reading import Condition, Json, Reading, Rule
 from orchestrator.templates import OF_THE_CONNECTION, Names, holes, not_fields
 from orchestrator.units import Duration, Pattern
@@ -196,18 +196,18 @@ class Service(Reading):
 
     def _unfit_listings(self) -> Iterator[tuple[Place, str]]:
         for name, listing in self.listings.items():
-            place = ("listings", name)
-            filters = listing.filters() | {*OF_A_PAGE}
-            yield from Names(filters, filters, filters).problems(listing.query, (*place, "query"))
-            yield from not_fields(listing.needs, listing.applied(), (*place, "needs"), "needs", "query's filters")
-            if listing.began is not None and listing.began not in listing.fields:
-                yield (*place, "began"), f"names {listing.began!r}, which is not among the listing's fields"
+            yield from ((("listings", name, *place), said) for place, said in listing.problems())
         yield from not_fields(self.discover, self.listings, ("discover",), "discover", "listings")
         for i, name in enumerate(self.discover):
             needed = [key for key in self.key if not self.fields[key].may_be_missing] if name in self.listings else []
             lacking = [key for key in needed if key not in self.listings[name].fields]
             if lacking:
                 yield ("discover", i), f"the listing {name!r} does not tell {', '.join(lacking)}"
+            told = self.listings[name].fields if name in self.listings else {}
+            secret = [field for field in told if field in self.fields and self.fields[field].secret]
+            if secret:
+                said = f"tells {', '.join(secret)}, and what is listed is kept in the journal, where no secret may be"
+                yield ("discover", i), f"the listing {name!r} {said}"
         if self.verify is not None:
             yield from self._unfit_read_back(self.verify)
 
