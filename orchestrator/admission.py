@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 
 from orchestrator import guards, history, listings, ownership
@@ -45,18 +45,24 @@ def check_interval(journal: SqliteJournal, blueprint: Blueprint) -> None:
     guards.check_interval(blueprint.plan_file.plan.guard, latest.started if latest else None)
 
 
-def ask_again(blueprint: Blueprint, record: RunRecord, *, yes: bool, ask: Ask) -> None:
-    """Ask before a late resume, because by now a target may be another session of somebody who is welcome."""
+def ask_again(
+    blueprint: Blueprint, record: RunRecord, *, yes: bool, ask: Ask, agreed: Collection[str] = ()
+) -> list[str]:
+    """Ask before a late resume, because by now a target may be another session of somebody who is welcome.
+
+    Return the services that cannot tell; about those that are `agreed` nobody is asked.
+    """
     late, within = time.time() - record.started, blueprint.plan_file.plan.resume_within
     ageless = listings.ageless(blueprint)
-    if late <= within or not ageless or yes:
-        return
+    if late <= within or set(ageless) <= set(agreed) or yes:
+        return ageless
     began = f"the run {record.run} began {_spoken(late)} ago (resume_within: {_spoken(within)})"
     who = f"nothing tells since when the sessions of {', '.join(ageless)} in it are there"
     said = f"{began}, and {who}: people who have signed in again may be signed out"
     if ask is None:
         raise Refused(f"{said}; to go on all the same: add --yes")
     _sure(ask, f"{said}\nGo on all the same?")
+    return ageless
 
 
 def _spoken(seconds: float) -> str:

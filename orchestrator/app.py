@@ -12,6 +12,7 @@ from orchestrator.auth import Admission
 from orchestrator.backoff import Backoff
 from orchestrator.batches import Packing
 from orchestrator.blueprint import Blueprint, Section, base_url
+from orchestrator.calling import Limits, Operation
 from orchestrator.catalogue import Catalogue
 from orchestrator.checks import Check, Unseen, Watched
 from orchestrator.classify import Classify, compile_reading
@@ -21,6 +22,7 @@ from orchestrator.errors import InvalidInput
 from orchestrator.guards import waves
 from orchestrator.lane import Lane, Memory
 from orchestrator.listing import Lister, parameters
+from orchestrator.looking import Listing
 from orchestrator.model import Verdict
 from orchestrator.pacing import Pacer, Stop
 from orchestrator.pages import compile_listing
@@ -28,7 +30,7 @@ from orchestrator.reading import Condition, Reading, Rule
 from orchestrator.references import References, as_written
 from orchestrator.render import Place, Render, compile_operation
 from orchestrator.run import LaneWork, StageWork
-from orchestrator.service import Limits, Operation, ReadBack, Service
+from orchestrator.service import ReadBack, Service
 from orchestrator.settings import ConfigFile, Connection
 from orchestrator.stages import Step
 from orchestrator.templates import holes
@@ -104,6 +106,7 @@ class Workshop:
         self._numbers = numbers
         self._cut_off = cut_off
         self._checks: dict[LaneName, Check] = {}
+        self._listers: dict[tuple[str, str, str], Lister] = {}
 
     def build(self, steps: Sequence[Step], totals: Mapping[LaneName, int]) -> list[StageWork]:
         """Return the stages with their lanes, of which `totals` has the number of targets."""
@@ -165,14 +168,20 @@ class Workshop:
         return ByQuestion(make, [name for name in service.key if name in said])
 
     def lister(self, service: Service, connection: str, name: str) -> Lister:
-        """Return what reads one of a service's listings on a connection."""
-        listing = service.listings[name]
+        """Return what reads one of a service's listings on a connection; whoever reads that one shares its rate."""
+        known = (service.service, connection, name)
+        if known not in self._listers:
+            listing = service.listings[name]
+            lane = self._listing_lane(service, connection, listing)
+            self._listers[known] = Lister(lane, listing, service.key)
+        return self._listers[known]
+
+    def _listing_lane(self, service: Service, connection: str, listing: Listing) -> Lane:
         limits = reads_of(self._blueprint.config_file.config, service, listing.limits)
         operation = Operation(method=listing.method, path=listing.path, query=parameters(listing), idempotent=True)
         classify = compile_listing(listing, self._blueprint.catalogue.rules(listing), service.service)
         connector = self._calls(service, connection, operation, {"": classify}, limits)
-        pacer = Pacer(limits.rate or (), self._stop)
-        return Lister(self._new_lane(service, connection, connector, pacer, Notes(), limits), listing, service.key)
+        return self._new_lane(service, connection, connector, Pacer(limits.rate or (), self._stop), Notes(), limits)
 
     def _new_lane(
         self, service: Service, connection: str, connector: HttpConnector, pacer: Pacer, notes: Notes, limits: Limits

@@ -13,12 +13,14 @@ from orchestrator.catalogue import Catalogue
 from orchestrator.discovery import Discovery
 from orchestrator.errors import Fault, InvalidInput
 from orchestrator.guards import Keep, protected
+from orchestrator.looking import Listing
 from orchestrator.model import Secret, Target
 from orchestrator.plan import Group, Placed, Plan, PlanFile, Stage, Unsound
-from orchestrator.service import CLOUDS, Listing, Service
+from orchestrator.service import CLOUDS, Service
 from orchestrator.settings import ConfigFile, Connection, IamToken
 from orchestrator.sources import STANDARD_INPUT, Inline, Rows, Source, resolved, unfit
 from orchestrator.targets import RowError, TargetBuilder
+from orchestrator.units import written_duration
 from orchestrator.validation import Place, suggestion
 
 Resolve = Callable[[str], Secret]
@@ -129,6 +131,14 @@ def _guard_problems(plan: Plan, sections: Sequence[Section]) -> Iterator[tuple[P
                     f"nothing tells since when the {section.service.service} targets of {section.source.name} are there"
                 )
                 yield ("older_than",), said
+            else:
+                yield from ((("older_than",), said) for said in _out_of_reach(plan.older_than, section.source.listing))
+
+
+def _out_of_reach(older_than: float | None, listing: Listing) -> Iterator[str]:
+    """Yield what is wrong where nothing that old is ever listed."""
+    if older_than is not None and listing.reaches is not None and older_than >= listing.reaches:
+        yield f"the listing reaches back {written_duration(listing.reaches)}, so that nothing so old is in it"
 
 
 def base_url(service: Service, connection: Connection) -> str:
@@ -348,6 +358,7 @@ def _discovery(
             problems.append(((*place, "where", told), f"the listing does not tell this{hint}"))
     if group.older_than is not None and listing.began is None and known:
         problems.append(((*place, "older_than"), "the listing does not tell since when a session is there"))
+    problems += [((*place, "older_than"), said) for said in _out_of_reach(group.older_than, listing)]
     return Discovery(
         builder,
         common,

@@ -9,8 +9,9 @@ from typing import Generic, TypeVar
 
 from orchestrator import validation
 from orchestrator.errors import Fault, InvalidInput
+from orchestrator.looking import Listing
 from orchestrator.reading import Include, Reading, Rule
-from orchestrator.service import Listing, Service, SharedRules
+from orchestrator.service import Service, SharedRules
 from orchestrator.validation import Place, suggestion
 
 Entry = TypeVar("Entry", Service, SharedRules)

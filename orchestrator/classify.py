@@ -10,18 +10,17 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 import orjson
 
 from orchestrator.backoff import announced
+from orchestrator.cookies import is_cleared
 from orchestrator.model import Lost, Response, Ruling, Secret, Verdict
 from orchestrator.reading import Check, Condition, Reading, Rule, Success
-from orchestrator.units import http_date
 
 MAX_TEXT = 512
-MAX_COOKIE = 8192
+MAX_SEARCHED = 256 * 1024  # bytes; a page of a listing may be longer, and has no text to look for
 LONGEST_WAIT = 3600.0
 USUAL = {
     401: Verdict.REAUTH,
@@ -186,13 +185,26 @@ def conditions(condition: Condition) -> list[Holds]:
         message = re.compile(condition.message, re.IGNORECASE)
         found.append(lambda facts: facts.message is not None and message.search(facts.message) is not None)
     if condition.text is not None:
-        text = re.compile(condition.text, re.IGNORECASE)
-        found.append(lambda facts: text.search(facts.response.body.decode("utf-8", "replace")) is not None)
+        found.append(_says([re.compile(text, re.IGNORECASE) for text in condition.text]))
     found += [_checked(check, _body_value(path)) for path, check in condition.body.items()]
     found += [_checked(check, _header_value(name.lower())) for name, check in condition.header.items()]
     if condition.cookie_cleared:
-        found.append(_cleared(condition.cookie_cleared))
+        name = condition.cookie_cleared
+        found.append(lambda facts: is_cleared(name, facts.response.cookies))
     return found
+
+
+def _says(patterns: Sequence[re.Pattern[str]]) -> Holds:
+    """Hold when each pattern is found; of a body that is too long to be searched nothing is known."""
+
+    def holds(facts: Facts) -> bool:
+        body = facts.response.body
+        if len(body) > MAX_SEARCHED:
+            return False
+        text = body.decode("utf-8", "replace")
+        return all(pattern.search(text) for pattern in patterns)
+
+    return holds
 
 
 def _status(wanted: Sequence[str]) -> Holds:
@@ -233,32 +245,6 @@ def _checked(check: Check, value: Callable[[Facts], Any]) -> Holds:
         return lambda facts: isinstance(found := value(facts), str) and pattern.search(found) is not None
     wanted = check.equals
     return lambda facts: type(found := value(facts)) is type(wanted) and found == wanted
-
-
-def _cleared(name: str) -> Holds:
-    """Hold when a Set-Cookie takes the cookie back: an empty life, a past date, or an empty value (RFC 6265, 5.3)."""
-
-    def holds(facts: Facts) -> bool:
-        lines = [line for line in facts.response.cookies if line.partition("=")[0].strip() == name]
-        morsels = [jar[name] for line in lines if name in (jar := _cookie(line))]
-        last = {one["path"]: one for one in morsels}  # of each path the last word counts
-        return bool(last) and all(_is_cleared(one.value, one["max-age"], one["expires"]) for one in last.values())
-
-    return holds
-
-
-def _cookie(line: str) -> SimpleCookie:
-    try:
-        return SimpleCookie(line if len(line) <= MAX_COOKIE else "")  # its parser takes long over long ones
-    except CookieError:
-        return SimpleCookie()
-
-
-def _is_cleared(value: str, max_age: str, expires: str) -> bool:
-    if max_age:
-        return re.fullmatch(r"-\d+|0+", max_age.strip()) is not None
-    moment = http_date(expires) if expires else None
-    return value == "" or (moment is not None and moment <= 86400.0)
 
 
 def _handover(success: Success, facts: Facts) -> Secret | None:

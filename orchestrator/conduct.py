@@ -92,12 +92,17 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
         admission.look_back(journal, blueprint, yes=options.yes, ask=options.ask)
         async with _under_way(blueprint, options, watch, journal, connections) as trip:
             record = _new_record(blueprint, options, time.time())
-            await listings.ask(blueprint, trip.connections, trip.stop)
+            await listings.ask(blueprint, trip.connections, trip.stop, now=record.started)
             if options.sealed:
                 trip.notes.extend(options.sealed.settle(blueprint, options.selector))
             counted, own = await _admitted(trip, record)
             admission.something(blueprint, counted, options.selector)
-            record = replace(record, planned=counted.total, inputs=_inputs(blueprint, record, counted.digests))
+            record = replace(
+                record,
+                planned=counted.total,
+                inputs=_inputs(blueprint, record, counted.digests),
+                ageless=listings.ageless(blueprint),
+            )
             record = replace(record, residual=residual.declared(blueprint, counted.per_lane))
             _make_folder(record)
             journal.add(record)
@@ -110,14 +115,17 @@ async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watc
     history.agree(record, blueprint.plan_file.digest, _inputs(blueprint, record, digests))
     connections = Connections(blueprint.config_file, blueprint.connections())
     with _ready(blueprint) as journal:
-        admission.ask_again(blueprint, record, yes=options.yes, ask=options.ask)
         unlisted = listings.restore(blueprint, journal, record.run)
+        agreed = admission.ask_again(blueprint, record, yes=options.yes, ask=options.ask)
         async with _under_way(blueprint, options, watch, journal, connections) as trip:
-            await listings.ask(blueprint, trip.connections, trip.stop, unlisted)
+            await listings.ask(blueprint, trip.connections, trip.stop, unlisted, now=record.started)
+            if not trip.stop.is_set():  # what was not told of its age now is no better than what never was
+                admission.ask_again(blueprint, record, yes=options.yes, ask=None, agreed=agreed)
             counted, own = await _admitted(trip, record)
             journal.reopen(record.run)
             steps = steps_of(blueprint, second_pass=record.exit_code != 0)
-            record = replace(record, ended=None, exit_code=None, reason="", notes=())
+            ageless = sorted({*record.ageless, *listings.ageless(blueprint)})
+            record = replace(record, ended=None, exit_code=None, reason="", notes=(), ageless=ageless)
             return await _carry_out(trip, record, counted, own, steps)
 
 
@@ -188,7 +196,6 @@ def _new_record(blueprint: Blueprint, options: Options, started: float) -> RunRe
         seal=options.sealed.seal.sha256 if options.sealed else "",
         subject=plan_file.plan.subject or "",
         cut_off=started - (plan_file.plan.older_than or 0.0),
-        ageless=listings.ageless(blueprint),
     )
 
 
@@ -238,7 +245,7 @@ async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, st
     failed = [*await _execute(trip, stages, intake, view), *listings.failures(blueprint)]
     from orchestrator.ending import conclude  # with all the report's formats: nothing needs them before
 
-    told = [*failed, *trip.notes, *listings.empty(blueprint), *_twice(intake.seen)]
+    told = [*failed, *trip.notes, *listings.empty(blueprint), *listings.bounded(blueprint), *_twice(intake.seen)]
     return await conclude(view, told, bool(failed), plan.allow_empty)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,14 +11,17 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from orchestrator.listing import IncompleteError, Lister
+from orchestrator.looking import Listing
 from orchestrator.model import Item, Target
+from orchestrator.pages import SINCE_EVER
 from orchestrator.references import literal
-from orchestrator.service import Listing
 from orchestrator.sources import Checked, Takes, everything
 from orchestrator.targets import RowError, TargetBuilder
 
 BEGAN = "began at"  # in a row: since when the session is there; no field has such a name
 Filters = Mapping[str, Sequence[str]]
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_EPOCH = re.compile(r"\d{10}|\d{13}")
 
 
 class Discovery:
@@ -53,16 +57,22 @@ class Discovery:
         self._filters = filters
         self._where = where
         self._older_than = older_than
+        self._unasked = False
 
     @property
     def asked(self) -> str:
         """Return what the service is asked: two groups that ask alike get the same list."""
         return repr((self.listing_name, sorted((name, sorted(values)) for name, values in self._filters.items())))
 
+    @property
+    def tells_age(self) -> bool:
+        """Return whether it is known of everything that was listed since when it is there."""
+        return self.listing.began is not None and not self._unasked and all(BEGAN in row for row in self.rows)
+
     async def look(self, lister: Lister, now: float) -> None:
         """Ask the service; a list that is not whole gives no target, unless a part of it is wanted.
 
-        It may be cancelled, and then the list is not whole.
+        `now` is when the run began. It may be cancelled, and then the list is not whole.
         """
         self.failure = "it was not read to its end in time"
         try:
@@ -75,14 +85,20 @@ class Discovery:
         self.rows = [self._row(item) for item in items if self._wanted(item, now)]
         self._refuse_strangers()
 
-    async def look_again(self, lister: Lister, now: float) -> None:
-        """Ask since when the sessions of the rows are there now; what is not told any more stays as it was."""
+    async def look_again(self, lister: Lister, _now: float) -> None:
+        """Ask since when the sessions of the rows are there now; what is not listed any more stays as it was.
+
+        Until that is answered, nothing is known of it: they may be other sessions by now.
+        """
+        self._unasked = True
         with contextlib.suppress(IncompleteError):
             items = await lister.read(self._filters)
+            self._unasked = False
             key = self._builder.key
             moments = {tuple(item.get(name, ("",))[0] for name in key): began(self.listing, item) for item in items}
             for row in self.rows:
-                moment = moments.get(tuple(row.get(name, "") for name in key))
+                name = tuple(row.get(name, "") for name in key)
+                moment = moments.get(name, row.pop(BEGAN, None))
                 if moment is not None:
                     row[BEGAN] = moment
 
@@ -96,10 +112,12 @@ class Discovery:
 
     def targets(self) -> Iterator[Target]:
         """Return what was listed and is wanted."""
-        for row in self.rows:
-            fields = {name: value for name, value in row.items() if name != BEGAN}
-            target = self._builder.build({**self._common, **fields}, literal)
-            yield replace(target, began=row[BEGAN]) if BEGAN in row else target
+        return map(self._target, self.rows)
+
+    def _target(self, row: Mapping[str, Any]) -> Target:
+        fields = {name: value for name, value in row.items() if name != BEGAN}
+        target = self._builder.build({**self._common, **fields}, literal)
+        return replace(target, began=row[BEGAN]) if BEGAN in row else target
 
     def _row(self, item: Item) -> dict[str, Any]:
         row: dict[str, Any] = {name: values[0] for name, values in item.items() if name in self._builder.fields}
@@ -122,23 +140,45 @@ class Discovery:
         return moment is not None and moment <= now - self._older_than
 
     def _refuse_strangers(self) -> None:
-        """Make a list with something in it that is no target a failed one."""
-        try:
-            for _ in self.targets():
-                pass
-        except RowError as error:
-            said = "; ".join(f"{name} {text}" for name, text in error.problems)
-            self.failure, self.rows = f"it lists something that is no target: {said}", []
+        """Drop what is no target; a list with such a thing in it is a failed one."""
+        fit, said = [], ""
+        for row in self.rows:
+            try:
+                self._target(row)
+                fit.append(row)
+            except RowError as error:
+                said = "; ".join(f"{name} {text}" for name, text in error.problems)
+        if said:
+            self.failure = _joined(self.failure, f"it lists something that is no target: {said}")
+            self.rows = fit if self.partial else []
 
 
 def began(listing: Listing, item: Item) -> float | None:
-    """Return since when a listed session is there, in seconds since the epoch, where the listing tells."""
-    text = next(iter(item.get(listing.began or "", ())), "")
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+    """Return since when a listed session is there, in seconds since the epoch, where the listing tells.
+
+    Of several moments the last counts: the one that is there now began then.
+    """
+    moments = [moment for text in item.get(listing.began or "", ()) if (moment := _moment(text)) is not None]
+    return max(moments, default=None)
+
+
+def _moment(text: str) -> float | None:
+    """Read a date and time, or the seconds or milliseconds since 1970; a moment that cannot be is none."""
+    if _EPOCH.fullmatch(text):
+        moment = int(text) / 10 ** (len(text) - 10)
+    elif _DATE.match(text):
+        try:
+            date = datetime.fromisoformat(text)
+        except ValueError:
+            return None
+        moment = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    else:
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return moment if moment >= SINCE_EVER else None
+
+
+def _joined(one: str, other: str) -> str:
+    return f"{one}; {other}" if one else other
 
 
 def _matches(values: Sequence[str], globs: Sequence[str]) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from orchestrator.calling import Limits
 from orchestrator.pacing import spread
-from orchestrator.service import Limits
 from orchestrator.verify import Timing
 
 LATENCY = 0.1  # seconds that a call is assumed to take, where nobody says

@@ -124,7 +124,7 @@ async def _discover(blueprint: Blueprint, deadline: float | None) -> tuple[float
     began = time.monotonic()
     async with Connections(blueprint.config_file, {name: known[name] for name in asked}) as connections:
         stop = Stop(None if deadline is None else began + deadline)
-        await listings.ask(blueprint, connections, stop)
+        await listings.ask(blueprint, connections, stop, now=time.time())
         took = time.monotonic() - began
         return took, await ownership.of(blueprint, connections, stop)
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.conclusion import summary
 from orchestrator.lane import Lane
+from orchestrator.looking import Listing
 from orchestrator.model import Batch, Item, Page, Ruling, Target, Verdict
+from orchestrator.pages import page_fields
 from orchestrator.reading import Json
-from orchestrator.service import Listing
 from orchestrator.templates import holes
 
 Filters = Mapping[str, Sequence[str]]
+Found = dict[tuple[str, ...], Item]
+IGNORED = "and no item shows it: the service may ignore that filter; leave it out if that many are meant"
 AGAIN = 2  # so often a listing that does not add up is read: it may have changed while it was read
 MAX_PAGES = 20_000
-_DAY = 86400.0
 
 
 class IncompleteError(Exception):
@@ -42,11 +43,15 @@ class Lister:
         self._numbers = itertools.count(1)
 
     async def read(self, filters: Filters) -> list[Item]:
-        """Return every item, each once; raise IncompleteError when a page is missing or the numbers do not add up."""
-        found: dict[tuple[str, ...], Item] = {}
+        """Return every item, each once; raise IncompleteError when a page is missing or the numbers do not add up.
+
+        An item that is listed twice has the values of both.
+        """
+        found: Found = {}
         for asked in self._askings(filters):
+            unchecked = [name for name in asked if name in self._listing.unchecked]
             try:
-                self._add(found, await self._whole(asked))
+                self._add(found, await (self._proven(asked, unchecked) if unchecked else self._whole(asked)))
             except IncompleteError as error:
                 self._add(found, error.items)
                 raise IncompleteError(str(error), list(found.values())) from None
@@ -58,55 +63,82 @@ class Lister:
         for values in itertools.product(*(filters[name] for name in single)):
             yield {**filters, **{name: (value,) for name, value in zip(single, values, strict=True)}}
 
+    async def _proven(self, asked: Filters, unchecked: Sequence[str]) -> Sequence[Item]:
+        """Read a list by filters that no item shows; without each of them there has to be more, before and after.
+
+        Nothing of a list is given where a filter may have been ignored, nor where it broke off: it may be anybody's.
+        """
+        without = {name: {one: values for one, values in asked.items() if one != name} for name in unchecked}
+        try:
+            before = {name: await self._count(rest) for name, rest in without.items()}
+            items = await self._whole(asked)
+            after = {name: await self._count(rest) for name, rest in without.items()} if items else before
+        except IncompleteError as error:
+            raise IncompleteError(str(error)) from None
+        if ignored := [name for name in unchecked if items and len(items) >= min(before[name], after[name])]:
+            raise IncompleteError(f"as many are listed without {' or '.join(ignored)}, {IGNORED}")
+        return items
+
+    async def _count(self, filters: Filters) -> int:
+        """Return how many items there are, from the total where it is told."""
+        if self._listing.total is None:
+            return len(await self._whole(filters))
+        page = await self._page(1, page_fields(self._listing, 1, 0, self._clock()), filters, {})
+        return page.total or 0
+
     async def _whole(self, filters: Filters) -> Sequence[Item]:
         for attempt in range(1, AGAIN + 1):
-            items, total = await self._pass(filters)
-            if total is None or len(items) >= total:
+            items, said = await self._pass(filters)
+            if not said:
                 return list(items.values())
             if attempt == AGAIN:
-                said = f"it says that there are {total}, and listed {len(items)}"
                 raise IncompleteError(said, list(items.values()))
         raise AssertionError("unreachable")
 
-    async def _pass(self, filters: Filters) -> tuple[dict[tuple[str, ...], Item], int | None]:
-        """Read page after page; return what is listed by key, and how many the last page said that there are."""
-        found: dict[tuple[str, ...], Item] = {}
+    async def _pass(self, filters: Filters) -> tuple[Found, str]:
+        """Read page after page; return what is listed by key, and why it does not add up, if so."""
+        found: Found = {}
+        before: Sequence[Item] = ()
         size, offset = self._listing.page_size, 0
         for number in range(1, MAX_PAGES + 1):
-            page = await self._page(number, offset, filters, list(found.values()))
+            known = len(found)
+            page = await self._page(
+                number, page_fields(self._listing, size or 0, offset, self._clock()), filters, found
+            )
             self._add(found, page.items)
             offset += len(page.items)
             if size is None or not page.items or (len(page.items) < size and offset >= (page.total or 0)):
-                return found, page.total
+                short = page.total is not None and len(found) < page.total
+                return found, f"it says that there are {page.total}, and listed {len(found)}" if short else ""
+            if len(found) == known or page.items == before:
+                return found, f"page {number} has nothing that was not listed before"
+            before = page.items
         raise IncompleteError(f"it has more than {MAX_PAGES} pages", list(found.values()))
 
-    async def _page(self, number: int, offset: int, filters: Filters, so_far: Sequence[Item]) -> Page:
-        now = self._clock()
-        fields: dict[str, Any] = {
-            **{name: list(values) for name, values in filters.items()},
-            "limit": self._listing.page_size or 0,
-            "offset": offset,
-            "since": _instant(now - (self._listing.window or _DAY)),
-            "until": _instant(now + _DAY),
-        }
-        target = Target(self._lane.service, self._lane.connection, f"page {number}", fields)
+    async def _page(self, number: int, fields: Mapping[str, Any], filters: Filters, so_far: Found) -> Page:
+        asked = {**{name: list(values) for name, values in filters.items()}, **fields}
+        target = Target(self._lane.service, self._lane.connection, f"page {number}", asked)
         ruling: Ruling = await self._lane.ask(Batch((target,), next(self._numbers)))
         if ruling.verdict is not Verdict.ENDED or ruling.page is None:
-            raise IncompleteError(f"page {number} could not be read: {summary(ruling)}", so_far)
+            raise IncompleteError(f"page {number} could not be read: {summary(ruling)}", list(so_far.values()))
         return ruling.page
 
-    def _add(self, found: dict[tuple[str, ...], Item], items: Iterable[Item]) -> None:
+    def _add(self, found: Found, items: Iterable[Item]) -> None:
         for item in items:
-            found.setdefault(self._identity(item, found), item)
+            name = self._identity(item, found)
+            found[name] = _both(found[name], item) if name in found else item
 
-    def _identity(self, item: Item, found: Mapping[tuple[str, ...], Item]) -> tuple[str, ...]:
+    def _identity(self, item: Item, found: Found) -> tuple[str, ...]:
         """Return what tells an item from the others; one without its key counts, and is refused later."""
         parts = tuple("/".join(item.get(name, ())) for name in self._key)
         return parts if all(parts) else (*parts, f"without its key {len(found)}")
 
 
-def _instant(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+def _both(one: Item, other: Item) -> Item:
+    """Return an item that is listed twice, with the values of both: which of them is true is not known."""
+    if one == other:
+        return one
+    return {name: tuple(dict.fromkeys((*one.get(name, ()), *other.get(name, ())))) for name in {**one, **other}}
 
 
 def one_at_a_time(listing: Listing) -> set[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Collection, Iterator
 from functools import partial
 
@@ -18,6 +17,7 @@ from orchestrator.logs import Log
 from orchestrator.pacing import Stop
 from orchestrator.run import keep_deadline
 from orchestrator.sources import Takes
+from orchestrator.units import written_duration
 from orchestrator.verify import Notes
 
 _log = Log()
@@ -30,19 +30,21 @@ def discoveries(blueprint: Blueprint) -> Iterator[tuple[int, Section, Discovery]
             yield number, section, section.source
 
 
-async def ask(blueprint: Blueprint, connections: Connections, stop: Stop, only: Collection[int] | None = None) -> None:
+async def ask(
+    blueprint: Blueprint, connections: Connections, stop: Stop, only: Collection[int] | None = None, *, now: float
+) -> None:
     """Ask the services for the targets of these groups (all, where nothing is said), side by side.
 
-    Of the others it is asked again since when their sessions are there, where the service tells.
+    Of the others it is asked again since when their sessions are there, where the service tells. `now` is when the run
+    began, also for a part of it that is resumed: `older_than` means the same sessions.
     """
     workshop = Workshop(blueprint, connections, Notes(), stop, itertools.count(1))
-    now = time.time()
     async with anyio.create_task_group() as watch:
         watch.start_soon(keep_deadline, stop)
         async with anyio.create_task_group() as group:
             for number, section, source in discoveries(blueprint):
                 look = source.look if only is None or number in only else source.look_again
-                if look == source.look or tells_age(section):
+                if look == source.look or source.listing.began is not None:
                     _log.info("lists", service=section.service.service, connection=section.connection)
                     lister = workshop.lister(section.service, section.connection, source.listing_name)
                     group.start_soon(stop.unless_set, partial(look, lister, now))
@@ -77,17 +79,18 @@ def sizes(blueprint: Blueprint, called: Takes) -> dict[LaneName, tuple[int, int]
     for _, section, source in discoveries(blueprint):
         lane = (section.service.service, section.connection)
         found.setdefault(lane, set()).update(target.id for target in source.targets() if called(target))
-        listed.setdefault(lane, {})[source.asked] = source.listed
+        lists = listed.setdefault(lane, {})
+        lists[source.asked] = max(source.listed, lists.get(source.asked, 0))  # of two, one may have broken off
     return {lane: (len(ids), sum(listed[lane].values())) for lane, ids in found.items()}
 
 
 def tells_age(section: Section) -> bool:
-    """Return whether the service tells since when a section's sessions are there."""
-    return isinstance(section.source, Discovery) and section.source.listing.began is not None
+    """Return whether the service tells of each of a section's sessions since when it is there."""
+    return isinstance(section.source, Discovery) and section.source.tells_age
 
 
 def ageless(blueprint: Blueprint) -> list[str]:
-    """Return the services of the plan that do not tell, or are not asked, since when a session is there."""
+    """Return the services of the plan that do not tell, or are not asked, since when some session is there."""
     return sorted({section.service.service for section in blueprint.sections if not tells_age(section)})
 
 
@@ -103,6 +106,15 @@ def empty(blueprint: Blueprint) -> list[str]:
         f"{source.name}: {source.listed} listed, and none of them wanted"
         for source in sources
         if not (source.failure or source.rows)
+    ]
+
+
+def bounded(blueprint: Blueprint) -> list[str]:
+    """Return a line for every group whose service lists nothing that is older than so long."""
+    return [
+        f"{source.name}: what began more than {written_duration(source.listing.reaches)} ago is not listed, nor ended"
+        for _, _, source in discoveries(blueprint)
+        if source.listing.reaches is not None
     ]
 
 

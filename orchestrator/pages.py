@@ -1,19 +1,32 @@
-"""What a listing's answer means: a page of items with their fields, or an answer that is no page at all."""
+"""One page of a listing: what is filled in to ask for it, and what its answer means, which may be no page at all."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from orchestrator.classify import Classify, compile_reading
+from orchestrator.looking import Listing
 from orchestrator.model import Item, Page, Response, Ruling, Verdict
 from orchestrator.reading import Reading, Rule, Success
-from orchestrator.service import Listing
 
 MAX_VALUE = 1024
+SINCE_EVER = 946_684_800.0  # 2000-01-01: no session is older, and what says that it is was never set
+_DAY = 86400.0
+
+
+def page_fields(listing: Listing, limit: int, offset: int, now: float) -> dict[str, Any]:
+    """Return what the query of a page is filled in with, the filters aside."""
+    since = SINCE_EVER if listing.window is None else max(SINCE_EVER, now - listing.window)
+    return {"limit": limit, "offset": offset, "since": _instant(since), "until": _instant(now + _DAY)}
+
+
+def _instant(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def compile_listing(listing: Listing, rules: Iterable[Rule], name: str) -> Classify:

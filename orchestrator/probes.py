@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from orchestrator.blueprint import base_url
+from orchestrator.calling import Operation
 from orchestrator.catalogue import Catalogue
 from orchestrator.classify import Classify, compile_reading
+from orchestrator.looking import Listing
 from orchestrator.model import Target, Verdict
+from orchestrator.pages import page_fields
 from orchestrator.reading import Check, Include, Reading, Success
-from orchestrator.service import Listing, Operation, Service
+from orchestrator.service import Service
 from orchestrator.settings import Connection
 from orchestrator.templates import OF_THE_CONNECTION, holes
 
@@ -21,7 +23,6 @@ STS_REGIONS = (
     "af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "cn-east-3",
     "cn-north-4", "cn-south-1", "cn-southwest-2", "la-south-2", "sa-brazil-1", "tr-west-1",
 )  # fmt: skip
-_DAY = 86400.0
 CALLER = Operation(method="GET", path="/v5/caller-identity", idempotent=True)
 OWN_TOKEN = Operation(
     method="GET", path="/v3/auth/tokens", query={"nocatalog": "true"}, headers={"X-Subject-Token": "{token}"},
@@ -80,13 +81,7 @@ def listing_call(listing: Listing) -> Operation:
 
 def first_item(service: str, connection: str, listing: Listing, now: float) -> Target:
     """Return what a listing is filled in with to give one item, or as few as it can."""
-    since, until = _instant(now - (listing.window or _DAY)), _instant(now + _DAY)
-    fields: dict[str, Any] = {"limit": 1, "offset": 0, "since": since, "until": until}
-    return Target(service, connection, "first item", fields)
-
-
-def _instant(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return Target(service, connection, "first item", page_fields(listing, limit=1, offset=0, now=now))
 
 
 def reading_of(known: Catalogue, field: str, name: str) -> Classify:

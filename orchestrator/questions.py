@@ -12,14 +12,16 @@ from orchestrator import probes
 from orchestrator.app import rendering
 from orchestrator.auth import Admission, CredentialUnavailable
 from orchestrator.auth.credential import scrub
+from orchestrator.calling import Operation
 from orchestrator.catalogue import Catalogue
 from orchestrator.classify import Classify
 from orchestrator.connections import Linked
 from orchestrator.connector import HttpConnector
 from orchestrator.diagnosis import Found, judge
+from orchestrator.looking import Listing
 from orchestrator.model import Batch, Lost, Request, Response, Ruling, Secret, Target, Verdict
 from orchestrator.pages import compile_listing
-from orchestrator.service import Listing, Operation, Service
+from orchestrator.service import Service
 from orchestrator.settings import Connection
 from orchestrator.transport import HttpTransport
 

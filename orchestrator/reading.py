@@ -17,6 +17,7 @@ Json = Annotated[Any, BeforeValidator(yamltext.typed)]
 
 _ONE_SHAPE = {"enum": list(get_args(Shape))}
 
+Patterns = Annotated[tuple[Pattern, ...], BeforeValidator(listed), one_or_more({"type": "string"})]
 Shapes = Annotated[tuple[Shape, ...], BeforeValidator(listed), one_or_more(_ONE_SHAPE)]
 
 
@@ -41,7 +42,7 @@ class Condition(Strict):
     code: Pattern | None = Field(None, description="matches the whole error code")
     message: Pattern | None = Field(None, description="is found in the error message, whatever its case")
     shape: Shapes | None = None
-    text: Pattern | None = Field(None, description="is found in the body as it stands, JSON or not")
+    text: Patterns | None = Field(None, description="all are found in the body as it stands, JSON or not")
     body: dict[str, Check] = {}
     header: dict[str, Check] = {}
     cookie_cleared: str | None = None

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import orjson
 
+from orchestrator.calling import Operation
 from orchestrator.model import FieldValue, Request, Secret, Target
-from orchestrator.service import Operation
 from orchestrator.templates import HOLE
 
 Values = Mapping[str, FieldValue]

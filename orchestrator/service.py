@@ -9,13 +9,15 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from orchestrator.reading import Condition, Entry, Json, Reading, Rule
+from orchestrator.calling import Limits, Operation
+from orchestrator.looking import Listing
+from orchestrator.reading import Condition, Json, Reading, Rule
 from orchestrator.templates import OF_THE_CONNECTION, Names, holes, not_fields
-from orchestrator.units import Duration, Pattern, Rates, listed, one_or_more
+from orchestrator.units import Duration, Pattern
 from orchestrator.validation import Form, MisfitError, Place, Strict
 
 CLOUDS = {"huaweicloud": "myhuaweicloud.com", "huaweicloud-eu": "myhuaweicloud.eu", "otc": "otc.t-systems.com"}
@@ -24,10 +26,8 @@ NAME = r"^[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*$"
 Name = Annotated[
     str, Form(NAME, "should be words of lower-case letters and digits, joined by '.' or '-', such as dcs.webcli")
 ]
-UrlPath = Annotated[str, Form(r"^/.*", "should begin with /")]
 
 Cloud = Literal["huaweicloud", "huaweicloud-eu", "otc"]
-Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 AuthKind = Literal["aksk", "iam-token", "bearer", "basic", "cookie", "none"]
 
 
@@ -79,79 +79,6 @@ class FieldSpec(Strict):
             yield ("min",), "is more than max"
         if self.default is not None and type(self.default).__name__ != _TYPES[self.type]:
             yield ("default",), f"is not of the field's type, which is {self.type}"
-
-
-class Limits(Strict):
-    """How hard the service may be called; the config can override each."""
-
-    rate: Rates | None = None
-    concurrency: int | None = Field(None, ge=1, le=1000)
-    timeout: Duration | None = None
-    attempts: int | None = Field(None, ge=1, le=100)
-    backoff: Duration | None = Field(None, description="the first pause between attempts, before jitter; it doubles")
-    backoff_cap: Duration | None = None
-
-    def over(self, below: Limits) -> Limits:
-        """Return these limits, with what is not said here taken from `below`."""
-        return below.model_copy(update=self.model_dump(exclude_none=True, exclude={"rate"}) | self._rate())
-
-    def _rate(self) -> dict[str, Any]:
-        return {} if self.rate is None else {"rate": self.rate}
-
-
-class BatchSpec(Strict):
-    """How many targets fit into one call, and which fields they must share."""
-
-    size: int = Field(ge=1, le=100_000)
-    group_by: tuple[str, ...] = ()
-
-
-class Operation(Strict):
-    """The request, with `{field}` holes; `{*field}` stands for the list of a whole batch."""
-
-    method: Method
-    path: UrlPath
-    query: dict[str, Json] = {}
-    headers: dict[str, str] = {}
-    cookies: dict[str, str] = {}
-    body: Json = Field(None, alias="json")
-    idempotent: bool = Field(description="whether the call may be repeated when its answer was lost")
-    batch: BatchSpec | None = None
-    on_405: Method | None = Field(None, description="the method to go on with when `method` is not allowed")
-
-
-OF_A_PAGE = ("limit", "offset", "since", "until")
-Paths = Annotated[tuple[str, ...], BeforeValidator(listed), one_or_more({"type": "string"})]
-
-
-class Listing(Strict):
-    """A listing of what could be a target: the request, with holes for filters and the page; its items; their fields.
-
-    `{limit}` and `{offset}` are the page, `{since}` and `{until}` a window of time that ends now. Any other hole of the
-    query is a filter that the service applies: `{name}` takes one value, so that the list is read once for each,
-    `{*name}` several. What is told of the items is compared again: an ignored filter would end everybody's sessions.
-    """
-
-    method: Method = "GET"
-    path: UrlPath
-    query: dict[str, Json] = {}
-    needs: tuple[str, ...] = Field((), description="filters without which something else is listed")
-    items: str = Field(description="where in the body the list is, with dots")
-    total: str | None = Field(None, description="where in the body the number of all items is")
-    page_size: int | None = Field(None, ge=1, le=100_000, description="the largest that the service takes")
-    window: Duration | None = Field(None, description="how far back {since} is")
-    fields: dict[str, Paths] = Field(description="what is told of an item: where, the first that is there counts")
-    began: str | None = Field(None, description="the field that says since when the session is there")
-    limits: Limits = Limits()
-    otherwise: tuple[Entry, ...] = ()
-
-    def filters(self) -> set[str]:
-        """Return what can be asked for: the filters that the service applies, and the fields of its items."""
-        return self.applied() | set(self.fields)
-
-    def applied(self) -> set[str]:
-        """Return the filters that the service applies."""
-        return {name for _, name in holes(self.query)} - {*OF_A_PAGE, *OF_THE_CONNECTION}
 
 
 class Question(Reading):
@@ -270,18 +197,18 @@ class Service(Reading):
 
     def _unfit_listings(self) -> Iterator[tuple[Place, str]]:
         for name, listing in self.listings.items():
-            place = ("listings", name)
-            filters = listing.filters() | {*OF_A_PAGE}
-            yield from Names(filters, filters, filters).problems(listing.query, (*place, "query"))
-            yield from not_fields(listing.needs, listing.applied(), (*place, "needs"), "needs", "query's filters")
-            if listing.began is not None and listing.began not in listing.fields:
-                yield (*place, "began"), f"names {listing.began!r}, which is not among the listing's fields"
+            yield from ((("listings", name, *place), said) for place, said in listing.problems())
         yield from not_fields(self.discover, self.listings, ("discover",), "discover", "listings")
         for i, name in enumerate(self.discover):
             needed = [key for key in self.key if not self.fields[key].may_be_missing] if name in self.listings else []
             lacking = [key for key in needed if key not in self.listings[name].fields]
             if lacking:
                 yield ("discover", i), f"the listing {name!r} does not tell {', '.join(lacking)}"
+            told = self.listings[name].fields if name in self.listings else {}
+            secret = [field for field in told if field in self.fields and self.fields[field].secret]
+            if secret:
+                said = f"tells {', '.join(secret)}, and what is listed is kept in the journal, where no secret may be"
+                yield ("discover", i), f"the listing {name!r} {said}"
         if self.verify is not None:
             yield from self._unfit_read_back(self.verify)
 

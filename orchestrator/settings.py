@@ -13,10 +13,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from orchestrator import environment, validation, yamltext
+from orchestrator.calling import Limits
 from orchestrator.errors import Fault, InvalidInput
 from orchestrator.reading import Telling
 from orchestrator.references import as_written
-from orchestrator.service import CLOUDS, Cloud, Limits
+from orchestrator.service import CLOUDS, Cloud
 from orchestrator.units import Duration
 from orchestrator.validation import Form, MisfitError, Place, Strict, location, no_text
 

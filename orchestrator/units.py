@@ -57,6 +57,15 @@ def parse_duration(value: object) -> float:
     return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
 
 
+def written_duration(seconds: float) -> str:
+    """Return a duration as people write it: `7d`, `1h30m`."""
+    written = ""
+    for name, size in reversed(_SECONDS.items()):
+        number, seconds = divmod(seconds, size)
+        written += f"{number:.0f}{name}" if number else ""
+    return written or "0s"
+
+
 def parse_rate(value: object) -> Rate:
     """Return the rate of `5/s`, `60/m` or `350/10s`; raise ValueError with what would be right."""
     if isinstance(value, Rate):

@@ -15,9 +15,10 @@ from typing import Protocol
 from orchestrator.discovery import began
 from orchestrator.lane import Lane
 from orchestrator.listing import IncompleteError, Lister
+from orchestrator.looking import Listing
 from orchestrator.model import Batch, Item, Outcome, Secret, Settled, Target, Verification
 from orchestrator.pacing import Stop
-from orchestrator.service import Listing, ReadBack
+from orchestrator.service import ReadBack
 
 FIRST_REST = 0.5  # seconds between two looks; grows by half each time ...
 LONGEST_REST = 10.0

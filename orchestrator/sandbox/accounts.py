@@ -13,7 +13,7 @@ from orchestrator.sandbox.iam import Credential, Project, User, dig, permit
 
 def list_projects(call: Call) -> web.Response:
     """List the projects of the account, or the one of a name."""
-    name = call.request.query.get("name")
+    name = call.query.get("name")
     projects = call.world.iam.projects.values()
     found = [_project_body(call, project) for project in projects if name in (None, project.name)]
     return document({"projects": found, "links": {"self": "", "previous": None, "next": None}})

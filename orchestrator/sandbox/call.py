@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 from aiohttp import web
+from multidict import MultiDict
 
 from orchestrator.sandbox.answers import Refusal
 
@@ -94,6 +95,12 @@ class Call:
         """Return one field of a JSON object in the body, None where there is no object or no field."""
         return self.data.get(name) if isinstance(self.data, dict) else None
 
+    @property
+    def query(self) -> MultiDict[str]:
+        """Return the query without the filters that are ignored: trouble on request."""
+        ignored = self.world.ignored_filters
+        return MultiDict((name, value) for name, value in self.request.query.items() if name not in ignored)
+
     def window(self, refuse: Callable[[str], web.Response]) -> slice:
         """Return the page asked for with offset and limit, or refuse with the service's own error."""
         listing = self.operation.listing
@@ -112,7 +119,7 @@ class Call:
 
     def one_of(self, name: str, allowed: Callable[[str], bool], refuse: Callable[[str], web.Response]) -> str | None:
         """Return a parameter that may be given once, None where it is not given or empty."""
-        values = [value for value in self.request.query.getall(name, []) if value]
+        values = [value for value in self.query.getall(name, []) if value]
         if len(values) > 1 or not all(map(allowed, values)):
             raise Refusal(refuse(name))
         return values[0] if values else None

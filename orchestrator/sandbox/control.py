@@ -20,6 +20,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _PLAIN: dict[str, tuple[type, ...]] = {
     "random_seed": (int,),
     "repeated_filters": (bool,),
+    "ignored_filters": (list,),
     "ignored": (dict,),
     "returns": (dict,),
     "date_skew": (int, float),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -57,7 +57,8 @@ class World:
     logoff is accepted and never takes effect, or not the first so many times. What is drawn depends only on
     `random_seed`, the service, the thing and how often it was logged off. `returns` says, per service and thing,
     after how many seconds its user signs in again, once. `repeated_filters` lets connect_status be given more than
-    once, which the published definition does not. `denied` are access keys or user names that CBH refuses.
+    once, which the published definition does not; the `ignored_filters` of listings, by the names of their parameters,
+    are taken and change nothing. `denied` are access keys or user names that CBH refuses.
     `expire_tokens_after` gives, for the tokens in the order of issue, after how many uses each is dead.
     `date_skew` shifts the Date header and the sandbox's idea of now, in seconds. `token_bytes` is the least
     length of a token. `revocation`, `cas_post`, `cas_clears_cookie`, `alternate_fields` and
@@ -71,6 +72,7 @@ class World:
     ignored: dict[str, Ids] = field(default_factory=dict)
     returns: dict[str, dict[str, float]] = field(default_factory=dict)
     repeated_filters: bool = False
+    ignored_filters: Collection[str] = ()
     denied: set[str] = field(default_factory=set)
     limits: dict[str, Limit] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)

@@ -135,7 +135,7 @@ def _connection(desktop: Desktop, *, alternate: bool) -> dict[str, object]:
 def list_connections(call: Call) -> web.Response:
     """List desktops with their connection state; the definition takes one state and up to 100 users."""
     window = call.window(_invalid)
-    statuses, users = (call.request.query.getall(name, []) for name in ("connect_status", "user_names"))
+    statuses, users = (call.query.getall(name, []) for name in ("connect_status", "user_names"))
     if len(users) > MAX_BATCH:
         raise Refusal(_invalid("user_names"))
     if len(statuses) > 1 and not call.world.repeated_filters:
@@ -158,7 +158,7 @@ def list_desktops(call: Call) -> web.Response:
         raise Refusal(_invalid("desktop_id"))
     members = call.world.desktops.members
     named = [members[id] for id in dict.fromkeys(ids) if id in members] if ids else members.values()
-    found = [desktop for desktop in named if _matches(desktop, call.request.query)]
+    found = [desktop for desktop in named if _matches(desktop, call.query)]
     return document({"total_count": len(found), "desktops": [_described(desktop) for desktop in found[window]]})
 
 

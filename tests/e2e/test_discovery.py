@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections import Counter
+from contextlib import closing
 
 import pytest
+
+from orchestrator import catalogue
 
 from .support import GENEROUS, SERVICES, Site
 
@@ -216,11 +220,136 @@ def test_nothing_found_is_told_by_the_exit_code(site: Site) -> None:
     )
 
 
-def test_a_filter_that_the_service_ignores_does_not_widen_the_plan(site: Site) -> None:
+@pytest.mark.parametrize("ignored", [[], ["user_names"]], ids=["taken", "ignored"])
+def test_a_filter_that_the_service_ignores_does_not_widen_the_plan(site: Site, ignored: list[str]) -> None:
     people(site, 50)
-    plan = site.plan(discover("workspace.desktops", discover={"user": "user1"}))
+    site.settings(ignored_filters=ignored)
+    plan = site.plan(discover("workspace.desktops", discover={"user": "user1"}, verify=False))
     assert site.run("run", plan).code == 0
     assert {record["target"] for record in site.latest.records} == {f"d-{n:05}" for n in range(1, 50, 10)}
+
+
+@pytest.mark.parametrize("partial", [False, True])
+@pytest.mark.parametrize("parameter", ["tag", "pool_id"])
+def test_a_filter_that_no_item_shows_is_believed_where_it_makes_a_difference(
+    site: Site, parameter: str, partial: bool
+) -> None:
+    hasty(site)
+    people(site, 20, tags={"team": "blue"}, pool_id="pool-1")
+    site.seed(desktops=[{"desktop_id": "d-red", "tags": {"team": "red"}, "pool_id": "pool-2"}])
+    asked = {"tag": {"tag": "team=red"}, "pool_id": {"pool_id": "pool-2"}}[parameter]
+    plan = site.plan(discover("workspace.desktops", discover=asked, verify=False, partial=partial))
+    site.settings(ignored_filters=[parameter])
+    assert site.run("run", plan).code == 3
+    assert site.latest.records == []
+    (note,) = (note for note in site.latest.summary["notes"] if "lists for stage" in note)
+    assert f"as many are listed without {parameter}" in note
+    assert len(site.state()["sessions"]["workspace"]) == 21
+    site.settings(ignored_filters=[])
+    assert site.run("run", plan, "--yes").code == 0
+    assert [record["target"] for record in site.latest.records] == ["d-red"]
+
+
+def test_a_session_that_is_there_for_a_year_is_found(site: Site) -> None:
+    day, now = 86400, time.time()
+    site.seed(app_sessions=[{"session_id": f"{days} days", "since": now - days * day} for days in (1, 40, 400)])
+    plan = site.plan(discover("workspaceapp.sessions", discover={"session_state": "Active"}), require="verified")
+    assert site.run("run", plan).code == 0
+    assert len(site.latest.records) == 3
+    assert not site.state()["sessions"]["workspaceapp"]
+
+
+def bounded(site: Site) -> None:
+    """Add a service whose listing reaches back thirty days."""
+    text = (catalogue.OWN / "workspaceapp.sessions.yaml").read_text()
+    assert "    page_size: 100\n" in text
+    text = text.replace("workspaceapp.sessions", "my.sessions")
+    (site.folder / "services").mkdir()
+    (site.folder / "services" / "mine.yaml").write_text(
+        text.replace("    page_size: 100\n", "    page_size: 100\n    window: 30d\n")
+    )
+    site.configure(catalogue=["services"], services={"my.sessions": {"reads": GENEROUS}})
+
+
+def test_what_a_bounded_listing_does_not_show_is_told(site: Site) -> None:
+    day, now = 86400, time.time()
+    site.seed(app_sessions=[{"session_id": f"{days} days", "since": now - days * day} for days in (1, 40)])
+    bounded(site)
+    plan = site.plan(discover("my.sessions", discover={"session_state": "Active"}))
+    assert site.run("run", plan).code == 0
+    assert [record["target"] for record in site.latest.records] == ["1 days"]
+    assert any("what began more than 30d ago is not listed, nor ended" in n for n in site.latest.summary["notes"])
+
+
+def test_an_age_that_is_never_listed_cannot_be_asked_for(site: Site) -> None:
+    bounded(site)
+    group = discover("my.sessions", discover={"session_state": "Active"})
+    for plan in (site.plan({**group, "older_than": "30d"}), site.plan(group, older_than="31d")):
+        done = site.run("validate", plan)
+        assert done.code == 2
+        assert "older_than: the listing reaches back 30d, so that nothing so old is in it" in done.err
+    assert site.run("validate", site.plan({**group, "older_than": "29d"}, older_than="29d")).code == 0
+
+
+def test_the_rate_of_a_listing_is_that_of_the_connection_however_many_groups_ask(site: Site) -> None:
+    people(site, 20)
+    site.configure(services={"workspace.desktops": {"reads": {"rate": "4/s", "concurrency": 1}}})
+    groups = [discover("workspace.desktops", discover={"user": f"user{n}"}, verify=False) for n in range(8)]
+    assert site.run("run", site.plan(*groups)).code == 0
+    assert site.state()["services"]["workspace"]["peaks"]["connect_desktops"] <= 5
+    assert len(site.latest.records) == 16
+
+
+def test_what_is_old_enough_is_the_same_for_a_resume(site: Site) -> None:
+    site.seed(app_sessions=[{"session_id": "s-1", "since": time.time() - 5}])
+    site.configure(services={"workspaceapp.sessions": {"reads": {**GENEROUS, "attempts": 1}}})
+    site.fault("workspaceapp", "status", operation="list_sessions", status=500)
+    group = discover("workspaceapp.sessions", discover={"session_state": "Active"}, older_than="7s", verify=False)
+    assert site.run("run", site.plan(group)).code == 3
+    time.sleep(2.1)  # by now it would be
+    site.run("resume", "latest")
+    assert site.latest.records == []
+
+
+def put_back(site: Site, seconds: float) -> None:
+    """Let the latest run have begun so much earlier."""
+    with closing(sqlite3.connect(site.state_dir / "journal.sqlite")) as journal, journal:
+        journal.execute("UPDATE runs SET started = started - ?", (seconds,))
+
+
+AGELESS = '{"count": 1, "items": [{"id": "s-1", "session_state": "Active"}]}'
+
+
+@pytest.mark.parametrize(
+    ("now", "trouble", "code"),
+    [
+        (None, None, 0),
+        (None, {"status": 500}, 4),
+        (None, {"status": 200, "body": AGELESS}, 4),
+        ({"status": 200, "body": AGELESS}, None, 4),
+    ],
+    ids=["told", "not answered", "not told any more", "never told"],
+)
+def test_a_late_resume_goes_on_by_itself_only_where_every_age_is_known(
+    site: Site, now: dict[str, object] | None, trouble: dict[str, object] | None, code: int
+) -> None:
+    site.seed(app_sessions=[{"session_id": "s-1", "since": time.time() - 86400}])
+    site.configure({"workspaceapp.sessions": {"attempts": 1}})
+    site.configure(services={"workspaceapp.sessions": {"reads": {**GENEROUS, "attempts": 1}}})
+    if now is not None:
+        site.fault("workspaceapp", "status", operation="list_sessions", **now)
+    site.fault("workspaceapp", "status", operation="logoff", status=400, body='{"error_code": "WKS.1"}')
+    group = discover("workspaceapp.sessions", discover={"session_state": "Active"}, verify=False)
+    assert site.run("run", site.plan(group)).code == 3
+    assert site.latest.outcomes == Counter(failed=1)
+    assert site.latest.summary["not_told_when_begun"] == (["workspaceapp.sessions"] if now else [])
+    put_back(site, 36000)
+    if trouble is not None:
+        site.fault("workspaceapp", "status", operation="list_sessions", **trouble)
+    done = site.run("resume", "latest")
+    assert done.code == code
+    assert ("nothing tells since when the sessions of workspaceapp.sessions in it are there" in done.err) is (code == 4)
+    assert site.run("resume", "latest", "--yes").code == 0
 
 
 def test_a_resume_means_the_targets_that_were_listed_when_the_run_began(site: Site) -> None:

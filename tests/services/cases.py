@@ -12,10 +12,11 @@ import orjson
 from orchestrator import validation
 from orchestrator.catalogue import Catalogue
 from orchestrator.classify import Classify, compile_reading
+from orchestrator.looking import Listing
 from orchestrator.model import Item, Response, Ruling, Verdict
 from orchestrator.pages import compile_listing
 from orchestrator.reading import Include, Json, Reading, Rule, Success
-from orchestrator.service import Listing, Service
+from orchestrator.service import Service
 from orchestrator.validation import Strict
 
 FOLDER = Path(__file__).parent

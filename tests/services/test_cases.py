@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,7 +109,8 @@ def _missing(subject: Subject, condition: Condition, cases: list[Case]) -> Itera
     messages = " ".join(ruling.message or "" for ruling in rulings)
     yield from (m for m in (condition.message or "").split("|") if not re.search(m, messages, re.IGNORECASE))
     bodies = " ".join(case.response().body.decode() for case in cases)
-    yield from (t for t in (condition.text or "").split("|") if not re.search(t, bodies, re.IGNORECASE))
+    texts = [text for pattern in condition.text or () for text in pattern.split("|")]
+    yield from (text for text in texts if not re.search(text, bodies, re.IGNORECASE))
     forms = {_form(case.response()) for case in cases}
     yield from (f"the form {shape}" for shape in condition.shape or () if shape not in forms)
 
@@ -198,3 +200,17 @@ def test_a_status_that_no_rule_names_is_a_failure_and_says_so(subject: Subject, 
     ruling = rule(subject, CATALOGUE, Case(name="odd", status=status, then=Verdict.FAIL))
     assert ruling.verdict is Verdict.FAIL
     assert ruling.reason == f"HTTP {status} is not in the description of {subject.service}"
+
+
+HOSTILE = ['name="lt"', 'name="_eventId"', "log in ", "already ", "you have ", "a", "<", '"']
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
+def test_no_answer_takes_long_to_read(subject: Subject) -> None:
+    """A pattern that goes back to the beginning for each of many halves of what it looks for takes minutes."""
+    classify = subject.compiled(CATALOGUE.rules(subject.reading))
+    for text in HOSTILE:
+        body = (text * 262_144)[:262_144].encode()
+        classify(Response(200, {}, body, ()), 1, NOW)
+        classify(Response(200, {}, orjson.dumps({"error_msg": body.decode()}), ()), 1, NOW)

@@ -9,9 +9,10 @@ import orjson
 import pytest
 
 from orchestrator import catalogue
+from orchestrator.looking import Listing
 from orchestrator.model import Item, Response, Ruling, Target, Verdict
 from orchestrator.pages import _values, compile_listing
-from orchestrator.service import Listing, ReadBack, Service
+from orchestrator.service import ReadBack, Service
 from orchestrator.verify import InListing, Sight, State
 
 from .cases import NOW, cases_of, subjects

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from orchestrator.calling import Operation
 from orchestrator.listing import IncompleteError, Lister, parameters
+from orchestrator.looking import Listing
 from orchestrator.model import Batch, Item, Page, Request, Ruling, Verdict
 from orchestrator.render import compile_operation
-from orchestrator.service import Listing, Operation, Service
+from orchestrator.service import Service
 
 from .test_wire import CATALOGUE, CLIENT, INSTANCE, JSON, PLACE, PROJECT, Wire, targets
 
@@ -59,7 +61,7 @@ class Read:
 
 
 SESSIONS = f"/v1/{PROJECT}/session/list-sessions"
-WINDOW = "query_begin_time=2023-10-15T22%3A13%3A20Z&query_end_time=2023-11-15T22%3A13%3A20Z"
+WINDOW = "query_begin_time=2000-01-01T00%3A00%3A00Z&query_end_time=2023-11-15T22%3A13%3A20Z"
 READS = {
     "dcs": Read("dcs.webcli", "instances", [f"/v2/{PROJECT}/instances?limit=1000&offset=0"]),
     "dcs-by-name-and-status": Read(
@@ -107,15 +109,20 @@ READS = {
     "desktops-filtered": Read(
         "workspace.desktops",
         "desktops",
-        [f"/v2/{PROJECT}/desktops?limit=1000&offset=0&pool_id=p-1&tag=team%3Da&user_name=alice"],
+        [
+            f"/v2/{PROJECT}/desktops?limit=1&offset=0&tag=team%3Da&user_name=alice",
+            f"/v2/{PROJECT}/desktops?limit=1&offset=0&pool_id=p-1&user_name=alice",
+            f"/v2/{PROJECT}/desktops?limit=1000&offset=0&pool_id=p-1&tag=team%3Da&user_name=alice",
+        ],
         {"user": ["alice"], "pool_id": ["p-1"], "tag": ["team=a"]},
     ),
     "desktops-of-one-after-the-other": Read(
         "workspace.desktops",
         "desktops",
         [
-            f"/v2/{PROJECT}/desktops?limit=1000&offset=0&pool_id=p-1&user_name=bob",
-            f"/v2/{PROJECT}/desktops?limit=1000&offset=0&pool_id=p-1&user_name=alice",
+            f"/v2/{PROJECT}/desktops?limit={limit}&offset=0{pool}&user_name={user}"
+            for user in ("bob", "alice")
+            for limit, pool in ((1, ""), (1000, "&pool_id=p-1"))
         ],
         {"pool_id": ["p-1"], "user": ["bob", "alice"]},
     ),

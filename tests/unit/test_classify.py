@@ -195,3 +195,28 @@ def test_a_link_is_handed_over_only_as_a_secret() -> None:
 @pytest.mark.parametrize("sent", [True, False])
 def test_a_lost_answer_is_tried_again_and_remembers_whether_it_was_sent(sent: bool) -> None:
     assert lost_ruling(Lost("connection reset", sent)) == Ruling(Verdict.RETRY, "connection reset", lost=sent)
+
+
+LOGIN_FORM = {"success": {"status": 200, "text": ['name="lt"', 'name="_eventId"'], "then": "ended"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        pytest.param('<input name="lt"/> <input NAME="_eventid"/>', Verdict.ENDED, id="both"),
+        pytest.param('<input name="_eventId"/>\n<input name="lt"/>', Verdict.ENDED, id="in-any-order"),
+        pytest.param('<input name="lt"/>', Verdict.FAIL, id="only-the-first"),
+        pytest.param('<input name="_eventId"/>', Verdict.FAIL, id="only-the-second"),
+        pytest.param("", Verdict.FAIL, id="nothing"),
+    ],
+)
+def test_every_text_of_a_list_has_to_be_there(text: str, verdict: Verdict) -> None:
+    classify = compile_reading(Reading.model_validate(LOGIN_FORM), [], "x")
+    assert classify(Response(200, {}, text.encode(), ()), 1, 0.0).verdict is verdict
+
+
+def test_a_body_that_is_too_long_is_not_searched() -> None:
+    classify = compile_reading(Reading.model_validate(LOGIN_FORM), [], "x")
+    form = b'name="lt" name="_eventId"'
+    for length, verdict in ((256 * 1024, Verdict.ENDED), (256 * 1024 + 1, Verdict.FAIL)):
+        assert classify(Response(200, {}, form.ljust(length), ()), 1, 0.0).verdict is verdict

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from orchestrator.calling import Limits
 from orchestrator.durations import LookBack, Pace
 from orchestrator.pacing import Pacer, Stop, spread
-from orchestrator.service import Limits
 from orchestrator.units import Rate
 from orchestrator.verify import Timing
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.calling import Operation
 from orchestrator.model import FieldValue, Request, Secret, Target
 from orchestrator.render import Place, compile_operation, encode_query
-from orchestrator.service import Operation
 
 PLACE = Place("https://api.test:8443", "p-1", "eu-de")
 

@@ -10,8 +10,9 @@ from lanes import START, Bench, Clock, QuickStop, Service
 
 from orchestrator.lane import Lane
 from orchestrator.listing import IncompleteError
+from orchestrator.looking import Listing
 from orchestrator.model import Item, Outcome, Ruling, Settled, Target, Verdict, Verification
-from orchestrator.service import Listing, ReadBack
+from orchestrator.service import ReadBack
 from orchestrator.verify import ByQuestion, InListing, Notes, Sight, State, Timing, Verifier
 
 GONE = Sight(State.GONE)

@@ -1,0 +1,53 @@
+"""A call as a description says it: its request with holes to fill in, and how hard the service may be called."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from orchestrator.reading import Json
+from orchestrator.units import Duration, Rates
+from orchestrator.validation import Form, Strict
+
+UrlPath = Annotated[str, Form(r"^/.*", "should begin with /")]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class Limits(Strict):
+    """How hard the service may be called; the config can override each."""
+
+    rate: Rates | None = None
+    concurrency: int | None = Field(None, ge=1, le=1000)
+    timeout: Duration | None = None
+    attempts: int | None = Field(None, ge=1, le=100)
+    backoff: Duration | None = Field(None, description="the first pause between attempts, before jitter; it doubles")
+    backoff_cap: Duration | None = None
+
+    def over(self, below: Limits) -> Limits:
+        """Return these limits, with what is not said here taken from `below`."""
+        return below.model_copy(update=self.model_dump(exclude_none=True, exclude={"rate"}) | self._rate())
+
+    def _rate(self) -> dict[str, Any]:
+        return {} if self.rate is None else {"rate": self.rate}
+
+
+class BatchSpec(Strict):
+    """How many targets fit into one call, and which fields they must share."""
+
+    size: int = Field(ge=1, le=100_000)
+    group_by: tuple[str, ...] = ()
+
+
+class Operation(Strict):
+    """The request, with `{field}` holes; `{*field}` stands for the list of a whole batch."""
+
+    method: Method
+    path: UrlPath
+    query: dict[str, Json] = {}
+    headers: dict[str, str] = {}
+    cookies: dict[str, str] = {}
+    body: Json = Field(None, alias="json")
+    idempotent: bool = Field(description="whether the call may be repeated when its answer was lost")
+    batch: BatchSpec | None = None
+    on_405: Method | None = Field(None, description="the method to go on with when `method` is not allowed")

@@ -1,0 +1,76 @@
+"""A listing as a description says it: what is asked, what is told of each item, and what cannot be taken on trust."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from orchestrator.calling import Limits, Method, UrlPath
+from orchestrator.reading import Entry, Json
+from orchestrator.templates import OF_THE_CONNECTION, Names, holes, not_fields, texts
+from orchestrator.units import Duration, listed, one_or_more
+from orchestrator.validation import Place, Strict
+
+OF_A_PAGE = ("limit", "offset", "since", "until")
+UNCHECKED = "name it in unchecked"
+Paths = Annotated[tuple[str, ...], BeforeValidator(listed), one_or_more({"type": "string"})]
+
+
+class Listing(Strict):
+    """A listing of what could be a target: the request, with holes for filters and the page; its items; their fields.
+
+    `{limit}` and `{offset}` are the page, `{since}` and `{until}` a window of time. Any other hole of the query is a
+    filter that the service applies: `{name}` takes one value, so that the list is read once for each, `{*name}`
+    several. What is told of the items is compared again: an ignored filter would end everybody's sessions. A filter of
+    which nothing is told is `unchecked`, and believed only where the service lists more without it.
+    """
+
+    method: Method = "GET"
+    path: UrlPath
+    query: dict[str, Json] = {}
+    needs: tuple[str, ...] = Field((), description="filters without which something else is listed")
+    unchecked: tuple[str, ...] = Field((), description="filters that no field of an item shows")
+    items: str = Field(description="where in the body the list is, with dots")
+    total: str | None = Field(None, description="where in the body the number of all items is")
+    page_size: int | None = Field(None, ge=1, le=100_000, description="the largest that the service takes")
+    window: Duration | None = Field(None, description="how far back {since} is, where the service sets a bound")
+    fields: dict[str, Paths] = Field(description="what is told of an item: where, the first that is there counts")
+    began: str | None = Field(None, description="the field that says since when the session is there")
+    limits: Limits = Limits()
+    otherwise: tuple[Entry, ...] = ()
+
+    def filters(self) -> set[str]:
+        """Return what can be asked for: the filters that the service applies, and the fields of its items."""
+        return self.applied() | set(self.fields)
+
+    def applied(self) -> set[str]:
+        """Return the filters that the service applies."""
+        return {name for _, name in holes(self.query)} - {*OF_A_PAGE, *OF_THE_CONNECTION}
+
+    @property
+    def reaches(self) -> float | None:
+        """Return how many seconds ago a session may have begun to be listed; None for any number."""
+        return self.window if "since" in {name for _, name in holes(self.query)} else None
+
+    def problems(self) -> Iterator[tuple[Place, str]]:
+        """Return (place below the listing, what is wrong)."""
+        known = self.filters() | {*OF_A_PAGE}
+        yield from Names(known, known, known).problems(self.query, ("query",))
+        yield from not_fields(self.needs, self.applied(), ("needs",), "needs", "query's filters")
+        unshown = self.applied() - set(self.fields)
+        yield from not_fields(self.unchecked, unshown, ("unchecked",), "unchecked", "filters that no field shows")
+        for place, text in texts(self.query, ("query",)):
+            yield from (
+                (place, f"no field shows {name}, so that nobody would see if it was ignored: tell it, or {UNCHECKED}")
+                for _, name in holes(text)
+                if name in unshown and name not in self.unchecked
+            )
+        for i, name in enumerate(self.needs):
+            if name in self.unchecked:
+                yield ("needs", i), f"{name} is unchecked, and without it something else is listed: nothing shows it"
+        if self.page_size is not None and self.total is None:
+            yield ("page_size",), "needs total as well: without it a short page would pass for the last one"
+        if self.began is not None and self.began not in self.fields:
+            yield ("began",), f"names {self.began!r}, which is not among the listing's fields"

@@ -1,0 +1,226 @@
+"""A listing read to its end, or why it could not be: no lane, no service, no time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from orchestrator.listing import IncompleteError, Lister
+from orchestrator.looking import Listing
+from orchestrator.model import Batch, Item, Page, Ruling, Verdict
+
+NOW = 1_700_000_000.0
+Fields = Mapping[str, Any]
+QUERY = {"n": "{limit}", "from": "{offset}", "who": "{*user}", "tag": "{tag}", "pool": "{pool}"}
+
+
+def listing(**more: Any) -> Listing:
+    described = {"path": "/things", "items": "things", "fields": {"id": "id", "state": "state", "user": "user"}}
+    return Listing.model_validate({**described, "query": QUERY, "unchecked": ["tag", "pool"], **more})
+
+
+PAGED = listing(total="count", page_size=10)
+
+
+class Book:
+    """In the place of a lane: notes what is asked, and answers with a page, or with why there is none."""
+
+    service, connection = "some.service", "prod"
+
+    def __init__(self, answer: Callable[[Fields], Page | str]) -> None:
+        self.asked: list[Fields] = []
+        self._answer = answer
+
+    async def ask(self, batch: Batch) -> Ruling:
+        (target,) = batch.targets
+        self.asked.append(target.fields)
+        page = self._answer(target.fields)
+        return Ruling(Verdict.FAIL, page) if isinstance(page, str) else Ruling(Verdict.ENDED, page=page)
+
+
+def things(*numbers: int, **more: str) -> list[Item]:
+    return [{"id": (f"t-{n}",), **{name: (value,) for name, value in more.items()}} for n in numbers]
+
+
+def page_of(items: Sequence[Item], asked: Fields) -> Page:
+    offset = asked["offset"]
+    return Page(items[offset : offset + asked["limit"]], len(items))
+
+
+def lister(book: Book, of: Listing = PAGED) -> Lister:
+    return Lister(book, of, ["id"], lambda: NOW)  # type: ignore[arg-type]
+
+
+async def failed(
+    book: Book, filters: Mapping[str, Sequence[str]] | None = None, of: Listing = PAGED
+) -> IncompleteError:
+    with pytest.raises(IncompleteError) as caught:
+        await lister(book, of).read(filters or {})
+    return caught.value
+
+
+@pytest.mark.parametrize(("count", "calls"), [(0, 1), (9, 1), (10, 2), (25, 3)])
+async def test_pages_are_read_to_the_last(count: int, calls: int) -> None:
+    book = Book(lambda asked: page_of(things(*range(count)), asked))
+    assert await lister(book).read({}) == things(*range(count))
+    assert [asked["offset"] for asked in book.asked] == [10 * n for n in range(calls)]
+
+
+async def test_without_pages_there_is_one_call() -> None:
+    book = Book(lambda asked: Page(things(1, 2)))
+    assert await lister(book, listing()).read({}) == things(1, 2)
+    assert [(asked["limit"], asked["offset"]) for asked in book.asked] == [(0, 0)]
+
+
+async def test_a_short_page_in_the_middle_is_not_the_last() -> None:
+    every = things(*range(25))
+
+    def answer(asked: Fields) -> Page:
+        offset = asked["offset"]
+        return Page(every[offset : offset + (3 if offset == 10 else 10)], 25)
+
+    assert await lister(Book(answer)).read({}) == every
+
+
+def short_of(total: int, *readings: Sequence[Item]) -> Book:
+    """Return a book that lists something else each time it is read from its beginning, and always tells this total."""
+    begun = 0
+
+    def answer(asked: Fields) -> Page:
+        nonlocal begun
+        begun += asked["offset"] == 0
+        return Page(page_of(readings[begun - 1], asked).items, total)
+
+    return Book(answer)
+
+
+async def test_a_list_that_does_not_add_up_is_read_once_more() -> None:
+    book = short_of(3, things(1, 2), things(1, 2, 3))
+    assert await lister(book).read({}) == things(1, 2, 3)
+    assert [asked["offset"] for asked in book.asked] == [0, 2, 0]
+
+
+async def test_a_list_that_never_adds_up_is_read_twice_and_is_not_whole() -> None:
+    book = short_of(3, things(1), things(1, 2))
+    error = await failed(book)
+    assert (str(error), error.items) == ("it says that there are 3, and listed 2", things(1, 2))
+    assert [asked["offset"] for asked in book.asked] == [0, 1, 0, 2]
+
+
+async def test_a_page_that_cannot_be_read_is_not_asked_for_again() -> None:
+    book = Book(lambda asked: "no" if asked["offset"] else Page(things(*range(10)), 20))
+    error = await failed(book)
+    assert (str(error), error.items) == ("page 2 could not be read: no", things(*range(10)))
+    assert len(book.asked) == 2
+
+
+@pytest.mark.parametrize("same", [things(*range(10)), [{"state": ("ON",)}] * 10], ids=["with a key", "without"])
+async def test_a_service_that_ignores_the_offset_is_not_asked_for_ever(same: list[Item]) -> None:
+    book = Book(lambda asked: Page(same, 1_000_000))
+    error = await failed(book)
+    assert str(error) == "page 2 has nothing that was not listed before"
+    assert len(book.asked) == 4
+
+
+async def test_what_is_listed_twice_has_the_values_of_both() -> None:
+    book = Book(lambda asked: Page([*things(1, state="REGISTERED", user="a"), *things(1, state="CONNECTED")], 1))
+    assert await lister(book).read({}) == [{"id": ("t-1",), "state": ("REGISTERED", "CONNECTED"), "user": ("a",)}]
+
+
+async def test_what_is_listed_for_two_filters_is_there_once() -> None:
+    single = listing(query={"of": "{user}"}, unchecked=[])
+    book = Book(lambda asked: Page(things(1, 2, user="both")))
+    assert await lister(book, single).read({"user": ["a", "b"]}) == things(1, 2, user="both")
+    assert [asked["user"] for asked in book.asked] == [["a"], ["b"]]
+
+
+async def test_things_without_a_key_count() -> None:
+    book = Book(lambda asked: Page([{"state": ("ON",)}, {"state": ("ON",)}, *things(1)], 3))
+    assert len(await lister(book).read({})) == 3
+
+
+@pytest.mark.parametrize(
+    ("more", "since"),
+    [
+        ({}, "2000-01-01T00:00:00Z"),
+        ({"window": "7d"}, "2023-11-07T22:13:20Z"),
+        ({"window": "99999d"}, "2000-01-01T00:00:00Z"),
+    ],
+)
+async def test_a_list_reaches_back_as_far_as_it_can(more: dict[str, Any], since: str) -> None:
+    book = Book(lambda asked: Page([]))
+    query = {"from": "{since}", "to": "{until}"}
+    dated = listing(query=query, unchecked=[], **more)
+    await lister(book, dated).read({})
+    assert (book.asked[0]["since"], book.asked[0]["until"]) == (since, "2023-11-15T22:13:20Z")
+    assert dated.reaches == dated.window
+    assert listing(**more).reaches is None
+
+
+# Filters of which no item shows whether the service applied them
+
+
+class Fleet:
+    """Things with tags and pools, and a service that may ignore a filter."""
+
+    def __init__(self, ignores: Sequence[str] = ()) -> None:
+        self.ignores = ignores
+        self.rows = [{"id": f"t-{n}", "tag": "red" if n % 3 else "blue", "pool": f"p-{n % 2}"} for n in range(30)]
+        self.book = Book(self.page)
+
+    def page(self, asked: Fields) -> Page:
+        wanted = {name: asked[name] for name in ("tag", "pool") if name in asked and name not in self.ignores}
+        found = [row for row in self.rows if all(row[name] in values for name, values in wanted.items())]
+        return page_of([{"id": (row["id"],)} for row in found], asked)
+
+
+async def test_a_filter_that_makes_the_list_shorter_is_applied() -> None:
+    fleet = Fleet()
+    assert len(await lister(fleet.book).read({"tag": ["blue"]})) == 10
+    assert len(await lister(fleet.book).read({"tag": ["blue"], "pool": ["p-1"]})) == 5
+    assert len(await lister(fleet.book).read({"tag": ["blue", "red"]})) == 30
+
+
+@pytest.mark.parametrize(
+    "asked", [{"tag": ["red"]}, {"tag": ["red"], "pool": ["p-1"]}, {"tag": ["blue", "red"]}], ids=str
+)
+async def test_a_filter_that_is_ignored_gives_nothing_at_all(asked: dict[str, list[str]]) -> None:
+    error = await failed(Fleet(ignores=["tag"]).book, asked)
+    assert str(error).startswith("as many are listed without tag, and no item shows it")
+    assert error.items == []
+
+
+async def test_a_filter_that_is_ignored_while_things_come_and_go_gives_nothing() -> None:
+    fleet = Fleet(ignores=["tag"])
+
+    def answer(asked: Fields) -> Page:
+        if len(fleet.book.asked) == 1:  # what is counted before is one more than there is afterwards
+            return Page([], 31)
+        return fleet.page(asked)
+
+    fleet.book = Book(answer)
+    assert "without tag" in str(await failed(fleet.book, {"tag": ["red"]}))
+
+
+async def test_nothing_found_is_nothing_to_fear() -> None:
+    fleet = Fleet()
+    assert await lister(fleet.book).read({"tag": ["green"]}) == []
+    fleet.rows = []
+    assert await lister(fleet.book).read({"tag": ["red"]}) == []
+
+
+async def test_of_a_list_that_broke_off_nothing_is_given_where_a_filter_is_unchecked() -> None:
+    fleet = Fleet()
+    book = Book(lambda asked: "no" if asked["offset"] == 10 else fleet.page(asked))
+    error = await failed(book, {"tag": ["red"]})
+    assert (str(error), error.items) == ("page 2 could not be read: no", [])
+    assert len((await failed(book)).items) == 10
+
+
+async def test_where_no_total_is_told_the_list_without_the_filter_is_counted() -> None:
+    rows = things(*range(8))
+    untold = listing(query={"tag": "{tag}"}, unchecked=["tag"])
+    assert await lister(Book(lambda asked: Page(rows[:3] if "tag" in asked else rows)), untold).read({"tag": ["x"]})
+    assert "without tag" in str(await failed(Book(lambda asked: Page(rows)), {"tag": ["x"]}, untold))
