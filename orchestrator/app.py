@@ -16,6 +16,7 @@ from orchestrator.calling import Limits, Operation
 from orchestrator.catalogue import Catalogue
 from orchestrator.checks import Check, Unseen, Watched
 from orchestrator.classify import Classify, compile_reading
+from orchestrator.collector import Resting
 from orchestrator.connections import Connections
 from orchestrator.connector import HttpConnector
 from orchestrator.errors import InvalidInput
@@ -47,13 +48,14 @@ def prepare(plan_path: Path, variables: dict[str, str], config_file: ConfigFile,
 
     Offline, references to secrets are taken as they are written instead of being read.
     """
-    known = load_catalogue(config_file)
     resolve = as_written if offline else References(plan_path.resolve().parent).resolve
-    try:
-        plan_file = plan.read(plan_path, variables)
-    except plan.Unsound as unsound:
-        raise InvalidInput(blueprints.look_over(unsound, config_file, known, resolve)) from None
-    return blueprints.draw(plan_file, config_file, known, resolve)
+    with Resting():
+        known = load_catalogue(config_file)
+        try:
+            plan_file = plan.read(plan_path, variables)
+        except plan.Unsound as unsound:
+            raise InvalidInput(blueprints.look_over(unsound, config_file, known, resolve)) from None
+        return blueprints.draw(plan_file, config_file, known, resolve)
 
 
 def load_catalogue(config_file: ConfigFile) -> Catalogue:

@@ -18,7 +18,7 @@ from orchestrator.model import Secret, Target
 from orchestrator.plan import Group, Placed, Plan, PlanFile, Stage, Unsound
 from orchestrator.service import CLOUDS, Service
 from orchestrator.settings import ConfigFile, Connection, IamToken
-from orchestrator.sources import STANDARD_INPUT, Inline, Rows, Source, resolved, unfit
+from orchestrator.sources import STANDARD_INPUT, Inline, Items, Rows, Source, resolved, unfit
 from orchestrator.targets import RowError, TargetBuilder
 from orchestrator.units import written_duration
 from orchestrator.validation import Place, suggestion
@@ -310,15 +310,31 @@ def _source(
         path = None if group.source == "-" else plan_path.resolve().parent / group.source
         problems += [((*place, "from"), said)] if path and (said := unfit(path)) else []
         return Rows(STANDARD_INPUT if path is None else str(path), path, builder, common)
-    targets: list[Target] = []
+    return _inline(place, group, builder, common, resolve, problems)
+
+
+def _inline(
+    place: Place,
+    group: Group,
+    builder: TargetBuilder,
+    common: dict[str, Any],
+    resolve: Resolve,
+    problems: Problems,
+) -> Inline:
+    """Return the items of a group once every one of them was looked at; what was made of a secret is kept."""
+    rows, targets = group.items or (), list[Target]()
     told = {name for name, value in group.common.items() if value not in (None, "")} - set(common)
-    for i, row in enumerate(group.items or ()):
+    for i, row in enumerate(rows):
         try:
-            targets.append(builder.build({**common, **row}, resolve))
+            whole = {**common, **row} if common else row
+            if builder.secret:
+                targets.append(builder.build(whole, resolve))
+            else:
+                builder.read(whole, resolve)
         except RowError as error:
             found = [(name, text) for name, text in error.problems if name not in told or name in row]
             problems += [((*place, "items", i, *([name] if name else [])), text) for name, text in found]
-    return Inline(targets)
+    return Inline(targets if builder.secret else Items(rows, builder, common))
 
 
 def _discovery(

@@ -12,14 +12,21 @@ SELDOM = 50_000  # new objects that are still there: some ten megabytes
 
 
 class Resting:
-    """Lets the collector rest; afterwards it leaves alone what is there, and comes seldom."""
+    """Lets the collector rest; with `keep` it leaves alone for good what is there afterwards, and comes seldom."""
+
+    def __init__(self, *, keep: bool = False) -> None:
+        self._keep = keep
+        self._was = False
 
     def __enter__(self) -> None:
+        self._was = gc.isenabled()
         gc.disable()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        gc.freeze()
-        gc.set_threshold(SELDOM)
-        gc.enable()
+        if self._keep:
+            gc.freeze()
+            gc.set_threshold(SELDOM)
+        if self._was:
+            gc.enable()

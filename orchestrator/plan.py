@@ -9,7 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from orchestrator import validation, yamltext
 from orchestrator.errors import Fault, InvalidInput
@@ -30,6 +38,19 @@ _SUBJECT = Form(r"[\s\S]*\S[\s\S]*", "should not be empty: it is the name of a p
 Requirement = Literal["accepted", "ended", "verified"]
 
 
+def _rows(value: object) -> object:
+    """Return the items of a group as they are: every field of each is checked when targets are made of them."""
+    if not isinstance(value, list | tuple):
+        raise ValueError("should be a list")  # noqa: TRY004  it is the user's value that is wrong
+    if wrong := [i for i, row in enumerate(value) if not isinstance(row, dict)]:
+        raise MisfitError([((i,), "should be a mapping of keys to values") for i in wrong])
+    return tuple(value)
+
+
+_ROWS_SCHEMA = {"type": "array", "items": {"type": "object", "additionalProperties": True}}
+ItemRows = Annotated[Sequence[Mapping[str, Any]], PlainValidator(_rows), WithJsonSchema(_ROWS_SCHEMA)]
+
+
 class Group(Strict):
     """Targets of one service on one connection, from one source."""
 
@@ -37,7 +58,7 @@ class Group(Strict):
     connection: str
     common: dict[str, Any] = Field({}, alias="with", description="fields that every target of the group has")
     expect: str | None = None
-    items: tuple[dict[str, Any], ...] | None = None
+    items: ItemRows | None = None
     source: Annotated[str, BeforeValidator(validation.location)] | None = Field(
         None, alias="from", description="a CSV, NDJSON or text file, or - for standard input"
     )

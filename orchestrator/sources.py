@@ -10,7 +10,7 @@ import hashlib
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,10 +63,23 @@ class Source(Protocol):
         """Read it for real; rows that are no targets were refused by `check`."""
 
 
-class Inline:
-    """The `items:` of a plan; they are made at once, because their faults belong to the plan."""
+class Items:
+    """The targets of rows that were found good before; they are made again whenever they are read, and not kept."""
 
-    def __init__(self, targets: Sequence[Target]) -> None:
+    def __init__(self, rows: Sequence[Row], builder: TargetBuilder, common: Row) -> None:
+        self._rows = rows
+        self._builder = builder
+        self._common = common
+
+    def __iter__(self) -> Iterator[Target]:
+        common, build = self._common, self._builder.build
+        return (build({**common, **row} if common else row, literal) for row in self._rows)
+
+
+class Inline:
+    """The `items:` of a plan; they were checked before, because their faults belong to the plan."""
+
+    def __init__(self, targets: Iterable[Target]) -> None:
         self.name = "items"
         self.interactive = False
         self._targets = targets

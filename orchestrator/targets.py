@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator.model import FieldValue, Secret, Target, Unread
@@ -57,6 +58,7 @@ class TargetBuilder:
         self._required = [n for n, spec in service.fields.items() if not spec.optional and spec.default is None]
         selectors = [n for n, spec in service.fields.items() if spec.everything_without]
         self._never_without = [name for name in selectors if name not in everything]
+        self._needed = {*self._required, *self._never_without}
         self._defaults = {n: spec.default for n, spec in service.fields.items() if spec.default is not None}
         self.secret = frozenset(name for name, spec in service.fields.items() if spec.secret)
         self.fields = tuple(service.fields)
@@ -65,7 +67,16 @@ class TargetBuilder:
         self._usual = {name: re.compile(spec.usual) for name, spec in service.fields.items() if spec.usual}
 
     def build(self, row: Mapping[str, Any], resolve: Resolve) -> Target:
-        """Return the target of a row; `resolve` makes a secret of what is written in a secret field.
+        """Return the target of a row; raise RowError with everything wrong with the row."""
+        fields = self.read(row, resolve)
+        for name, usual in self._usual.items():
+            if name in fields and not usual.fullmatch(str(fields[name])):
+                self.unusual[name] += 1
+        service, connection, expect = self._names
+        return Target(service, connection, self.identity(fields), fields, self.stage, expect, self._verify)
+
+    def read(self, row: Mapping[str, Any], resolve: Resolve) -> dict[str, FieldValue]:
+        """Return the fields of a row; `resolve` makes a secret of what is written in a secret field.
 
         An empty or missing value is one that is not there. Raises RowError with everything wrong with the row.
         """
@@ -74,30 +85,30 @@ class TargetBuilder:
         for name, value in row.items():
             if value is None or value == "":
                 continue
-            if name not in self._convert:
+            convert = self._convert.get(name)
+            if convert is None:
                 problems.append((name, f"{self._service.service} has no such field{suggestion(name, self._convert)}"))
                 continue
             try:
-                fields[name] = self.field(name, value, resolve)
+                fields[name] = self.field(name, value, resolve) if name in self.secret else convert(value)
             except ValueError as error:
                 problems.append((name, str(error)))
-        wrong = {name for name, _ in problems}
-        problems += [(n, "is missing, and is required") for n in self._required if n not in fields and n not in wrong]
-        problems += [(n, _EVERYTHING.format(n)) for n in self._never_without if n not in fields and n not in wrong]
-        if problems:
-            raise RowError(problems)
-        for name, usual in self._usual.items():
-            if name in fields and not usual.fullmatch(str(fields[name])):
-                self.unusual[name] += 1
-        service, connection, expect = self._names
-        return Target(service, connection, self.identity(fields), fields, self.stage, expect, self._verify)
+        if problems or not self._needed <= fields.keys():
+            raise RowError([*problems, *self._lacking(fields, problems)])
+        return fields
+
+    def _lacking(self, fields: Collection[str], problems: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+        """Yield what is missing and was not complained about already."""
+        known = {*fields, *(name for name, _ in problems)}
+        yield from ((name, "is missing, and is required") for name in self._required if name not in known)
+        yield from ((name, _EVERYTHING.format(name)) for name in self._never_without if name not in known)
 
     def identity(self, fields: Mapping[str, FieldValue]) -> str:
         """Return what tells a target from others: its key fields, a secret one as its fingerprint.
 
         One that is absent keeps its place, unless nothing comes after it: `a`, `/b`, `a//c`.
         """
-        key = self._service.key
+        key = self.key
         if len(key) == 1:
             return str(fields[key[0]])
         parts = [str(fields.get(name, "")) for name in key]
@@ -122,10 +133,13 @@ def _converter(name: str, spec: FieldSpec, service: Service) -> Convert:
     in_path = name in {hole for _, hole in holes(service.end.path)}
     in_header = name in {hole for _, hole in holes([*service.end.headers.values(), *service.end.cookies.values()])}
 
+    least, most = spec.min or 0, sys.maxsize if spec.max is None else spec.max
+
     def convert(value: Any) -> str:
         text = value if type(value) is str else _string(value)
-        _check_length(text, spec)
-        if _CONTROL.search(text):
+        if not least <= len(text) <= most:
+            raise ValueError(_length(text, spec))
+        if not text.isprintable() and _CONTROL.search(text):
             raise ValueError("has a control character in it")
         if pattern and not pattern.fullmatch(text):
             raise ValueError(f"has a character or a form that is not allowed here (allowed: {spec.pattern})")
@@ -139,16 +153,17 @@ def _converter(name: str, spec: FieldSpec, service: Service) -> Convert:
 
 
 def _string(value: Any) -> str:
+    if isinstance(value, str):
+        return str(value)
     if isinstance(value, dict | list):
         raise ValueError("should be a single value")  # noqa: TRY004  it is the user's value that is wrong
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
-def _check_length(text: str, spec: FieldSpec) -> None:
+def _length(text: str, spec: FieldSpec) -> str:
     if spec.max is not None and len(text) > spec.max:
-        raise ValueError(f"is {len(text)} characters long; {spec.max} are allowed")
-    if spec.min is not None and len(text) < spec.min:
-        raise ValueError(f"is {len(text)} characters long; at least {spec.min} are needed")
+        return f"is {len(text)} characters long; {spec.max} are allowed"
+    return f"is {len(text)} characters long; at least {spec.min} are needed"
 
 
 def _integer(value: Any, spec: FieldSpec) -> int:

@@ -8,6 +8,7 @@ document and aliases that explode are refused. It is built on libyaml's event st
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ def load(text: str, source: str, faults: list[Fault] | None = None) -> dict[str,
     """
     reader = _Reader(source)
     try:
-        document = reader.read(yaml.parse(text, Loader=_LOADER))
+        document = reader.read(_events(text))
     except yaml.YAMLError as error:
         raise InvalidInput([*reader.faults, _syntax_fault(error, text, source)]) from None
     except InvalidInput as error:
@@ -51,6 +52,11 @@ def load(text: str, source: str, faults: list[Fault] | None = None) -> dict[str,
     if faults is not None:
         faults += reader.faults
     return document
+
+
+def _events(text: str) -> Iterator[Any]:
+    """Return the events of a text as libyaml gives them, without a step of Python's between one and the next."""
+    return iter(_LOADER(text).get_event, None)
 
 
 def typed(value: Any) -> Any:
@@ -67,7 +73,7 @@ def locate(text: str, paths: Sequence[tuple[str | int, ...]]) -> list[int]:
     wanted = {path[:length] for path in paths for length in range(len(path) + 1)}
     found: dict[tuple[str | int, ...], int] = {(): 1}
     try:
-        walk = _walk(iter(yaml.parse(text, Loader=_LOADER)), ())
+        walk = _walk(_events(text), ())
         # of a key that is there twice the last one counts, as it does for the values
         found |= {path: line for path, line in walk if path and path in wanted}
     except (yaml.YAMLError, RecursionError):
@@ -142,7 +148,7 @@ class _Reader:
         self.faults.append(Fault(self._source, message, event.start_mark.line + 1))
 
     def _node(self, event: Any, events: Iterator[Any], depth: int) -> Any:
-        if isinstance(event, yaml.AliasEvent):
+        if type(event) is yaml.AliasEvent:
             return self._alias(event)
         before = self._nodes
         self._nodes += 1
@@ -154,20 +160,18 @@ class _Reader:
         return value
 
     def _value(self, event: Any, events: Iterator[Any], depth: int) -> Any:
-        if isinstance(event, yaml.ScalarEvent):
-            if event.style is not None and event.style != "":
-                return event.value
-            return None if event.value in _NULLS else Plain(event.value)
+        if type(event) is yaml.ScalarEvent:
+            return event.value if event.style else None if event.value in _NULLS else Plain(event.value)
         if depth >= MAX_DEPTH:
             raise InvalidInput.one(self._source, "is nested too deeply", event.start_mark.line + 1)
-        if isinstance(event, yaml.SequenceStartEvent):
-            return self._sequence(events, depth)
-        return self._mapping(events, depth)
+        if type(event) is yaml.MappingStartEvent:
+            return self._mapping(events, depth)
+        return self._sequence(events, depth)
 
     def _sequence(self, events: Iterator[Any], depth: int) -> list[Any]:
         items = []
         for event in events:
-            if isinstance(event, yaml.SequenceEndEvent):
+            if type(event) is yaml.SequenceEndEvent:
                 break
             items.append(self._node(event, events, depth + 1))
         return items
@@ -175,22 +179,29 @@ class _Reader:
     def _mapping(self, events: Iterator[Any], depth: int) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
         for event in events:
-            if isinstance(event, yaml.MappingEndEvent):
+            if type(event) is yaml.MappingEndEvent:
                 break
             key = self._key(event, events, depth, mapping)
-            mapping[key] = self._node(next(events), events, depth + 1)
+            event = next(events)
+            if type(event) is yaml.ScalarEvent and event.anchor is None and event.tag is None:  # as nearly all are
+                self._nodes += 1
+                text = event.value
+                mapping[key] = text if event.style else None if text in _NULLS else Plain(text)
+            else:
+                mapping[key] = self._node(event, events, depth + 1)
         return mapping
 
     def _key(self, event: Any, events: Iterator[Any], depth: int, mapping: dict[str, Any]) -> str:
-        if not isinstance(event, yaml.ScalarEvent):
+        if type(event) is not yaml.ScalarEvent:
             self._fault(event, "uses a list, a mapping or an alias as a key; keys are plain text")
             self._node(event, events, depth + 1)
             return ""
-        if event.value == "<<":
+        key = event.value
+        if key == "<<":
             self._fault(event, "uses the merge key `<<`, which YAML 1.2 does not have; write the keys out")
-        elif event.value in mapping:
-            self._fault(event, f"has the key {event.value!r} twice")
-        return str(event.value)
+        elif key in mapping:
+            self._fault(event, f"has the key {key!r} twice")
+        return sys.intern(key)  # a list has the same few names in every item
 
     def _alias(self, event: Any) -> Any:
         if event.anchor not in self._anchors:

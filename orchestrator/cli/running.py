@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _prepared(path: str, variables: Mapping[str, str], config_file: ConfigFile) -> Blueprint:
-    with Resting():
+    with Resting(keep=True):
         return app.prepare(Path(path), dict(variables), config_file)
 
 

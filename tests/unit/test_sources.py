@@ -12,7 +12,7 @@ from orchestrator import catalogue
 from orchestrator.model import Secret
 from orchestrator.references import literal
 from orchestrator.rows import UnreadableError
-from orchestrator.sources import MAX_FAULTS, MAX_LINE, Checked, Inline, Rows, resolved
+from orchestrator.sources import MAX_FAULTS, MAX_LINE, Checked, Inline, Items, Rows, resolved
 from orchestrator.targets import TargetBuilder
 
 CATALOGUE = catalogue.load()
@@ -180,6 +180,14 @@ def test_inline_items_are_given_as_they_are() -> None:
     source = Inline(targets)
     assert source.check() == Checked(2, "")
     assert list(source.targets()) == list(source.targets()) == targets
+
+
+def test_items_are_made_again_whenever_they_are_read() -> None:
+    rows_of = [{"desktop_id": "d1"}, {"desktop_id": "d2", "message": "mine"}]
+    source = Inline(Items(rows_of, DESKTOPS, {"message": "bye"}))
+    assert source.check().count == 2
+    assert [target.fields["message"] for target in source.targets()] == ["bye", "mine"]
+    assert [target.id for target in source.targets()] == ["d1", "d2"]
 
 
 def test_only_secret_fields_of_the_common_ones_are_resolved() -> None:

@@ -58,7 +58,12 @@ def test_no_plugin_of_pydantic_is_looked_for(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_collector_rests_and_leaves_alone_what_is_there() -> None:
     with Resting():
         assert not gc.isenabled()
+        with Resting():
+            pass
+        assert not gc.isenabled()
     assert gc.isenabled()
+    with Resting(keep=True):
+        pass
     assert gc.get_freeze_count()
     gc.unfreeze()
 
@@ -67,7 +72,6 @@ def test_the_collector_works_again_after_a_fault() -> None:
     with pytest.raises(ValueError, match="no"), Resting():
         raise ValueError("no")
     assert gc.isenabled()
-    gc.unfreeze()
 
 
 def test_a_command_is_understood_without_the_parsers_of_the_others() -> None:
