@@ -19,7 +19,7 @@ from orchestrator import admission, guards, history, listings, ownership, residu
 from orchestrator.app import Workshop
 from orchestrator.blueprint import Blueprint, warnings
 from orchestrator.connections import Connections
-from orchestrator.counting import Count, count
+from orchestrator.counting import Count, count, digests
 from orchestrator.errors import InvalidInput
 from orchestrator.guards import Aside
 from orchestrator.journal import SqliteJournal, lock
@@ -80,7 +80,7 @@ class Trip:
 async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finished:
     """Start a new run of a plan."""
     admission.check_paths(_paths(blueprint, options))
-    read = count(blueprint.sections, options.selector)  # every fault of every source is told before anybody is asked
+    read = _read(blueprint, options)
     if options.sealed:
         options.sealed.agree(blueprint, read.digests, options.selector)
     for warning in warnings(blueprint):
@@ -95,7 +95,7 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
             await listings.ask(blueprint, trip.connections, trip.stop, now=record.started)
             if options.sealed:
                 trip.notes.extend(options.sealed.settle(blueprint, options.selector))
-            counted, own = await _admitted(trip, record)
+            counted, own = await _admitted(trip, record, read)
             admission.something(blueprint, counted, options.selector)
             record = replace(
                 record,
@@ -111,22 +111,38 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
 
 async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watch: Watch) -> Finished:
     """Go on with a run that stopped: what failed and what was never started, never what is done."""
-    digests = count(blueprint.sections, options.selector).digests
-    history.agree(record, blueprint.plan_file.digest, _inputs(blueprint, record, digests))
+    inputs = _inputs(blueprint, record, digests(blueprint.sections) or {})
+    if inputs != record.inputs:  # with the faults of what changed
+        inputs = _inputs(blueprint, record, count(blueprint.sections, options.selector).digests)
+    history.agree(record, blueprint.plan_file.digest, inputs)
     connections = Connections(blueprint.config_file, blueprint.connections())
     with _ready(blueprint) as journal:
+        read = _finished(blueprint, record, journal) or _read(blueprint, options)
         unlisted = listings.restore(blueprint, journal, record.run)
         agreed = admission.ask_again(blueprint, record, yes=options.yes, ask=options.ask)
         async with _under_way(blueprint, options, watch, journal, connections) as trip:
             await listings.ask(blueprint, trip.connections, trip.stop, unlisted, now=record.started)
             if not trip.stop.is_set():  # what was not told of its age now is no better than what never was
                 admission.ask_again(blueprint, record, yes=options.yes, ask=None, agreed=agreed)
-            counted, own = await _admitted(trip, record)
+            counted, own = await _admitted(trip, record, read)
             journal.reopen(record.run)
             steps = steps_of(blueprint, second_pass=record.exit_code != 0)
             ageless = sorted({*record.ageless, *listings.ageless(blueprint)})
-            record = replace(record, ended=None, exit_code=None, reason="", notes=(), ageless=ageless)
+            record = replace(record, ageless=ageless)
             return await _carry_out(trip, record, counted, own, steps)
+
+
+def _read(blueprint: Blueprint, options: Options) -> Count:
+    """Read every source once, so that every fault of every source is told before anybody is asked."""
+    return count(blueprint.sections, options.selector, Aside(blueprint.keeps, None))
+
+
+def _finished(blueprint: Blueprint, record: RunRecord, journal: SqliteJournal) -> Count | None:
+    """Return what a run that is done with everything had to do, by its journal: nothing has to be read for that."""
+    if any(listings.discoveries(blueprint)):
+        return None
+    per_lane = history.whole(record, journal.tally(record.run), blueprint.catalogue.services)
+    return Count(record.planned, dict(per_lane), 0, dict(record.inputs)) if per_lane else None
 
 
 @asynccontextmanager
@@ -140,10 +156,11 @@ async def _under_way(
         yield Trip(blueprint, options, watch, journal, connections, stop, ear)
 
 
-async def _admitted(trip: Trip, record: RunRecord) -> tuple[Count, Own]:
+async def _admitted(trip: Trip, record: RunRecord, read: Count) -> tuple[Count, Own]:
     """Count what is to be done, and raise Refused when a guard does not let it begin."""
     aside = _aside(trip, record)
-    counted = count(trip.blueprint.sections, trip.selector, aside)
+    listed = any(listings.discoveries(trip.blueprint))
+    counted = count(trip.blueprint.sections, trip.selector, aside) if listed else read
     own = await ownership.of(trip.blueprint, trip.connections, trip.stop)
     if not trip.stop.is_set():
         admission.check_targets(trip.blueprint, counted, own, trip.selector, aside, yes=trip.options.yes)
@@ -232,7 +249,9 @@ async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, st
         partial(_came_out, trip, record.run),
         own.covers if any(step.own for step in steps) else nobody,
     )
-    before = history.recall(journal, record.run, blueprint.catalogue.services, intake.seen, record.require)
+    services = blueprint.catalogue.services
+    before = history.recall(journal, record.run, services, intake.seen, record.require, counted.per_lane)
+    intake.finished = {lane for lane, number in counted.per_lane.items() if 0 < number == before[lane]}
     planned = {lane: number - before[lane] for lane, number in counted.per_lane.items()}
     twice = {section.service.service for step in steps if step.anew for section in step.sections}
     memory = RunMemory(journal, record.run, lambda target, secret: _keep(record, target, secret), tripwire, twice)

@@ -10,6 +10,7 @@ from orchestrator.blueprint import Section
 from orchestrator.errors import Fault, InvalidInput
 from orchestrator.guards import NOBODY, Aside
 from orchestrator.model import Target
+from orchestrator.rows import UnreadableError
 from orchestrator.seen import Seen
 from orchestrator.selection import Selector
 
@@ -27,6 +28,15 @@ class Count:
     def called(self) -> int:
         """Return how many targets are to be called."""
         return self.total - self.set_aside
+
+
+def digests(sections: Sequence[Section]) -> dict[str, str] | None:
+    """Return the SHA-256 of each source without looking at its rows; None where one cannot be read."""
+    try:
+        found = {section.source.name: section.source.digest() for section in sections}
+    except (OSError, UnreadableError):
+        return None
+    return {name: digest for name, digest in found.items() if digest}
 
 
 def count(sections: Sequence[Section], selector: Selector, aside: Aside = NOBODY) -> Count:

@@ -110,6 +110,10 @@ class Discovery:
         """Count what is taken."""
         return Checked(sum(map(takes, self.targets())), "")
 
+    def digest(self) -> str:
+        """Return nothing: what was listed is in the journal."""
+        return ""
+
     def targets(self) -> Iterator[Target]:
         """Return what was listed and is wanted."""
         return map(self._target, self.rows)

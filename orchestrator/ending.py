@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator import run, story
 from orchestrator.errors import ReportError
-from orchestrator.report import Summary, Written, write_folder
+from orchestrator.report import Summary, Written, standing, write_folder
 from orchestrator.view import View
 
 
@@ -23,19 +24,22 @@ class Finished:
 
 async def conclude(view: View, notes: Sequence[str], source_failed: bool, allow_empty: bool) -> Finished:
     """Settle what nobody will answer any more, note the end, write the report."""
-    record, journal, stop = view.record, view.journal, view.stop
+    earlier, journal, stop = view.record, view.journal, view.stop
     await journal.flush()
-    journal.settle(record.run, list(journal.in_flight(record.run)))
+    journal.settle(earlier.run, list(journal.in_flight(earlier.run)))
     await journal.flush()
     cut_off = ["a second signal ended the run in the middle of its calls"] if view.cut_off else []
     halted = [f"{lane.service}@{lane.connection} stopped: {lane.halted}" for lane in view.lanes if lane.halted]
-    tally = journal.tally(record.run)
-    code = run.exit_code(tally, record.require, stop, failed=source_failed, allow_empty=allow_empty)
-    record = replace(record, ended=time.time(), exit_code=code, reason=stop.reason, notes=[*cut_off, *halted, *notes])
+    tally = journal.tally(earlier.run)
+    code = run.exit_code(tally, earlier.require, stop, failed=source_failed, allow_empty=allow_empty)
+    ended = replace(earlier, exit_code=code, reason=stop.reason, notes=[*cut_off, *halted, *notes])
+    as_before = ended == earlier and not journal.counts  # a resume that found nothing to do
+    record = ended if as_before else replace(ended, ended=time.time())
     journal.finish(record.run, record.ended or 0.0, code, record.reason, record.notes)
-    summary = story.summary(journal, record)
+    summary = story.summarized(journal, record, tally, Counter())
     try:
-        written = write_folder(Path(record.folder), summary, lambda: story.lines(journal, record.run))
+        written = standing(Path(record.folder), summary) if as_before else None
+        written = written or write_folder(Path(record.folder), summary, lambda: story.lines(journal, record.run))
     except OSError as error:
         said = f"the run {record.run} ended with exit code {code}, and its report cannot be written to {record.folder}"
         raise ReportError(f"{said}: {error.strerror}; to see it: orchestrator show {record.run}") from None

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from orchestrator.app import LaneName
 from orchestrator.errors import InvalidInput, Refused
 from orchestrator.journal import BACKENDS, SqliteJournal
-from orchestrator.model import DONE, Outcome, RunRecord, Verification, meets
+from orchestrator.model import DONE, Outcome, RunRecord, Tallied, Verification, meets
 from orchestrator.seen import Seen
 from orchestrator.service import Service
 from orchestrator.settings import ConfigFile
 from orchestrator.validation import suggestion
 
+NOTHING: Mapping[LaneName, int] = {}
 UNFINISHED = frozenset({None, 5, 130, 143})
 
 
@@ -56,35 +58,65 @@ def agree(record: RunRecord, digest: str, inputs: Mapping[str, str]) -> None:
         raise Refused(f"{said}: what is left of it cannot be told any more; start a new run instead")
 
 
+def whole(record: RunRecord, tally: Sequence[Tallied], services: Mapping[str, Service]) -> Counter[LaneName] | None:
+    """Return the targets of a run by lane when it is done with every one that it planned; else None."""
+    per_lane = Counter[LaneName]()
+    for one in tally:
+        if one.outcome not in DONE or _to_look_at(one.service, one.outcome, one.verification, services, record.require):
+            return None
+        per_lane[one.service, one.connection] += one.number
+    return per_lane if 0 < per_lane.total() == record.planned else None
+
+
 def recall(
-    journal: SqliteJournal, run: str, services: Mapping[str, Service], seen: Seen, require: str = "accepted"
-) -> Counter[tuple[str, str]]:
+    journal: SqliteJournal,
+    run: str,
+    services: Mapping[str, Service],
+    seen: Seen,
+    require: str = "accepted",
+    planned: Mapping[LaneName, int] = NOTHING,
+) -> Counter[LaneName]:
     """Note what needs no call any more: what is done, and what must not be sent twice and may have been.
 
-    Returns how many targets that are, by lane. What of it was never looked at, or in vain while the run requires more,
-    is noted as such and not counted.
+    Returns how many targets that are, by lane; those of a lane that is done with all it `planned` are not noted one by
+    one. What of it was never looked at, or in vain while the run requires more, is noted as such and not counted.
 
     A target that was in flight when the program ended is unknown until it is called again, where that may be.
     """
-    settled: Counter[tuple[str, str]] = Counter()
     repeatable = _Repeatable(services)
+    journal.note_unknown(run, list(journal.in_flight(run)))
+    counts: Counter[LaneName] = Counter()
+    for one in journal.tally(run):
+        lane = (one.service, one.connection)
+        counts[lane] += one.number if _settled(one.outcome, one.service, repeatable) else 0
+        looked_at = not _to_look_at(one.service, one.outcome, one.verification, services, require)
+        counts[lane] -= 0 if looked_at else one.number
+    settled = Counter({lane: number for lane, number in counts.items() if number})
+    finished = {lane for lane, number in planned.items() if number == settled[lane]}
+    if counts.keys() <= finished:
+        return settled
     for service, connection, target, outcome in journal.outcomes(run):
-        if outcome in DONE or (outcome == Outcome.UNKNOWN and not repeatable[service]):
+        if (service, connection) not in finished and _settled(outcome, service, repeatable):
             seen.note_done(service, connection, target)
-            settled[service, connection] += 1
-    readable = {name for name, service in services.items() if service.verify is not None}
     for service, connection, target, outcome, verification, record in journal.unverified(run):
-        good = verification != Verification.PENDING and meets(require, outcome, verification)
-        if outcome in DONE and service in readable and not good:
+        if _to_look_at(service, outcome, verification, services, require):
             seen.note_unchecked(service, connection, target, record)
-            settled[service, connection] -= 1
-    cut_off = list(journal.in_flight(run))
-    for item in cut_off:
-        if not repeatable[item.target.service]:
-            seen.note_done(item.target.service, item.target.connection, item.target.id)
-            settled[item.target.service, item.target.connection] += 1
-    journal.note_unknown(run, cut_off)
     return settled
+
+
+def _settled(outcome: str, service: str, repeatable: Mapping[str, bool]) -> bool:
+    """Return whether a target needs no call any more: it is done, or may be, and its call must not be repeated."""
+    return outcome in DONE or (outcome == Outcome.UNKNOWN and not repeatable[service])
+
+
+def _to_look_at(name: str, outcome: str, verification: str, services: Mapping[str, Service], require: str) -> bool:
+    """Return whether a target that is done is still to be looked at, where that is possible."""
+    pending = verification == Verification.PENDING
+    in_vain = verification == Verification.UNAVAILABLE and not meets(require, outcome, verification)
+    if outcome not in DONE or not (pending or in_vain):
+        return False
+    service = services.get(name)
+    return service is not None and service.verify is not None
 
 
 class _Repeatable(dict[str, bool]):

@@ -123,7 +123,7 @@ class Intake:
     """What a run takes up of its sources, once; what it sets aside; what went wrong with sources.
 
     `came_out(stage, requirement)` says whether a stage that is over was good enough. What is the run's `own` is left to
-    the stage for that.
+    the stage for that. Of lanes that are `finished` the sources need not be read.
     """
 
     takes: Takes
@@ -133,10 +133,13 @@ class Intake:
     stop: Stop
     came_out: Callable[[str, str], Awaitable[bool]]
     own: Takes = nobody
+    finished: Collection[tuple[str, str]] = ()
     failed: list[str] = field(default_factory=list)
 
     def targets(self, stage: StageWork, work: LaneWork) -> Iterator[Target | None]:
         """Yield the targets of a lane that are to be called now, and None where others should have a turn."""
+        if (work.lane.service, work.lane.connection) in self.finished:
+            return
         recheck = work.check.watched.recheck if work.check else None
         failed: list[str] = []
         set_aside = 0
@@ -181,7 +184,7 @@ async def _stage(stage: StageWork, over: dict[str, tuple[StageWork, anyio.Event]
     _log.info("stage_started", stage=stage.name, lanes=len(stage.lanes), held_back_by=short)
     if stage.anew:
         await intake.stop.rest(stage.rest)
-        intake = replace(intake, seen=Seen())
+        intake = replace(intake, seen=Seen(), finished=())
     if stage.own:
         takes, own = intake.takes, intake.own
         intake = replace(intake, takes=lambda target: takes(target) and own(target), own=nobody)

@@ -26,6 +26,7 @@ STANDARD_INPUT = "standard input"
 MAX_FAULTS = 20
 MAX_LINE = 1_000_000
 SPOOL_IN_MEMORY = 8 * 1024 * 1024
+BLOCK = 1 << 20
 
 
 Takes = Callable[[Target], bool]
@@ -59,6 +60,9 @@ class Source(Protocol):
     def check(self, takes: Takes = everything) -> Checked:
         """Read it all once, and count what is taken."""
 
+    def digest(self) -> str:
+        """Return the SHA-256 of the content without looking at its rows; raises OSError or UnreadableError."""
+
     def targets(self) -> Iterator[Target]:
         """Read it for real; rows that are no targets were refused by `check`."""
 
@@ -88,6 +92,10 @@ class Inline:
         """Count what is taken; the plan's own digest covers the content."""
         return Checked(sum(map(takes, self._targets)), "")
 
+    def digest(self) -> str:
+        """Return nothing: the plan's own digest covers the content."""
+        return ""
+
     def targets(self) -> Iterator[Target]:
         """Return the items."""
         return iter(self._targets)
@@ -116,6 +124,14 @@ class Rows:
             return Checked(0, "", tuple(Fault(self.name, message, error.line) for message in error.messages))
         self._digest = digest.hexdigest()
         return Checked(count, self._digest, tuple(faults))
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the content without looking at its rows; raises OSError or UnreadableError."""
+        digest = hashlib.sha256()
+        with self._open() as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+        return digest.hexdigest()
 
     def targets(self) -> Iterator[Target]:
         """Read it for real; a file that is not what was checked any more is told of at its end."""
@@ -210,7 +226,7 @@ def _chain(first: tuple[int, str], rest: Lines) -> Lines:
 
 def _spooled(stream: IO[bytes]) -> IO[bytes]:
     spool = tempfile.SpooledTemporaryFile(SPOOL_IN_MEMORY)  # noqa: SIM115  kept for the second reading
-    while block := stream.read(1 << 20):
+    while block := stream.read(BLOCK):
         spool.write(block)
     return spool
 

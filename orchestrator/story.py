@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 import orjson
@@ -11,7 +11,7 @@ import orjson
 from orchestrator.history import UNFINISHED
 from orchestrator.journal import SqliteJournal
 from orchestrator.journal.record import encode
-from orchestrator.model import RunRecord
+from orchestrator.model import RunRecord, Tallied
 from orchestrator.report import Summary, statement, summarize
 
 
@@ -25,8 +25,12 @@ def lines(journal: SqliteJournal, run: str) -> Iterator[str]:
 def summary(journal: SqliteJournal, record: RunRecord) -> Summary:
     """Return a run's summary as its journal has it now."""
     flying = Counter(settled.target.service for settled in journal.in_flight(record.run))
+    return summarized(journal, record, journal.tally(record.run), flying)
+
+
+def summarized(journal: SqliteJournal, record: RunRecord, tally: Sequence[Tallied], flying: Counter[str]) -> Summary:
+    """Return a run's summary from how its targets fared, and how many of each service are in flight."""
     in_flight = flying.total()
-    tally = journal.tally(record.run)
     taken_up = in_flight + sum(one.number for one in tally)
     notes = list(record.notes)
     if record.exit_code in UNFINISHED and record.planned > taken_up:

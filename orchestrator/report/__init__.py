@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TextIO
 
 from orchestrator.report import csv_writer, html_writer, json_writer, junit_writer, markdown_writer
-from orchestrator.report.files import Written, write_folder
+from orchestrator.report.files import Written, standing, write_folder
 from orchestrator.report.residual import statement
 from orchestrator.report.summary import Summary, summarize
 from orchestrator.report.text import text_summary
@@ -26,6 +26,7 @@ __all__ = [
     "Summary",
     "Write",
     "Written",
+    "standing",
     "statement",
     "summarize",
     "text_summary",

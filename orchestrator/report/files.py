@@ -17,6 +17,7 @@ from orchestrator.report.text import LISTED
 from orchestrator.report.writer import Chosen, feed
 
 LATEST = "latest"
+FILES = ("outcomes.jsonl", "outcomes.csv", "report.html", "report.md", "junit.xml", "report.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +35,28 @@ def write_folder(folder: Path, summary: Summary, lines_factory: Callable[[], Ite
     """
     chosen = Chosen(summary, LISTED)
     with Replacing(private_folder(folder)) as new:
+        lines, cells, page, text, cases, report = (new.open(name) for name in FILES)
         writers = (
-            JsonLinesWriter(new.open("outcomes.jsonl")),
-            CsvWriter(new.open("outcomes.csv")),
-            HtmlWriter(new.open("report.html"), summary),
-            MarkdownWriter(new.open("report.md"), summary),
-            JUnitWriter(new.open("junit.xml"), summary),
+            JsonLinesWriter(lines),
+            CsvWriter(cells),
+            HtmlWriter(page, summary),
+            MarkdownWriter(text, summary),
+            JUnitWriter(cases, summary),
         )
-        report = new.open("report.json")
         feed([*writers, chosen], lines_factory())
         report.write(document(summary))
     return Written(_point_latest(folder), tuple(chosen.worst_lines))
+
+
+def standing(folder: Path, summary: Summary) -> Written | None:
+    """Return what writing a report again would, where it stands complete, says the same, and all is good; else None."""
+    try:
+        same = (folder / "report.json").read_text(encoding="utf-8") == document(summary)
+        if summary.not_good or not same or not all((folder / name).is_file() for name in FILES):
+            return None
+    except (OSError, UnicodeDecodeError):
+        return None
+    return Written(_point_latest(folder), ())
 
 
 def _point_latest(folder: Path) -> tuple[str, ...]:

@@ -216,6 +216,32 @@ def test_what_failed_is_tried_again_by_a_resume_and_what_is_done_is_not(site: Si
     assert set(site.state()["logouts_handled"]["dcs"].values()) == {1}
 
 
+def test_a_resume_of_what_is_done_calls_nothing_and_leaves_the_report_as_it_is(site: Site) -> None:
+    assert site.run("run", site.plan(site.webcli(8), site.desktops(3))).code == 0
+    calls, folder = site.calls("dcs"), site.latest.folder
+    before = {path.name: (path.stat().st_ino, path.read_bytes()) for path in folder.iterdir()}
+    assert site.run("resume", "latest").code == 0
+    assert {path.name: (path.stat().st_ino, path.read_bytes()) for path in folder.iterdir()} == before
+    (folder / "outcomes.csv").unlink()
+    assert site.run("resume", "latest").code == 0
+    assert (folder / "outcomes.csv").read_bytes() == before["outcomes.csv"][1]
+    assert site.calls("dcs") == calls
+
+
+def test_a_resume_of_what_is_done_finds_a_source_that_changed(site: Site) -> None:
+    group = site.webcli(3)
+    plan = site.plan(group)
+    assert site.run("run", plan).code == 0
+    path = site.folder / group["from"]
+    rows = path.read_bytes()
+    path.write_bytes(rows + b"\r\n")
+    assert site.run("resume", "latest").code == 4
+    path.unlink()
+    assert site.run("resume", "latest").code == 2
+    path.write_bytes(rows)
+    assert site.run("resume", "latest").code == 0
+
+
 def test_a_selector_that_matches_nothing_is_never_green(site: Site) -> None:
     plan = site.plan(site.databases(3), allow_empty=True)
     done = site.run("run", plan, "--only", "service=das.bultin-account")

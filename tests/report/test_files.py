@@ -11,7 +11,7 @@ import pytest
 from defusedxml.ElementTree import parse  # type: ignore[import-untyped]
 
 from orchestrator.private import write_secret
-from orchestrator.report import text_summary, write_folder
+from orchestrator.report import Written, standing, text_summary, write_folder
 
 from .samples import counted, endless, lines_of, mixed, summary_of
 
@@ -66,6 +66,36 @@ def test_a_pass_leaves_what_the_text_summary_wants(folder: Path) -> None:
     written = write_folder(folder, summary, lambda: endless(300))
     assert len(written.worst) == 20
     assert text_summary(summary, written.worst) == text_summary(summary, endless(300))
+
+
+GOOD = counted({"exit_code": 0}, ended=3)
+
+
+def test_a_report_that_stands_is_left_as_it_is(folder: Path) -> None:
+    write_folder(folder, GOOD, lambda: endless(0))
+    (folder.parent / "latest").unlink()
+    assert standing(folder, GOOD) == Written((), ())
+    assert (folder.parent / "latest" / "report.json").is_file()
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_a_report_that_lacks_a_file_does_not_stand(folder: Path, name: str) -> None:
+    write_folder(folder, GOOD, lambda: endless(0))
+    (folder / name).unlink()
+    assert standing(folder, GOOD) is None
+
+
+def test_a_report_that_says_something_else_does_not_stand(folder: Path) -> None:
+    write_folder(folder, GOOD, lambda: endless(0))
+    assert standing(folder, counted({"exit_code": 0}, ended=4)) is None
+    assert standing(folder.parent / "other", GOOD) is None
+    (folder / "report.json").write_bytes(b"\xff")
+    assert standing(folder, GOOD) is None
+
+
+def test_a_report_with_something_to_tell_is_written_again(folder: Path) -> None:
+    write_folder(folder, SUMMARY, lambda: LINES)
+    assert standing(folder, SUMMARY) is None
 
 
 def test_a_folder_that_others_could_enter_is_closed(folder: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from orchestrator import catalogue, history, story
 from orchestrator.errors import InvalidInput, Refused
 from orchestrator.journal import BACKENDS, SqliteJournal
-from orchestrator.model import Batch, Outcome, RunRecord, Settled, Target, Verification
+from orchestrator.model import Batch, Outcome, RunRecord, Settled, Tallied, Target, Verification
 from orchestrator.seen import Seen
 
 RUN = "20261122T193000Z-nightly-0001"
@@ -30,6 +30,10 @@ async def journal(tmp_path: Path) -> AsyncIterator[SqliteJournal]:
     made.start()
     yield made
     made.close()
+
+
+def fared(outcome: str, number: int, verification: str = "not_requested", *, protected: bool = False) -> Tallied:
+    return Tallied(REPEATABLE, "prod", outcome, verification, protected, number)
 
 
 def target(name: str, service: str = REPEATABLE) -> Target:
@@ -200,6 +204,38 @@ async def test_a_call_that_was_cut_off_is_unknown_and_stays_so_until_it_is_made_
     journal.settle(RUN, [left])  # a resume that was stopped before it got there
     await journal.flush()
     assert (REPEATABLE, "prod", "b", "unknown") in set(journal.outcomes(RUN))
+
+
+@pytest.mark.parametrize(
+    ("tally", "expected"),
+    [
+        pytest.param([fared("ended", 4), fared("already_ended", 2)], {(REPEATABLE, "prod"): 6}, id="all-done"),
+        pytest.param([fared("ended", 5)], None, id="one-was-never-taken-up"),
+        pytest.param([fared("ended", 5), fared("failed", 1)], None, id="one-failed"),
+        pytest.param([fared("ended", 5), fared("unknown", 1)], None, id="one-unknown"),
+        pytest.param([fared("ended", 5), fared("not_attempted", 1, protected=True)], None, id="one-protected"),
+        pytest.param([fared("ended", 5), fared("ended", 1, "pending")], None, id="one-to-be-looked-at"),
+        pytest.param([], None, id="nothing"),
+    ],
+)
+def test_a_run_that_is_done_with_everything_is_known_by_its_journal(
+    tally: list[Tallied], expected: dict[tuple[str, str], int] | None
+) -> None:
+    assert history.whole(RECORD, tally, SERVICES) == expected
+
+
+def test_a_run_that_planned_nothing_is_not_done_with_everything() -> None:
+    assert history.whole(replace(RECORD, planned=0), [], SERVICES) is None
+
+
+async def test_of_a_lane_that_is_done_no_target_is_noted_one_by_one(journal: SqliteJournal) -> None:
+    await note(journal, "a", Outcome.ENDED)
+    await note(journal, "b", Outcome.ENDED, ONCE)
+    seen = Seen()
+    planned = {(REPEATABLE, "prod"): 1, (ONCE, "prod"): 2}
+    assert history.recall(journal, RUN, SERVICES, seen, planned=planned) == {(REPEATABLE, "prod"): 1, (ONCE, "prod"): 1}
+    assert seen.take(target("a"))  # it is not asked for: its sources are not read
+    assert not seen.take(target("b", ONCE))
 
 
 # What its report reads

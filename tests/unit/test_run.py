@@ -40,6 +40,9 @@ class Breaking:
     def check(self, takes: Takes = everything) -> Checked:
         return Checked(2, "")
 
+    def digest(self) -> str:
+        return ""
+
     def targets(self) -> Iterator[Target]:
         yield target("first")
         raise self._error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import sys
 from pathlib import Path
@@ -180,6 +181,23 @@ def test_inline_items_are_given_as_they_are() -> None:
     source = Inline(targets)
     assert source.check() == Checked(2, "")
     assert list(source.targets()) == list(source.targets()) == targets
+
+
+@pytest.mark.parametrize("data", [b"", b"desktop_id\nd1\nd2\n", b"desktop_id\nd1", b"\xff\n"])
+def test_a_digest_is_the_same_without_a_look_at_the_rows(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(data)
+    source = rows(path)
+    assert source.digest() == hashlib.sha256(data).hexdigest()
+    assert source.check().digest in (source.digest(), "")
+
+
+@pytest.mark.filterwarnings("ignore:Unclosed file:ResourceWarning")  # what it keeps goes when the source goes
+def test_the_digest_of_standard_input_does_not_use_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"d1\nd2\n")))
+    source = rows(None)
+    assert source.digest() == source.check().digest == source.digest()
+    assert ids(source) == ["d1", "d2"]
 
 
 def test_items_are_made_again_whenever_they_are_read() -> None:
