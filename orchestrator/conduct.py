@@ -242,7 +242,7 @@ async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, st
     tripwire = guards.Tripwire(plan.guard.stop_when_failed, counted.per_lane, stop, record.require)
     intake = Intake(
         trip.selector.takes,
-        Seen(),
+        counted.seen,
         _aside(trip, record),
         tripwire,
         stop,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.app import LaneName
 from orchestrator.blueprint import Section
@@ -17,12 +17,16 @@ from orchestrator.selection import Selector
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many targets there are, in all and per lane, how many of them are set aside; the SHA-256 of each source."""
+    """How many targets there are, in all and per lane, how many of them are set aside; the SHA-256 of each source.
+
+    `seen` is what reading the same rows for real has to remember.
+    """
 
     total: int
     per_lane: dict[LaneName, int]
     set_aside: int
     digests: dict[str, str]
+    seen: Seen = field(default_factory=Seen)
 
     @property
     def called(self) -> int:
@@ -61,4 +65,5 @@ def count(sections: Sequence[Section], selector: Selector, aside: Aside = NOBODY
             digests[section.source.name] = checked.digest
     if faults:
         raise InvalidInput(faults)
-    return Count(sum(per_lane.values()), per_lane, left, digests)
+    once = {section.service.service for section in sections if not section.service.end.idempotent}
+    return Count(sum(per_lane.values()), per_lane, left, digests, seen.second(once))

@@ -1,5 +1,7 @@
 """Which targets need no call any more, in about 16 bytes each: a set of digests would take a hundred.
 
+The first reading of the lists remembers every target; the one for real only those that were there twice.
+
 A target is known by 8 bytes of a salted BLAKE2b. That two of a million targets share them, so that one of the two
 would be taken for done, happens in one of some 37 million such runs; of ten million, in one of 370,000. The salt is
 new in every process, so that nobody can write a list in which they do.
@@ -10,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 from array import array
+from collections.abc import Collection
 
 from orchestrator.model import Target
 
@@ -30,6 +33,19 @@ class Seen:
         self._unchecked: dict[int, str] = {}
         self._done = Keys()
         self._taken = Keys()
+        self._again = Keys()  # what was offered more than once
+        self._only: Keys | None = None
+        self._always: Collection[str] = ()
+
+    def second(self, always: Collection[str]) -> Seen:
+        """Return what a second reading of the same rows needs: to remember those alone that were offered twice.
+
+        Of the services in `always` it remembers every target, because their calls must not be made twice, not even
+        where a list changes between the readings.
+        """
+        second = Seen()
+        second._salt, second._only, second._always = self._salt, self._again, always
+        return second
 
     def note_done(self, service: str, connection: str, target: str) -> None:
         """Note a target that an earlier part of the run is done with."""
@@ -47,10 +63,16 @@ class Seen:
 
     def take(self, target: Target) -> bool:
         """Take a target up; False when that was done before."""
+        only = self._only if target.service not in self._always else None
+        if only is not None and not only and not self._done:
+            return True
         key = self._key(target.service, target.connection, target.id)
         if key in self._done:
             return False
+        if only is not None and key not in only:
+            return True
         if not self._taken.add(key):
+            self._again.add(key)
             self.twice += 1
             return False
         return True
@@ -66,6 +88,10 @@ class Keys:
     def __init__(self) -> None:
         self._tables = [_table(FEWEST) for _ in range(PARTS)]
         self._numbers = [0] * PARTS
+        self._some = False
+
+    def __bool__(self) -> bool:
+        return self._some
 
     def __contains__(self, key: int) -> bool:
         key = key or 1  # 0 is a free place
@@ -81,6 +107,7 @@ class Keys:
         if table[place] == key:
             return False
         table[place] = key
+        self._some = True
         self._numbers[part] += 1
         if self._numbers[part] > len(table) * FULL:
             self._tables[part] = _grown(table)

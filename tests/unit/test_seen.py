@@ -61,3 +61,35 @@ def test_a_target_is_taken_up_once_and_never_when_it_is_done(steps: list[tuple[b
         assert seen.take(target(*identity)) is (identity not in done | taken)
         taken |= {identity} - done
     assert seen.twice == twice
+
+
+@given(st.lists(NAME, max_size=30), st.lists(NAME, max_size=5))
+def test_a_second_reading_takes_what_the_first_one_took(names: list[str], done: list[str]) -> None:
+    first = Seen()
+    taken = [first.take(target("s", "c", name)) for name in names]
+    second = first.second(())
+    assert [second.take(target("s", "c", name)) for name in names] == taken
+    assert second.twice == first.twice
+    resumed = first.second(())
+    for name in done:
+        resumed.note_done("s", "c", name)
+    again = [resumed.take(target("s", "c", name)) for name in names]
+    assert again == [took and name not in done for took, name in zip(taken, names, strict=True)]
+
+
+def test_a_second_reading_remembers_only_what_was_there_twice() -> None:
+    first = Seen()
+    for name in ("a", "b", "b"):
+        first.take(target("s", "c", name))
+    second = first.second(())
+    assert [second.take(target("s", "c", name)) for name in ("a", "a", "b", "b")] == [True, True, True, False]
+
+
+def test_what_must_not_be_called_twice_is_remembered_in_every_reading() -> None:
+    second = Seen().second(("once",))
+    assert [second.take(target(service, "c", "a")) for service in ("once", "s", "once", "s")] == [
+        True,
+        True,
+        False,
+        True,
+    ]
