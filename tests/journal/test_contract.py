@@ -282,3 +282,17 @@ async def test_what_was_not_attempted_this_time_keeps_the_outcome_it_had(
     await journal.flush()
     assert [outcome for *_, outcome in journal.outcomes(RUN)] == [Outcome.STILL_ACTIVE]
     assert ['"still_active"' in line for line in journal.records(RUN)] == [True]
+
+
+@pytest.mark.parametrize("number", [1, 49, 50, 51, 100, 124])
+async def test_many_at_once_are_all_kept_in_their_order_and_of_one_target_the_last_word(
+    journal: SqliteJournal, number: int
+) -> None:
+    journal.start()
+    names = [f"t{i}" for i in range(number)]
+    await journal.sent(RUN, batches(*names))
+    journal.settle(RUN, settled(names))
+    journal.settle(RUN, settled(names[:1], Outcome.FAILED))
+    await journal.flush()
+    assert outcomes(journal) == {**dict.fromkeys(names, "ended"), names[0]: "failed"}
+    assert [json.loads(line)["target"] for line in journal.records(RUN)] == names
