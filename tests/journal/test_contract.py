@@ -288,7 +288,6 @@ async def test_what_was_not_attempted_this_time_keeps_the_outcome_it_had(
 async def test_many_at_once_are_all_kept_in_their_order_and_of_one_target_the_last_word(
     journal: SqliteJournal, number: int
 ) -> None:
-    journal.start()
     names = [f"t{i}" for i in range(number)]
     await journal.sent(RUN, batches(*names))
     journal.settle(RUN, settled(names))
