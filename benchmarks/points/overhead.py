@@ -74,7 +74,7 @@ def _signed(server: Server, count: int) -> Ran:
     with Product() as product:
         auth = {"type": "aksk", "access_key": "env:BENCH_AK", "secret_key": "env:BENCH_SK"}
         product.connections["cloud"] = {"endpoint": server.url(), "region": "r-1", "project_id": PROJECT, "auth": auth}
-        product.listed("dcs.webcli", "cloud", ids(count), "instance_id")
+        product.listed("dcs.webcli", "cloud", ids(count), "instance_id", "client_id")
         product.write({"limits": {"dcs.webcli": FAST}, "log": {"level": "error"}})
         return good(product.run(env=SIGNED))
 
