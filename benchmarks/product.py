@@ -74,11 +74,11 @@ class Product:
         self.listed(SERVICE, "bench", ids(count))
         return self
 
-    def listed(self, service: str, connection: str, names: Iterable[str], field: str = "session_id") -> None:
-        """Add a group of targets from a list."""
+    def listed(self, service: str, connection: str, names: Iterable[str], *fields: str) -> None:
+        """Add a group of targets from a list, in which every field of a row has the same value."""
         name = f"list-{len(self.groups)}.ndjson"
         with (self.folder / name).open("w") as file:
-            file.writelines(f'{{"{field}": "{found}"}}\n' for found in names)
+            file.writelines(json.dumps(dict.fromkeys(fields or ("session_id",), found)) + "\n" for found in names)
         self.groups.append({"service": service, "connection": connection, "from": name})
 
     def write(self, config: Mapping[str, Any] | None = None) -> None:

@@ -27,6 +27,7 @@ class Intents:
         self._ahead: deque[Batch] = deque()  # read for an announcement, and not taken yet
         self._announced: set[int] = set()  # numbers of batches whose intent is durable, until their call
         self._waiting: dict[int, Batch] = {}
+        self._low = 0  # when fewer are left ahead, somebody announces the next ones while the others go on
         self._one = asyncio.Lock()
 
     def take(self) -> Batch | None:
@@ -39,17 +40,21 @@ class Intents:
 
     async def announce(self, batch: Batch, per_second: float) -> None:
         """Return when the intent to call the batch is durable, with that of a moment's worth of those that follow."""
+        room = int(per_second * MOMENT)
         if batch.number not in self._announced:
             self._waiting[batch.number] = batch
             async with self._one:
                 if batch.number not in self._announced:
-                    await self._announce(int(per_second * MOMENT) - len(self._ahead))
+                    await self._announce(room - len(self._ahead))
+        elif len(self._ahead) < self._low and not self._one.locked():
+            async with self._one:
+                await self._announce(room - len(self._ahead))
         self._waiting.pop(batch.number, None)
         self._announced.discard(batch.number)
 
     async def _announce(self, room: int) -> None:
         """Announce those that wait, and as many of those that follow as there is room for."""
-        together = list(self._waiting.values())
+        together = [batch for batch in self._waiting.values() if batch.number not in self._announced]
         self._waiting.clear()
         targets = sum(len(batch.targets) for batch in [*self._ahead, *together])
         room -= len(together)
@@ -58,5 +63,7 @@ class Intents:
             together.append(batch)
             targets += len(batch.targets)
             room -= 1
-        await self._sent(together)
+        self._low = len(self._ahead) // 4
+        if together:
+            await self._sent(together)
         self._announced.update(batch.number for batch in together)

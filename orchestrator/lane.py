@@ -237,7 +237,8 @@ class Lane:
         finally:
             self.calling -= 1
         trail.note(ruling)
-        self._log.debug("attempt", batch=batch.number, targets=len(batch.targets), **told(trail, ruling))
+        if self._log.tells_debug():
+            self._log.debug("attempt", batch=batch.number, targets=len(batch.targets), **told(trail, ruling))
         return ruling
 
     def _heed(self, ruling: Ruling, began: float) -> None:

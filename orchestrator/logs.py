@@ -34,6 +34,10 @@ class Log:
         """Return a log with more bound facts."""
         return Log(**self._bound, **facts)
 
+    def tells_debug(self) -> bool:
+        """Return whether such lines are let through, for who would put many together."""
+        return _chosen.level <= logging.DEBUG
+
     def debug(self, event: str, **facts: Any) -> None:
         """Tell what only somebody who looks for a mistake wants to know."""
         self._tell(logging.DEBUG, "debug", event, facts)

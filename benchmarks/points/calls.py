@@ -92,6 +92,7 @@ class Sandbox:
     def _run(self, ids: list[str], bad: int) -> None:
         with Product() as product:
             product.listed(SERVICE, "sandbox", ids, "desktop_id")
+            product.groups[-1]["verify"] = False  # to look whether they are gone would take calls of its own
             product.write()
             (product.folder / "config.yaml").write_text(self._config + FASTER)
             ran = product.run(env=SECRETS, seconds=60)

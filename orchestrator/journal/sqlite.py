@@ -247,8 +247,8 @@ class SqliteJournal:
         fresh: Counter[tuple[str, str, str]] = Counter()
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for statement, rows in _statements(group, fresh):
-                connection.executemany(statement, rows)
+            for one, together, rows in _statements(group, fresh):
+                _execute_rows(connection, one, together, list(rows))
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:  # when the disk is full, SQLite has rolled it back already
@@ -271,19 +271,27 @@ def _rows(item: _Intents | _Outcomes) -> int:
 
 def _statements(
     group: Iterable[_Intents | _Outcomes | _Barrier], fresh: Counter[tuple[str, str, str]]
-) -> Iterator[tuple[str, Iterator[tuple[Any, ...]]]]:
-    """Yield what is to be executed for a group: one statement for all that follow one another and are of one kind.
+) -> Iterator[tuple[str, str, Iterator[tuple[Any, ...]]]]:
+    """Yield what is to be executed for a group, for all that follow one another and are of one kind.
+
+    That is a statement for one row, one for `TOGETHER` rows, and the rows.
 
     The order stays: a target's outcome and its next intent may be in one group, and the later one must win.
     """
     for kind, items in itertools.groupby((item for item in group if not isinstance(item, _Barrier)), type):
         if kind is _Intents:
-            yield sql.SENT, (row for item in items if isinstance(item, _Intents) for row in _intent_rows(item))
+            intents = (row for item in items if isinstance(item, _Intents) for row in _intent_rows(item))
+            yield sql.SENT, sql.SENT_TOGETHER, intents
         else:
-            yield (
-                sql.SETTLED,
-                (row for item in items if isinstance(item, _Outcomes) for row in _outcome_rows(item, fresh)),
-            )
+            outcomes = (row for item in items if isinstance(item, _Outcomes) for row in _outcome_rows(item, fresh))
+            yield sql.SETTLED, sql.SETTLED_TOGETHER, outcomes
+
+
+def _execute_rows(connection: sqlite3.Connection, one: str, together: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    whole = len(rows) - len(rows) % sql.TOGETHER
+    for start in range(0, whole, sql.TOGETHER):
+        connection.execute(together, list(itertools.chain.from_iterable(rows[start : start + sql.TOGETHER])))
+    connection.executemany(one, rows[whole:])
 
 
 def _intent_rows(item: _Intents) -> Iterator[tuple[Any, ...]]:

@@ -51,13 +51,17 @@ RUNS = f"SELECT {RUN_COLUMNS} FROM runs ORDER BY started, run"  # noqa: S608
 RUN = f"SELECT {RUN_COLUMNS} FROM runs WHERE run = ?"  # noqa: S608
 LATEST_RUN = f"SELECT {RUN_COLUMNS} FROM runs WHERE lock_name = ? ORDER BY started DESC, run DESC LIMIT 1"  # noqa: S608
 
-SENT = """
+# Of these two as many rows as there are go into one statement: around each the interpreter is let go of and waited for.
+TOGETHER = 50  # fewer than 1,000 values, which is all that some builds of SQLite take
+SENT_ROW = "(?, ?, ?, ?, ?, ?, ?, NULL, NULL)"
+SETTLED_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+SENT = f"""
     INSERT INTO targets (run, service, connection, target, stage, batch, sent, outcome, record)
-    VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL)
+    VALUES {SENT_ROW}
     ON CONFLICT (run, service, connection, target)
     DO UPDATE SET batch = excluded.batch, sent = excluded.sent, outcome = NULL,
                   earlier = COALESCE(targets.outcome, targets.earlier)
-"""
+"""  # noqa: S608
 # what a call came to is not replaced by a later `not_attempted`
 _CALLED = """
     excluded.outcome = 'not_attempted'
@@ -65,7 +69,7 @@ _CALLED = """
 """
 SETTLED = f"""
     INSERT INTO targets (run, service, connection, target, stage, batch, outcome, verification, protected, record)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    VALUES {SETTLED_ROW}
     ON CONFLICT (run, service, connection, target)
     DO UPDATE SET
         batch = excluded.batch,
@@ -74,6 +78,8 @@ SETTLED = f"""
         protected = CASE WHEN {_CALLED} THEN targets.protected ELSE excluded.protected END,
         outcome = CASE WHEN {_CALLED} THEN COALESCE(targets.outcome, targets.earlier) ELSE excluded.outcome END
 """  # noqa: S608  constants only
+SENT_TOGETHER = SENT.replace(SENT_ROW, ", ".join([SENT_ROW] * TOGETHER))
+SETTLED_TOGETHER = SETTLED.replace(SETTLED_ROW, ", ".join([SETTLED_ROW] * TOGETHER))
 
 OUTCOMES = "SELECT service, connection, target, outcome FROM targets WHERE run = ? AND outcome IS NOT NULL"
 IDENTITIES = "SELECT service, connection, target FROM targets WHERE run = ?"

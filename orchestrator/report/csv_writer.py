@@ -43,6 +43,7 @@ class CsvWriter:
     """outcomes.csv: a header, then one row per target."""
 
     def __init__(self, out: TextIO) -> None:
+        self._out = out
         self._rows = csv.writer(out, lineterminator="\r\n")
 
     def begin(self) -> None:
@@ -52,8 +53,12 @@ class CsvWriter:
     def add(self, line: str, record: Record) -> None:
         """Write one target; where the line shows that no text of it needs a change, none is looked at."""
         values = map(record.get, COLUMNS)
-        harmless = as_it_stands(line) and _MAY_COMPUTE.search(line) is None
-        self._rows.writerow(values if harmless else map(cell, values))
+        if not as_it_stands(line) or _MAY_COMPUTE.search(line):
+            self._rows.writerow(map(cell, values))
+        elif line.count(",") >= len(record):  # some text has one, and needs quotation marks
+            self._rows.writerow(values)
+        else:
+            self._out.write(",".join(["" if value is None else str(value) for value in values]) + "\r\n")
 
     def end(self) -> None:
         """Do nothing: there is no footer."""

@@ -295,3 +295,16 @@ async def test_a_target_is_counted_once_with_what_stands_on_record(journal: Sqli
         await journal.flush()
         (kept,) = outcomes(journal).values()
         assert +journal.counts == Counter({(*LANE, kept): 1})
+
+
+@pytest.mark.parametrize("number", [1, 49, 50, 51, 100, 124])
+async def test_many_at_once_are_all_kept_in_their_order_and_of_one_target_the_last_word(
+    journal: SqliteJournal, number: int
+) -> None:
+    names = [f"t{i}" for i in range(number)]
+    await journal.sent(RUN, batches(*names))
+    journal.settle(RUN, settled(names))
+    journal.settle(RUN, settled(names[:1], Outcome.FAILED))
+    await journal.flush()
+    assert outcomes(journal) == {**dict.fromkeys(names, "ended"), names[0]: "failed"}
+    assert [json.loads(line)["target"] for line in journal.records(RUN)] == names

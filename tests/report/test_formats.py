@@ -69,6 +69,17 @@ def test_csv_leaves_numbers_alone() -> None:
     assert (row["duration_ms"], row["target"]) == ("-5", "'-5")
 
 
+@pytest.mark.parametrize("reason", ["", "plain", "one, two", ",", ",,,", "a b", 'q"q', "=1,2", "é", "x\ny"])
+@pytest.mark.parametrize("lacking", [(), ("duration_ms",), ("duration_ms", "settled")])
+def test_csv_is_what_the_csv_module_makes_of_the_same_cells(reason: str, lacking: tuple[str, ...]) -> None:
+    record = orjson.loads(lines_of([settled(reason=reason)])[0])
+    record = {name: value for name, value in record.items() if name not in lacking}  # of an earlier version, say
+    wanted = io.StringIO()
+    csv.writer(wanted, lineterminator="\r\n").writerow(csv_writer.cell(record.get(name)) for name in csv_writer.COLUMNS)
+    written = rendered("csv", SUMMARY, [orjson.dumps(record).decode()])
+    assert written.split("\r\n", 1)[1] == wanted.getvalue()
+
+
 def test_junit_has_a_case_per_target() -> None:
     found = suite(SUMMARY, LINES)
     elements = list(cases(found).values())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 
 import pytest
 from lanes import ENDED, START, Bench, Service, targets, throttled
 
-from orchestrator.intents import AT_ONCE, MOMENT
+from orchestrator.intents import AT_ONCE, MOMENT, Intents
 from orchestrator.lane import LANE_PAUSE
 from orchestrator.learning import HOPELESS
 from orchestrator.model import Batch, Outcome, Ruling, Verdict
@@ -262,3 +263,29 @@ async def test_a_target_that_is_never_let_in_is_given_up() -> None:
     bench = Bench(Service(Ruling(Verdict.REAUTH, "expired", 401)), attempts=2)
     await bench.run(1)
     assert (bench.only.outcome, bench.only.attempts) == (Outcome.FAILED, 3)
+
+
+async def test_the_next_intents_are_written_while_calls_that_have_theirs_go_on() -> None:
+    held = asyncio.Event()
+    groups: list[list[int]] = []
+
+    async def sent(batches: Sequence[Batch]) -> None:
+        groups.append([batch.number for batch in batches])
+        if len(groups) == 2:
+            await held.wait()
+
+    intents = Intents((Batch([target], number) for number, target in enumerate(targets(range(100)))), sent)
+    announced = []
+    for _ in range(20):
+        batch = intents.take()
+        assert batch is not None
+        announcing = asyncio.create_task(intents.announce(batch, 10 / MOMENT))
+        await asyncio.sleep(0)
+        announced.append(announcing.done())
+    assert groups == [list(range(10)), list(range(10, 19))]
+    assert [number for number in range(10) if not announced[number]] == [8]  # which saw that few were left
+    assert not any(announced[10:])  # these wait until their own are on disk
+    held.set()
+    await asyncio.sleep(0.001)
+    assert sorted(itertools.chain(*groups))[:20] == list(range(20))
+    assert len(set(itertools.chain(*groups))) == sum(map(len, groups))  # none twice

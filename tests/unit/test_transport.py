@@ -222,6 +222,25 @@ async def test_a_server_that_stays_silent_runs_into_the_timeout(said: bytes) -> 
     assert got == Lost("no answer within 0.1 s", sent=True)
 
 
+async def test_whoever_cancels_a_call_is_obeyed() -> None:
+    async with server(then=silence) as there, HttpTransport() as transport:
+        calling = asyncio.create_task(transport.send(Request("GET", there.url, "/"), 5.0))
+        while not there.heads:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        calling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+
+
+async def test_a_timeout_leaves_the_task_as_it_was() -> None:
+    async with server(then=silence) as there:
+        assert isinstance(await fetched(there.url, seconds=0.05), Lost)
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+    await asyncio.sleep(0)
+
+
 async def test_a_refused_connection_never_sent_anything() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: whoever calls is refused
