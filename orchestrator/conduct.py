@@ -24,11 +24,12 @@ from orchestrator.errors import InvalidInput
 from orchestrator.guards import Aside
 from orchestrator.journal import SqliteJournal, lock
 from orchestrator.logs import Log
+from orchestrator.memory import RunMemory
 from orchestrator.model import RunRecord, Secret, Target, meets
 from orchestrator.ownership import Own
 from orchestrator.pacing import Stop
 from orchestrator.private import private_folder, write_secret
-from orchestrator.run import Intake, RunMemory, StageWork
+from orchestrator.run import Intake, StageWork
 from orchestrator.seen import Seen
 from orchestrator.selection import Selector
 from orchestrator.signals import Ear, heard

@@ -9,8 +9,8 @@ from lanes import LOST, REFUSED, START, Bench, Service, throttled
 
 from orchestrator.checks import Check, Unseen, Watched
 from orchestrator.guards import Tripwire
+from orchestrator.memory import RunMemory
 from orchestrator.model import Batch, Outcome, Ruling, Settled, Target, Verdict, Verification
-from orchestrator.run import RunMemory
 from orchestrator.units import Amount
 from orchestrator.verify import Sight, State, Timing, Verifier
 

@@ -33,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("catalogue", "references", "auth", "transport", "journal", "report"),
     ("connector",),
     ("learning", "pacing", "intents", "settling", "lane"),
-    ("sources", "listing", "discovery", "verify", "checks", "guards", "seen", "run"),
+    ("sources", "listing", "discovery", "verify", "checks", "guards", "memory", "seen", "run"),
     (
         *("environment", "settings"),
         "selection",

@@ -16,10 +16,11 @@ from orchestrator.checks import Watched
 from orchestrator.guards import NOBODY, Tripwire
 from orchestrator.journal.record import encode
 from orchestrator.lane import Lane
+from orchestrator.memory import RunMemory
 from orchestrator.model import Batch, Outcome, Ruling, Secret, Settled, Tallied, Target, Verdict, Verification
 from orchestrator.pacing import Pacer, Stop
 from orchestrator.rows import UnreadableError
-from orchestrator.run import Intake, LaneWork, RunMemory, StageWork, execute, exit_code, fresh
+from orchestrator.run import Intake, LaneWork, StageWork, execute, exit_code, fresh
 from orchestrator.seen import Seen
 from orchestrator.sources import Checked, Inline, Source, Takes, everything
 from orchestrator.units import Rate

@@ -1,0 +1,68 @@
+"""The journal as the lanes of one run see it, and what stands on record of targets that are settled again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from orchestrator.guards import Tripwire
+from orchestrator.model import Batch, Outcome, Secret, Settled, Target, Verification
+
+
+class Journal(Protocol):
+    """Where a run keeps what it did; durable before counted."""
+
+    async def sent(self, run: str, batches: Sequence[Batch]) -> None:
+        """Return when it is durable that these calls are about to be made."""
+
+    async def flush(self) -> None:
+        """Return when everything noted so far is durable."""
+
+    def settle(self, run: str, settled: Sequence[Settled]) -> None:
+        """Take final outcomes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunMemory:
+    """The journal as the lanes of one run see it, and the place for secrets that services issue.
+
+    It knows what stands on record of targets that are settled again: those that are looked at, or live on, and those of
+    services whose targets are called `twice`, for a second pass.
+    """
+
+    journal: Journal
+    run: str
+    keep: Callable[[Target, Secret], str]
+    tripwire: Tripwire
+    twice: Collection[str] = ()
+    _standing: dict[int, Outcome] = field(default_factory=dict)  # by the hash of what tells a target from others
+
+    async def sent(self, batches: Sequence[Batch]) -> None:
+        """Return when it is durable that these calls are about to be made."""
+        await self.journal.sent(self.run, batches)
+
+    async def flush(self) -> None:
+        """Return when everything noted so far is durable."""
+        await self.journal.flush()
+
+    def settle(self, settled: Sequence[Settled]) -> None:
+        """Take outcomes; one that is pending will be replaced."""
+        told = [self._noted(one) for one in settled]
+        self.journal.settle(self.run, told)
+        self.tripwire.note(told)
+
+    def hand_over(self, target: Target, secret: Secret) -> str:
+        """Put a secret where only its owner reads it; return where that is."""
+        return self.keep(target, secret)
+
+    def _noted(self, one: Settled) -> Settled:
+        """Return an outcome with the one that it meets on record, and remember it if it may be met itself."""
+        target = one.target
+        key = hash((target.service, target.connection, target.id))
+        before = self._standing.pop(key, None)
+        noted = one if before is None else replace(one, instead_of=before)
+        pending = one.verification is Verification.PENDING
+        if pending or target.service in self.twice:
+            self._standing[key] = noted.stands
+        return noted
