@@ -13,22 +13,19 @@ from orchestrator.catalogue import Catalogue
 from orchestrator.discovery import Discovery
 from orchestrator.errors import Fault, InvalidInput
 from orchestrator.guards import Keep, protected
-from orchestrator.looking import Listing
 from orchestrator.model import Secret, Target
 from orchestrator.plan import Group, Placed, Plan, PlanFile, Stage, Unsound
 from orchestrator.service import CLOUDS, Service
 from orchestrator.settings import ConfigFile, Connection, IamToken
 from orchestrator.sources import STANDARD_INPUT, Inline, Items, Rows, Source, resolved, unfit
 from orchestrator.targets import RowError, TargetBuilder
-from orchestrator.units import written_duration
 from orchestrator.validation import Place, suggestion
+from orchestrator.wanted import OF_DISCOVERY, out_of_reach, unlistable, wanted
 
 Resolve = Callable[[str], Secret]
 Problems = list[tuple[Place, str]]
 
 IDENTITY = "identity"
-OF_DISCOVERY = ("where", "older_than", "partial")
-NO_LISTING = Listing(path="/", items="", fields={})
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +129,7 @@ def _guard_problems(plan: Plan, sections: Sequence[Section]) -> Iterator[tuple[P
                 )
                 yield ("older_than",), said
             else:
-                yield from ((("older_than",), said) for said in _out_of_reach(plan.older_than, section.source.listing))
-
-
-def _out_of_reach(older_than: float | None, listing: Listing) -> Iterator[str]:
-    """Yield what is wrong where nothing that old is ever listed."""
-    if older_than is not None and listing.reaches is not None and older_than >= listing.reaches:
-        yield f"the listing reaches back {written_duration(listing.reaches)}, so that nothing so old is in it"
+                yield from ((("older_than",), said) for said in out_of_reach(plan.older_than, section.source.listing))
 
 
 def base_url(service: Service, connection: Connection) -> str:
@@ -237,7 +228,8 @@ def _section(
     )
     common = _common(place, group, builder, resolve, problems)
     if group.discover is not None:
-        source: Source = _discovery(place, stage, group, service, builder, common, problems)
+        problems += [((*place, *below), said) for below, said in unlistable(group, service)]
+        source: Source = wanted(stage.name, group, service, builder, common)
     else:
         problems += [((*place, name), "goes with discover") for name in OF_DISCOVERY if name in group.model_fields_set]
         source = _source(place, group, builder, common, plan_path, resolve, problems)
@@ -335,57 +327,6 @@ def _inline(
             found = [(name, text) for name, text in error.problems if name not in told or name in row]
             problems += [((*place, "items", i, *([name] if name else [])), text) for name, text in found]
     return Inline(targets if builder.secret else Items(rows, builder, common))
-
-
-def _discovery(
-    place: Place,
-    stage: Stage,
-    group: Group,
-    service: Service,
-    builder: TargetBuilder,
-    common: dict[str, Any],
-    problems: Problems,
-) -> Discovery:
-    asked = group.discover or {}
-    known = {name: service.listings[name] for name in service.discover}
-    filters = sorted({name for listing in known.values() for name in listing.filters()})
-    fitting = [name for name, listing in known.items() if set(asked) <= listing.filters()]
-    if not known:
-        problems.append(
-            ((*place, "discover"), f"{service.service} cannot list its targets; bring them with items or from")
-        )
-    for name in asked if known else ():
-        if name not in filters:
-            hint = suggestion(name, filters) or f"; there are {', '.join(filters)}"
-            problems.append(((*place, "discover", name), f"{service.service} has no such filter{hint}"))
-    if known and not asked:
-        problems.append(((*place, "discover"), f"would end everything; say what to look for, by {', '.join(filters)}"))
-    elif known and set(asked) <= set(filters) and not fitting:
-        problems.append(((*place, "discover"), "has filters that no single listing of the service knows together"))
-    name = next(iter(fitting or known), "")
-    listing = known.get(name, NO_LISTING)
-    lacking = [one for one in listing.needs if one not in asked] if asked else []
-    if lacking:
-        said = f"needs {' and '.join(lacking)} as well: without that something else is listed"
-        problems.append(((*place, "discover"), said))
-    for told in group.where if known else ():
-        if told not in listing.fields:
-            hint = suggestion(told, listing.fields) or f"; there are {', '.join(listing.fields)}"
-            problems.append(((*place, "where", told), f"the listing does not tell this{hint}"))
-    if group.older_than is not None and listing.began is None and known:
-        problems.append(((*place, "older_than"), "the listing does not tell since when a session is there"))
-    problems += [((*place, "older_than"), said) for said in _out_of_reach(group.older_than, listing)]
-    return Discovery(
-        builder,
-        common,
-        listing,
-        listing_name=name,
-        filters=asked,
-        where=group.where,
-        older_than=group.older_than,
-        partial=group.partial,
-        name=f"what {service.service}@{group.connection} lists for stage {stage.name}",
-    )
 
 
 def _config_problems(config_file: ConfigFile, catalogue: Catalogue) -> Problems:

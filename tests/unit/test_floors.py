@@ -38,7 +38,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("environment", "settings"),
         "selection",
         "connections",
-        *("blueprint", "stages"),
+        *("wanted", "blueprint", "stages"),
         "app",
         "counting",
         "history",
