@@ -175,8 +175,17 @@ class Workshop:
         if known not in self._listers:
             listing = service.listings[name]
             lane = self._listing_lane(service, connection, listing)
-            self._listers[known] = Lister(lane, listing, service.key)
+            others = self._translators(service, connection, listing)
+            self._listers[known] = Lister(lane, listing, service.key, translators=others)
         return self._listers[known]
+
+    def _translators(self, service: Service, connection: str, listing: Listing) -> dict[str, Lister]:
+        """Return what reads the listings that translate the filters of this one."""
+        others = {name: (by, service.listings[by.listing]) for name, by in listing.by.items()}
+        return {
+            name: Lister(self._listing_lane(service, connection, other), other, [by.field])
+            for name, (by, other) in others.items()
+        }
 
     def _listing_lane(self, service: Service, connection: str, listing: Listing) -> Lane:
         limits = reads_of(self._blueprint.config_file.config, service, listing.limits)

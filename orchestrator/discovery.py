@@ -19,6 +19,7 @@ from orchestrator.sources import Checked, Takes, everything
 from orchestrator.targets import RowError, TargetBuilder
 
 BEGAN = "began at"  # in a row: since when the session is there; no field has such a name
+NAMES = "listed as"  # in a row: what else was told of it
 Filters = Mapping[str, Sequence[str]]
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _EPOCH = re.compile(r"\d{10}|\d{13}")
@@ -119,12 +120,14 @@ class Discovery:
         return map(self._target, self.rows)
 
     def _target(self, row: Mapping[str, Any]) -> Target:
-        fields = {name: value for name, value in row.items() if name != BEGAN}
+        fields = {name: value for name, value in row.items() if name not in (BEGAN, NAMES)}
         target = self._builder.build({**self._common, **fields}, literal)
-        return replace(target, began=row[BEGAN]) if BEGAN in row else target
+        return replace(target, began=row.get(BEGAN), names=row.get(NAMES, ()))
 
     def _row(self, item: Item) -> dict[str, Any]:
         row: dict[str, Any] = {name: values[0] for name, values in item.items() if name in self._builder.fields}
+        if names := [value for name, values in item.items() if name != self.listing.began for value in values]:
+            row[NAMES] = [name for name in dict.fromkeys(names) if name not in row.values()]
         moment = began(self.listing, item)
         return row if moment is None else {**row, BEGAN: moment}
 

@@ -51,8 +51,8 @@ def protected(guard: Guard, folder: Path) -> Iterator[tuple[int, int | None, Kee
 
 
 def _names(target: Target) -> set[str]:
-    """Return what a target is called: its id and its texts; numbers and switches name nothing, and no secret does."""
-    return {target.id, *(value for value in target.fields.values() if isinstance(value, str))}
+    """Return what a target is called: its id, its texts, what a listing told; no number, no switch and no secret."""
+    return {target.id, *target.names, *(value for value in target.fields.values() if isinstance(value, str))}
 
 
 def _read(text: str) -> Iterator[tuple[int, Keep]]:

@@ -34,12 +34,18 @@ class Lister:
     """One listing of one service on one connection."""
 
     def __init__(
-        self, lane: Lane, listing: Listing, key: Sequence[str], clock: Callable[[], float] = time.time
+        self,
+        lane: Lane,
+        listing: Listing,
+        key: Sequence[str],
+        clock: Callable[[], float] = time.time,
+        translators: Mapping[str, Lister] | None = None,
     ) -> None:
         self._lane = lane
         self._listing = listing
         self._key = [name for name in key if name in listing.fields]  # of the key, what the listing tells
         self._clock = clock
+        self._translators = translators or {}
         self._numbers = itertools.count(1)
 
     async def read(self, filters: Filters) -> list[Item]:
@@ -48,14 +54,31 @@ class Lister:
         An item that is listed twice has the values of both.
         """
         found: Found = {}
-        for asked in self._askings(filters):
+        translated = await self._translated(filters)
+        own = {name: values for name, values in filters.items() if name not in self._listing.by}
+        for asked in self._askings({**own, **translated}):
             unchecked = [name for name in asked if name in self._listing.unchecked]
             try:
                 self._add(found, await (self._proven(asked, unchecked) if unchecked else self._whole(asked)))
             except IncompleteError as error:
                 self._add(found, error.items)
                 raise IncompleteError(str(error), list(found.values())) from None
-        return list(found.values())
+        return [item for item in found.values() if all(set(item.get(n, ())) & set(v) for n, v in translated.items())]
+
+    async def _translated(self, filters: Filters) -> Filters:
+        """Return what is asked for in the place of the filters that another listing translates."""
+        found: dict[str, Sequence[str]] = {}
+        for name, by in self._listing.by.items():
+            if name not in filters:
+                continue
+            items = await self._translators[name].read({by.filter: filters[name]})
+            there = [item for item in items if set(item.get(by.filter, filters[name])) & set(filters[name])]
+            values = tuple(dict.fromkeys(value for item in there for value in item.get(by.field, ())))
+            if not values:
+                asked = ", ".join(filters[name])
+                raise IncompleteError(f"the listing {by.listing} has nothing whose {by.filter} is {asked}")
+            found[by.field] = values
+        return found
 
     def _askings(self, filters: Filters) -> Iterator[Filters]:
         """Yield the filters of every reading: those that take one value at a time have one value in each."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
@@ -18,6 +18,17 @@ UNCHECKED = "name it in unchecked"
 Paths = Annotated[tuple[str, ...], BeforeValidator(listed), one_or_more({"type": "string"})]
 
 
+class By(Strict):
+    """A filter that another listing of the service translates: who is asked for by name is listed by id.
+
+    The other listing is read with its `filter`; the `field` of what it lists is what this one is asked for.
+    """
+
+    listing: str
+    filter: str
+    field: str
+
+
 class Listing(Strict):
     """A listing of what could be a target: the request, with holes for filters and the page; its items; their fields.
 
@@ -31,6 +42,7 @@ class Listing(Strict):
     path: UrlPath
     query: dict[str, Json] = {}
     needs: tuple[str, ...] = Field((), description="filters without which something else is listed")
+    by: dict[str, By] = Field({}, description="filters that another listing translates")
     unchecked: tuple[str, ...] = Field((), description="filters that no field of an item shows")
     items: str = Field(description="where in the body the list is, with dots")
     total: str | None = Field(None, description="where in the body the number of all items is")
@@ -43,7 +55,12 @@ class Listing(Strict):
 
     def filters(self) -> set[str]:
         """Return what can be asked for: the filters that the service applies, and the fields of its items."""
-        return self.applied() | set(self.fields)
+        return self.applied() | set(self.fields) | set(self.by)
+
+    def lacking(self, asked: Collection[str]) -> list[str]:
+        """Return the filters without which something else is listed, and which are not asked for."""
+        translated = {by.field for name, by in self.by.items() if name in asked}
+        return [name for name in self.needs if name not in asked and name not in translated]
 
     def applied(self) -> set[str]:
         """Return the filters that the service applies."""
@@ -70,6 +87,10 @@ class Listing(Strict):
         for i, name in enumerate(self.needs):
             if name in self.unchecked:
                 yield ("needs", i), f"{name} is unchecked, and without it something else is listed: nothing shows it"
+        for name, by in self.by.items():
+            if by.field not in self.applied() & set(self.fields):
+                said = f"is translated to {by.field}, which is not a filter of the query that a field shows"
+                yield ("by", name), said
         if self.page_size is not None and self.total is None:
             yield ("page_size",), "needs total as well: without it a short page would pass for the last one"
         if self.began is not None and self.began not in self.fields:

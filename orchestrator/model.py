@@ -107,7 +107,8 @@ class Target:
 
     `id` is its identity within (service, connection): its key fields joined by `/`, a secret one as its
     fingerprint. `verify` says that it is to be looked at afterwards; `began` is since when the session is
-    there, in seconds since the epoch, where the service tells.
+    there, in seconds since the epoch, where the service tells. `names` is what else a listing calls it, such as the
+    person whose session it is.
     """
 
     service: str
@@ -118,6 +119,7 @@ class Target:
     expect: str = ""
     verify: bool = False
     began: float | None = None
+    names: Sequence[str] = ()
 
 
 @dataclass(slots=True)

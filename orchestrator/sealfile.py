@@ -35,7 +35,8 @@ def _texts(value: dict[str, Any]) -> dict[str, str]:
 
 
 def _plain(value: dict[str, Any]) -> dict[str, Any]:
-    if not all(isinstance(one, str | int | float) for one in value.values()):
+    flat = (one for found in value.values() for one in (found if isinstance(found, list) else [found]))
+    if not all(isinstance(one, str | int | float) for one in flat):
         raise ValueError("should have nothing but texts and numbers in it")
     return value
 

@@ -195,9 +195,19 @@ class Service(Reading):
             if reading.success is None:
                 yield ("expect", name), "has no success: say which response means that it came out as expected"
 
+    def _unfit_by(self, listing: Listing) -> Iterator[tuple[Place, str]]:
+        for name, by in listing.by.items():
+            other = self.listings.get(by.listing)
+            if other is None or other is listing:
+                yield ("by", name, "listing"), f"there is no other listing {by.listing!r}"
+            elif by.filter not in other.filters() or by.field not in other.fields:
+                said = f"the listing {by.listing!r} has no filter {by.filter!r}, or does not tell {by.field}"
+                yield ("by", name), said
+
     def _unfit_listings(self) -> Iterator[tuple[Place, str]]:
         for name, listing in self.listings.items():
             yield from ((("listings", name, *place), said) for place, said in listing.problems())
+            yield from ((("listings", name, *place), said) for place, said in self._unfit_by(listing))
         yield from not_fields(self.discover, self.listings, ("discover",), "discover", "listings")
         for i, name in enumerate(self.discover):
             needed = [key for key in self.key if not self.fields[key].may_be_missing] if name in self.listings else []

@@ -40,7 +40,7 @@ def unlistable(group: Group, service: Service) -> Iterator[tuple[Place, str]]:
         return
     yield from _unfit_filters(group, service)
     _, listing = _chosen(group, service)
-    lacking = [one for one in listing.needs if one not in group.discover] if group.discover else []
+    lacking = listing.lacking(group.discover) if group.discover else []
     if lacking:
         yield ("discover",), f"needs {' and '.join(lacking)} as well: without that something else is listed"
     for told in group.where:

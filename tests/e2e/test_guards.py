@@ -39,6 +39,25 @@ def test_what_is_protected_is_left_alone_and_told(site: Site) -> None:
     assert site.latest.summary["protected"] == 12
 
 
+def test_who_is_protected_by_name_keeps_all_that_a_listing_says_is_theirs(site: Site) -> None:
+    site.seed(
+        users={"count": 2},
+        desktops=[{"desktop_id": f"d-{who}", "user": who} for who in ("pam", "sam")],
+        app_sessions=[{"session_id": f"s-{who}", "user": who} for who in ("pam", "sam")],
+    )
+    groups = [
+        {"service": "workspace.desktops", "connection": "cloud", "discover": {"connect_status": "CONNECTED"}},
+        {"service": "workspaceapp.sessions", "connection": "cloud", "discover": {"session_state": "Active"}},
+        {"service": "iam.user", "connection": "cloud", "discover": {"name": "user-0001"}},
+    ]
+    guard = {"protect": [{"target": ["pam", "user-*"]}]}
+    assert site.run("run", site.plan(*groups, guard=guard)).code == 0
+    told = {record["target"] for record in site.latest.records if record["outcome"] == "ended"}
+    assert told == {"d-sam", "s-sam"}
+    assert site.latest.summary["protected"] == 3
+    assert all(site.state()["users"].values())
+
+
 def test_a_plan_does_not_run_twice_within_its_interval(site: Site) -> None:
     plan = site.plan(site.databases(2), guard={"min_interval": "1h"})
     assert site.run("run", plan).code == 0

@@ -57,6 +57,22 @@ def test_a_user_its_keys_and_its_token_are_found_ended_and_seen_to_be_ended(
     assert [key for key, status in state["access_keys"].items() if status != "active"] == leaver["access_keys"]
 
 
+def test_keys_are_found_by_the_name_of_whose_they_are(site: Site) -> None:
+    first, second, _ = users(site)
+    plan = site.plan(discover("iam.access-key", user=[first["name"], second["name"]], status="active"))
+    assert site.run("run", plan).code == 0
+    ended = {key for key, status in site.state()["access_keys"].items() if status != "active"}
+    assert ended == {*first["access_keys"], *second["access_keys"]}
+
+
+def test_a_name_that_nobody_has_makes_the_list_of_keys_a_failed_one(site: Site) -> None:
+    users(site)
+    assert site.run("run", site.plan(discover("iam.access-key", user="nobody"))).code == 3
+    (note,) = (note for note in site.latest.summary["notes"] if "lists for stage" in note)
+    assert "nothing whose name is nobody" in note
+    assert set(site.state()["access_keys"].values()) == {"active"}
+
+
 def test_late_is_waited_for_and_ignored_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     _, leaver, _ = users(site)
     groups = everything_of(site, monkeypatch, leaver)
