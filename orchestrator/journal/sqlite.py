@@ -30,7 +30,7 @@ class SqliteJournal:
     def __init__(self, path: Path) -> None:
         self.counts: Counter[tuple[str, str, str]] = Counter()
         self._path = path
-        self._writer: Writer | None = None
+        self._writer = Writer(path, self.counts)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.touch(mode=0o600)
@@ -74,16 +74,16 @@ class SqliteJournal:
             connection = _connect(self._path)
         except sqlite3.Error as error:
             raise JournalError(f"the journal {self._path} cannot be opened: {error}") from None
-        self._writer = Writer(self._path, connection, self.counts)
+        self._writer.start(connection)
 
     async def sent(self, run: str, batches: Sequence[Batch]) -> None:
         """Note that calls for these batches are about to be made; it is on disk when this returns."""
-        self._started().sent(run, batches)
+        self._writer.sent(run, batches)
         await self.flush()
 
     def settle(self, run: str, settled: Sequence[Settled]) -> None:
         """Queue final outcomes; they are counted when they are on disk."""
-        self._started().settle(run, settled)
+        self._writer.settle(run, settled)
 
     def note_unknown(self, run: str, settled: Sequence[Settled]) -> None:
         """Put at once on disk, uncounted, what an earlier part of the run left in flight."""
@@ -92,18 +92,12 @@ class SqliteJournal:
 
     async def flush(self) -> None:
         """Return when all that was queued so far is on disk."""
-        await self._started().flush()
+        await self._writer.flush()
 
     def close(self) -> None:
         """Write what is queued, stop the writer, close the file."""
-        if self._writer is not None:
-            self._writer.close()
+        self._writer.close()
         self._connection.close()
-
-    def _started(self) -> Writer:
-        if self._writer is None:
-            raise RuntimeError("the journal is written before it was started")
-        return self._writer
 
     # Reading
 

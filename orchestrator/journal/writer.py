@@ -44,15 +44,18 @@ class _Barrier:
 
 
 class Writer:
-    """Writes through one connection, which is its own; `counts` has the durable outcomes by lane and outcome."""
+    """Takes what is to be written, and writes it from `start` on; `counts` has what is durable by lane and outcome."""
 
-    def __init__(self, path: object, connection: sqlite3.Connection, counts: Counter[tuple[str, str, str]]) -> None:
+    def __init__(self, path: object, counts: Counter[tuple[str, str, str]]) -> None:
         self._path = path
-        self._connection = connection
         self._counts = counts
         self._queue: queue.SimpleQueue[_Intents | _Outcomes | _Barrier | None] = queue.SimpleQueue()
         self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._write, name="journal", daemon=True)
+        self._thread: threading.Thread | None = None
+
+    def start(self, connection: sqlite3.Connection) -> None:
+        """Begin to write, through a connection that nobody else uses."""
+        self._thread = threading.Thread(target=self._write, args=(connection,), name="journal", daemon=True)
         self._thread.start()
 
     def sent(self, run: str, batches: Sequence[Batch]) -> None:
@@ -72,25 +75,26 @@ class Writer:
 
     def close(self) -> None:
         """Write what is queued, and stop."""
-        self._queue.put(None)
-        self._thread.join()
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
 
     def _put(self, item: _Intents | _Outcomes | _Barrier) -> None:
         if self._failure is not None:
             raise JournalError(f"the journal {self._path} cannot be written: {self._failure}")
         self._queue.put(item)
 
-    def _write(self) -> None:
+    def _write(self, connection: sqlite3.Connection) -> None:
         open_for_more = True
         while open_for_more:
             group, open_for_more = self._next_group()
             try:
                 if self._failure is None:
-                    self._commit(group)
+                    self._commit(connection, group)
             except Exception as error:  # noqa: BLE001  whatever it is, nothing may be counted from here on
                 self._failure = error
             _release(group, self._failure)
-        self._connection.close()
+        connection.close()
 
     def _next_group(self) -> tuple[list[_Intents | _Outcomes | _Barrier], bool]:
         """Return what to commit together, and whether there may be more."""
@@ -111,8 +115,7 @@ class Writer:
                 rows += _rows(item)
         return group, True
 
-    def _commit(self, group: Sequence[_Intents | _Outcomes | _Barrier]) -> None:
-        connection = self._connection
+    def _commit(self, connection: sqlite3.Connection, group: Sequence[_Intents | _Outcomes | _Barrier]) -> None:
         fresh: Counter[tuple[str, str, str]] = Counter()
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -144,12 +147,8 @@ def _statements(
             intents = (row for item in items if isinstance(item, _Intents) for row in _intent_rows(item))
             yield sql.SENT, sql.SENT_TOGETHER, intents
         else:
-            outcomes = (
-                row
-                for item in items
-                if isinstance(item, _Outcomes)
-                for row in outcome_rows(item.run, item.settled, fresh)
-            )
+            known = (item for item in items if isinstance(item, _Outcomes))
+            outcomes = (row for item in known for row in outcome_rows(item.run, item.settled, fresh))
             yield sql.SETTLED, sql.SETTLED_TOGETHER, outcomes
 
 
