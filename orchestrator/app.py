@@ -11,7 +11,7 @@ from orchestrator import catalogue, plan, settings
 from orchestrator.auth import Admission
 from orchestrator.backoff import Backoff
 from orchestrator.batches import Packing
-from orchestrator.blueprint import Blueprint, Section, base_url
+from orchestrator.blueprint import Blueprint
 from orchestrator.calling import Limits, Operation
 from orchestrator.catalogue import Catalogue
 from orchestrator.checks import Check, Unseen, Watched
@@ -19,6 +19,7 @@ from orchestrator.classify import Classify, compile_reading
 from orchestrator.collector import Resting
 from orchestrator.connections import Connections
 from orchestrator.connector import HttpConnector
+from orchestrator.endpoints import base_url
 from orchestrator.errors import InvalidInput
 from orchestrator.guards import waves
 from orchestrator.lane import Lane, Memory
@@ -31,6 +32,7 @@ from orchestrator.reading import Condition, Reading, Rule
 from orchestrator.references import References, as_written
 from orchestrator.render import Place, Render, compile_operation
 from orchestrator.run import LaneWork, StageWork
+from orchestrator.sections import Section
 from orchestrator.service import ReadBack, Service
 from orchestrator.settings import ConfigFile, Connection
 from orchestrator.stages import Step

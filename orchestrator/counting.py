@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.app import LaneName
-from orchestrator.blueprint import Section
 from orchestrator.errors import Fault, InvalidInput
 from orchestrator.guards import NOBODY, Aside
 from orchestrator.model import Target
 from orchestrator.rows import UnreadableError
+from orchestrator.sections import Section
 from orchestrator.seen import Seen
 from orchestrator.selection import Selector
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from orchestrator import admission, listings, ownership, run
 from orchestrator.app import LaneName, limits_of, reads_of, timing_of
 from orchestrator.batches import Packing, pack
-from orchestrator.blueprint import Blueprint, Section, base_url
+from orchestrator.blueprint import Blueprint
 from orchestrator.connections import Connections
 from orchestrator.counting import Count, count
 from orchestrator.durations import LATENCY, LookBack, Pace
+from orchestrator.endpoints import base_url
 from orchestrator.errors import NothingMatched
 from orchestrator.guards import Aside, waves
 from orchestrator.model import Target
@@ -21,6 +22,7 @@ from orchestrator.outlook import Forecast, LaneForecast, Listed, StageForecast
 from orchestrator.ownership import NOTHING, Own
 from orchestrator.pacing import Stop
 from orchestrator.run import fresh
+from orchestrator.sections import Section
 from orchestrator.seen import Seen
 from orchestrator.selection import Selector
 from orchestrator.service import ReadBack, Service

@@ -9,13 +9,14 @@ from functools import partial
 import anyio
 
 from orchestrator.app import LaneName, Workshop
-from orchestrator.blueprint import Blueprint, Section
+from orchestrator.blueprint import Blueprint
 from orchestrator.connections import Connections
 from orchestrator.discovery import Discovery
 from orchestrator.journal import SqliteJournal
 from orchestrator.logs import Log
 from orchestrator.pacing import Stop
 from orchestrator.run import keep_deadline
+from orchestrator.sections import Section
 from orchestrator.sources import Takes
 from orchestrator.units import written_duration
 from orchestrator.verify import Notes

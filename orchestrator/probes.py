@@ -7,10 +7,10 @@ from typing import Any
 
 import orjson
 
-from orchestrator.blueprint import base_url
 from orchestrator.calling import Operation
 from orchestrator.catalogue import Catalogue
 from orchestrator.classify import Classify, compile_reading
+from orchestrator.endpoints import base_url
 from orchestrator.looking import Listing
 from orchestrator.model import Target, Verdict
 from orchestrator.pages import page_fields

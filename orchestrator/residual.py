@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestrator import probes
-from orchestrator.blueprint import Blueprint, base_url, has_project
+from orchestrator.blueprint import Blueprint
+from orchestrator.endpoints import base_url, has_project
 from orchestrator.service import Service
 from orchestrator.settings import Connection
 

@@ -16,11 +16,12 @@ from typing import Any
 
 from orchestrator import __version__, sealfile
 from orchestrator.app import limits_of
-from orchestrator.blueprint import Blueprint, Section
+from orchestrator.blueprint import Blueprint
 from orchestrator.discovery import BEGAN, Discovery
 from orchestrator.errors import InvalidInput, Refused
 from orchestrator.journal import SqliteJournal
 from orchestrator.sealfile import Seal, SealedGroup, digest_of
+from orchestrator.sections import Section
 from orchestrator.selection import Selector
 from orchestrator.settings import ServiceSettings
 from orchestrator.targets import RowError

@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.blueprint import Blueprint, Section
+from orchestrator.blueprint import Blueprint
+from orchestrator.sections import Section
 
 SECOND_PASS = "second pass"  # noqa: S105  the name of a stage
 OWN = "own credential"

@@ -38,7 +38,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("environment", "settings"),
         "selection",
         "connections",
-        *("wanted", "blueprint", "stages"),
+        *("endpoints", "wanted", "sections", "blueprint", "stages"),
         "app",
         "counting",
         "history",

@@ -11,12 +11,12 @@ import pytest
 from seats import HOUR, LISTING, NOW, SERVICE, TEN, item
 
 from orchestrator import listings
-from orchestrator.blueprint import Section
 from orchestrator.discovery import Discovery
 from orchestrator.listing import IncompleteError
 from orchestrator.looking import Listing
 from orchestrator.model import Item
 from orchestrator.pacing import Stop
+from orchestrator.sections import Section
 from orchestrator.sources import Inline, everything
 from orchestrator.targets import TargetBuilder
 
