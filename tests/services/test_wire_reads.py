@@ -149,6 +149,9 @@ READS = {
         ["/v3/users?enabled=true&name=alice", "/v3/users?enabled=true&name=bob"],
         {"name": ["alice", "bob"], "enabled": ["true"]},
     ),
+    "whose-keys": Read(
+        "iam.access-key", "users", ["/v3/users?name=alice", "/v3/users?name=bob"], {"name": ["alice", "bob"]}
+    ),
     "keys": Read(
         "iam.access-key",
         "keys",
