@@ -37,10 +37,9 @@ from orchestrator.service import ReadBack, Service
 from orchestrator.settings import ConfigFile, Connection
 from orchestrator.stages import Step
 from orchestrator.templates import holes
-from orchestrator.units import Rate
 from orchestrator.verify import ByQuestion, InListing, Look, Notes, Timing, Verifier
 
-DEFAULTS = Limits(rate=(Rate(1.0, 1.0),), concurrency=2, timeout=30.0, attempts=5, backoff=0.5, backoff_cap=60.0)
+DEFAULTS = Limits(concurrency=2, timeout=30.0, attempts=5, backoff=0.5, backoff_cap=60.0)
 DEAD_KEY = "the gateway refuses the access key, which the plan deactivates"
 LaneName = tuple[str, str]
 
@@ -70,7 +69,7 @@ def load_catalogue(config_file: ConfigFile) -> Catalogue:
 def limits_of(config: settings.Config, service: Service, connection: str) -> Limits:
     """Return a lane's limits: the config's for the lane, then for the service, the catalogue's, the defaults."""
     nothing = Limits()
-    for_lane = config.limits.get(f"{connection}/{service.service}", nothing)
+    for_lane = config.limits.get(lane_key(service.service, connection), nothing)
     for_service = config.limits.get(service.service, nothing)
     return for_lane.over(for_service.over(service.limits.over(DEFAULTS)))
 
@@ -89,6 +88,11 @@ def timing_of(config: settings.Config, service: Service, read_back: ReadBack) ->
     return Timing(lag or 0.0, deadline, read_back.lag_field)
 
 
+def lane_key(service: str, connection: str) -> str:
+    """Return the name of a lane as the config has it."""
+    return f"{connection}/{service}"
+
+
 class Workshop:
     """Builds the lanes of one run."""
 
@@ -101,6 +105,7 @@ class Workshop:
         numbers: Iterator[int],
         *,
         cut_off: float | None = None,
+        paces: Mapping[str, float] | None = None,
     ) -> None:
         self.lanes: dict[LaneName, Lane] = {}
         self._blueprint = blueprint
@@ -109,6 +114,7 @@ class Workshop:
         self._stop = stop
         self._numbers = numbers
         self._cut_off = cut_off
+        self._paces = paces or {}
         self._checks: dict[LaneName, Check] = {}
         self._listers: dict[tuple[str, str, str], Lister] = {}
 
@@ -162,7 +168,7 @@ class Workshop:
         limits = reads_of(self._blueprint.config_file.config, service, read_back.limits)
         classify = compile_reading(question, self._blueprint.catalogue.rules(question), service.service)
         readings = dict.fromkeys(service.expect or [""], classify)
-        pacer = Pacer(limits.rate or (), self._stop)  # one for all looks, however often it looks
+        pacer = self._pacer(limits)  # one for all looks, however often it looks
 
         def make(notes: Notes) -> Lane:
             connector = self._calls(service, connection, question.ask, readings, limits)
@@ -194,7 +200,7 @@ class Workshop:
         operation = Operation(method=listing.method, path=listing.path, query=parameters(listing), idempotent=True)
         classify = compile_listing(listing, self._blueprint.catalogue.rules(listing), service.service)
         connector = self._calls(service, connection, operation, {"": classify}, limits)
-        return self._new_lane(service, connection, connector, Pacer(limits.rate or (), self._stop), Notes(), limits)
+        return self._new_lane(service, connection, connector, self._pacer(limits), Notes(), limits)
 
     def _new_lane(
         self, service: Service, connection: str, connector: HttpConnector, pacer: Pacer, notes: Notes, limits: Limits
@@ -222,7 +228,7 @@ class Workshop:
             service.service,
             connection,
             self._connector(service, connection, limits),
-            Pacer(limits.rate or (), self._stop),
+            self._pacer(limits, self._paces.get(lane_key(service.service, connection))),
             memory,
             self._stop,
             packing=Packing(batch.size, batch.group_by) if batch else Packing(),
@@ -231,6 +237,16 @@ class Workshop:
             concurrency=limits.concurrency or 1,
             backoff=Backoff(limits.backoff or 0.0, limits.backoff_cap or 0.0),
         )
+
+    def _pacer(self, limits: Limits, learned: float | None = None) -> Pacer:
+        """Return a pacer; one without a rate begins at a call a second for each slot, or at what a run learned."""
+        start = learned if limits.rate or learned else float(limits.concurrency or 1)
+        return Pacer(limits.rate or (), self._stop, start=start)
+
+    def learned(self) -> dict[str, float]:
+        """Return the paces at which services were found to let calls through, by lane."""
+        paces = {lane_key(*name): lane.pacer.learner.learned for name, lane in self.lanes.items()}
+        return {name: pace for name, pace in paces.items() if pace is not None}
 
     def _connector(self, service: Service, name: str, limits: Limits) -> HttpConnector:
         dead = service.dead_key is not None and self._ends_key_of(name)

@@ -14,14 +14,14 @@ from typing import Any
 
 import orjson
 
-from orchestrator.backoff import announced
+from orchestrator.announced import announced, remaining
+from orchestrator.backoff import LONGEST_WAIT
 from orchestrator.cookies import is_cleared
 from orchestrator.model import Lost, Response, Ruling, Secret, Verdict
 from orchestrator.reading import Check, Condition, Reading, Rule, Success
 
 MAX_TEXT = 512
 MAX_SEARCHED = 256 * 1024  # bytes; a page of a listing may be longer, and has no text to look for
-LONGEST_WAIT = 3600.0
 USUAL = {
     401: Verdict.REAUTH,
     408: Verdict.RETRY,
@@ -271,12 +271,15 @@ def _form(facts: Facts) -> str:
 
 
 def _ruling(facts: Facts, verdict: Verdict, note: str, now: float, handover: Secret | None = None) -> Ruling:
-    wait = pace = None
+    headers = facts.response.headers
     if verdict in _WAITING:
-        said = announced(facts.response.headers, facts.message, now)
-        wait, pace = said.wait, said.pace
-        if wait is not None and wait > LONGEST_WAIT:
-            verdict, note = Verdict.HALT, f"the service asks to wait {wait:.0f} s, which is too long to wait for"
+        said = announced(headers, facts.message, now)
+        if said.used_up:
+            verdict, note = Verdict.HALT, f"the service lets nothing through for hours: {said.used_up}"
+        elif said.wait is not None and said.wait > LONGEST_WAIT:
+            verdict, note = Verdict.HALT, f"the service asks to wait {said.wait:.0f} s, which is too long to wait for"
+    else:
+        said = remaining(headers, now)
     return Ruling(
         verdict,
         note,
@@ -284,7 +287,8 @@ def _ruling(facts: Facts, verdict: Verdict, note: str, now: float, handover: Sec
         facts.code,
         facts.message,
         facts.request_id,
-        wait,
-        pace,
+        said.wait,
+        said.pace,
+        said.left,
         handover=handover,
     )

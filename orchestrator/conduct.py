@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from orchestrator import admission, guards, history, listings, ownership, residual, run
+from orchestrator import admission, guards, history, listings, ownership, paces, residual, run
 from orchestrator.app import Workshop
 from orchestrator.blueprint import Blueprint, warnings
 from orchestrator.connections import Connections
@@ -258,11 +258,14 @@ async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, st
     memory = RunMemory(journal, record.run, lambda target, secret: _keep(record, target, secret), tripwire, twice)
     numbers = itertools.count(journal.last_batch(record.run) + 1)
     cut_off = record.cut_off or record.started
-    workshop = Workshop(blueprint, trip.connections, memory, stop, numbers, cut_off=cut_off)
+    state_dir = blueprint.config_file.state_dir
+    known = paces.read(state_dir, time.time())
+    workshop = Workshop(blueprint, trip.connections, memory, stop, numbers, cut_off=cut_off, paces=known)
     stages = workshop.build(steps, counted.per_lane)
     tripwire.lanes.update(workshop.lanes)
     view = View(record, list(workshop.lanes.values()), planned, journal, stop)
     failed = [*await _execute(trip, stages, intake, view), *listings.failures(blueprint)]
+    paces.keep(state_dir, workshop.learned(), time.time())
     from orchestrator.ending import conclude  # with all the report's formats: nothing needs them before
 
     told = [*failed, *trip.notes, *listings.empty(blueprint), *listings.bounded(blueprint), *_twice(intake.seen)]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.calling import Limits
-from orchestrator.pacing import spread
+from orchestrator.pacing import FASTEST, spread
+from orchestrator.units import Rate
 from orchestrator.verify import Timing
 
 LATENCY = 0.1  # seconds that a call is assumed to take, where nobody says
@@ -20,9 +22,14 @@ class Pace:
     latency: float = LATENCY
 
     @property
+    def rates(self) -> Sequence[Rate]:
+        """Return the rates of the lane; one that nobody knows is taken not to hold it back."""
+        return self.limits.rate or (Rate(FASTEST, 1.0),)
+
+    @property
     def rate(self) -> float:
         """Return the calls per second that the pacer can keep up: of several windows the one that allows least."""
-        return min(rate.per_second for rate in self.limits.rate or ())
+        return min(rate.per_second for rate in self.rates)
 
     @property
     def slots(self) -> int:
@@ -43,7 +50,7 @@ class Pace:
         """Return how long so many calls take, if each is answered at the first attempt."""
         if not calls:
             return 0.0
-        return max(spread(calls, self.limits.rate or ()) + self.latency, math.ceil(calls / self.slots) * self.latency)
+        return max(spread(calls, self.rates) + self.latency, math.ceil(calls / self.slots) * self.latency)
 
     def worst(self, calls: int) -> float:
         """Return how long so many calls take if each uses all its attempts, and each attempt all its time."""
@@ -55,7 +62,7 @@ class Pace:
         workers = 4 * self.slots + 4  # as many calls a lane has in hand, resting ones with them
         others = calls - 1
         waiting = (
-            spread(others * attempts + 1, self.limits.rate or ()),
+            spread(others * attempts + 1, self.rates),
             others * attempts * timeout / self.slots,
             others * one / workers,
         )

@@ -25,18 +25,33 @@ class Intents:
         self._batches = batches
         self._sent = sent
         self._ahead: deque[Batch] = deque()  # read for an announcement, and not taken yet
+        self._read: deque[Batch] = deque()  # read to see how many are left, and not announced yet
         self._announced: set[int] = set()  # numbers of batches whose intent is durable, until their call
+        self._largest = 1  # targets in a batch, as far as was read ahead
         self._waiting: dict[int, Batch] = {}
         self._low = 0  # when fewer are left ahead, somebody announces the next ones while the others go on
         self._one = asyncio.Lock()
 
     def take(self) -> Batch | None:
         """Return the next batch, None after the last."""
-        return self._ahead.popleft() if self._ahead else next(self._batches, None)
+        return self._ahead.popleft() if self._ahead else self._next()
 
     def unused(self) -> list[Batch]:
-        """Return the batches that were read for an announcement and never taken."""
-        return list(self._ahead)
+        """Return the batches that were read and never taken."""
+        return [*self._ahead, *self._read]
+
+    def few(self, calls: int) -> bool:
+        """Return whether no more than so many batches are left; none more than so many are read to see it."""
+        wanted = min(calls, AT_ONCE // self._largest) + 1
+        while len(self._ahead) + len(self._read) < wanted:
+            if (batch := next(self._batches, None)) is None:
+                return True
+            self._largest = max(self._largest, len(batch.targets))
+            self._read.append(batch)
+        return False
+
+    def _next(self) -> Batch | None:
+        return self._read.popleft() if self._read else next(self._batches, None)
 
     async def announce(self, batch: Batch, per_second: float) -> None:
         """Return when the intent to call the batch is durable, with that of a moment's worth of those that follow."""
@@ -58,7 +73,7 @@ class Intents:
         self._waiting.clear()
         targets = sum(len(batch.targets) for batch in [*self._ahead, *together])
         room -= len(together)
-        while room > 0 and targets < AT_ONCE and (batch := next(self._batches, None)) is not None:
+        while room > 0 and targets < AT_ONCE and (batch := self._next()) is not None:
             self._ahead.append(batch)
             together.append(batch)
             targets += len(batch.targets)

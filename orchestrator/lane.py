@@ -13,9 +13,9 @@ from typing import Protocol
 import anyio
 from anyio.abc import TaskGroup
 
-from orchestrator.backoff import Backoff
+from orchestrator.backoff import LONGEST_WAIT, Backoff
 from orchestrator.batches import Packing, pack
-from orchestrator.conclusion import Budget, Trail, again, splits, summary, told
+from orchestrator.conclusion import AGAIN, Budget, Trail, again, splits, summary, told
 from orchestrator.intents import Intents
 from orchestrator.logs import Log
 from orchestrator.model import Batch, Ruling, Target, Verdict
@@ -223,6 +223,7 @@ class Lane:
         if self.closed is not None:
             return False
         before = None
+        self.pacer.near_end(self._intents.few)
         if trail.attempts == 0 and self._connector.idempotent:
             await self._intents.announce(batch, self.pacer.pace)
         elif trail.attempts == 0:
@@ -243,34 +244,39 @@ class Lane:
 
     def _heed(self, ruling: Ruling, began: float) -> None:
         """Do to the lane what the service asked of its caller as a whole."""
-        if ruling.verdict is not Verdict.THROTTLE:
-            if ruling.status is not None:
-                self.pacer.learner.accepted()
-            return
-        self.throttles += 1
-        if ruling.pace is not None:
-            self.pacer.slow_to(ruling.pace)
-        if began > self._paused_at:  # else it was under way when the lane was told to pause, and says nothing new
-            self.pacer.learner.refused(began, self._clock())
-        if self.pacer.learner.hopeless(self._clock()):
-            self.halt("the service throttles every call and lets none through any more")
-        if ruling.wait is not None and ruling.wait > LANE_PAUSE:
+        now, learner, throttled = self._clock(), self.pacer.learner, ruling.verdict is Verdict.THROTTLE
+        slower = ruling.pace is not None and self.pacer.slow_to(ruling.pace)
+        if throttled:
+            self.throttles += 1
+            if slower or (began > self._paused_at and _is_long(ruling)):
+                learner.told(now)
+            elif began > self._paused_at:  # else it was under way when the lane was told to pause: nothing new
+                learner.refused(began, now)
+            if learner.hopeless(now):
+                self.halt("the service throttles every call and lets none through any more")
+        elif ruling.status is not None:
+            learner.accepted(began, now)
+        used_up = ruling.left is not None and ruling.left <= self.calling and ruling.verdict not in AGAIN
+        if ruling.wait is not None and _is_long(ruling) and (throttled or used_up):
             self._pause(ruling.wait)
 
     def _pause(self, seconds: float) -> None:
         self._paused_at = self._clock()
         self.pacer.pause(self._paused_at + seconds)
-        if self._stop.would_be_late(self._paused_at + seconds):
+        if seconds > LONGEST_WAIT:
+            self.halt(f"the service's limit is used up, for another {seconds / 3600:.1f} hours")
+        elif self._stop.would_be_late(self._paused_at + seconds):
             self.halt(f"the service asks to wait {seconds:.0f} s, which is past the deadline")
 
     async def _rest(self, budget: Budget, ruling: Ruling) -> bool:
         """Wait before the next attempt, holding nothing; False when there is no point in one."""
         if self.closed is not None:
             return False
-        lane_pauses = ruling.verdict is Verdict.THROTTLE and ruling.wait is not None and ruling.wait > LANE_PAUSE
-        if lane_pauses or ruling.verdict is Verdict.REAUTH:
+        throttled = ruling.verdict is Verdict.THROTTLE
+        if (throttled and _is_long(ruling)) or ruling.verdict is Verdict.REAUTH:
             return True  # the pause is the rest, and a new token is good at once
-        delay = self._backoff.delay(budget.tries, ruling.wait)
+        after = self._backoff.after_throttle if throttled else self._backoff.delay
+        delay = after(budget.tries, ruling.wait)
         if self._stop.would_be_late(self._clock() + delay):
             return False
         self.resting_until = max(self.resting_until, self._clock() + delay)
@@ -295,3 +301,8 @@ class Lane:
         """Settle a batch for which there will be no further call."""
         late = "the next attempt would be past the deadline" if self._stop.exit_code == MIDWAY else "the program ended"
         self._settling.leave(batch, trail, self.closed or late)
+
+
+def _is_long(ruling: Ruling) -> bool:
+    """Return whether the service asks for a wait that is the lane's; a shorter one is its target's."""
+    return ruling.wait is not None and ruling.wait > LANE_PAUSE

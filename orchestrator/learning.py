@@ -1,21 +1,34 @@
 """The rate at which a service lets calls through, learned from its refusals when it does not say it.
 
-At every refusal the service's bucket is empty. So what it accepted between two refusals, over the time between them,
-is the rate at which it refills: that is the pace, and a little more, so that a refusal now and then measures again.
+At every refusal the service's bucket is empty. So what it let through of the calls that began between two refusals,
+over the time between them, is the rate at which it refills, however fast the calls went. The pace is that: a little
+less just after a refusal, and ever a little more from then on, so that a refusal now and then measures again.
 """
 
 from __future__ import annotations
 
-STEP_BACK = 0.9  # of the pace, at the first refusal
-ABOVE = 1.01  # of the estimate
-QUICK = 0.3  # seconds between refusals that make an estimate, at first ...
-SETTLED = 2.0  # ... and when there have been some
-ROUGH = 3  # so many estimates are rough
-FAR_BELOW = 0.7  # of the pace: an estimate that is lower counts at once
-WEIGHT = 0.5  # of a new estimate in the smoothed one
-QUIET = 1.0  # seconds without a refusal after which the pace grows ...
-GROWTH = 0.05  # ... by this share a second
-PLAINLY = 3  # refusals, and more than were let through, show without an estimate that the pace is too high
+import math
+from bisect import bisect, bisect_left, insort
+
+STEP_BACK = 0.5  # of the pace at which a call was made: so it goes on until there is an estimate ...
+EVIDENCE = 4  # ... which so many calls let through between two refusals make
+DOUBT = 1.0  # calls by which the count behind an estimate may be short: the pace is higher by that
+DIP = 0.02  # of the estimate: by so much the pace is lower just after a refusal ...
+CLIMB = 0.02  # ... and grows by so much of it a second
+END_DIP = 0.03  # of the estimate: by so much the pace is lower when few calls are left
+OVERDUE = 3.0  # calls more than the estimate allows, and no refusal: the limit has risen
+GENTLY = 1.0  # seconds in which the pace grows by e, at the quickest, where a refusal came and no estimate yet
+UNSEEN = 1.5  # times what an answer takes: so long ago a call began whose refusal would be known
+SPAN = 2.0  # seconds; an estimate goes back over one to two of these
+RECENT = 8  # refusals in which a fall shows
+FELL = 0.7  # of what was expected: less means that the limit has fallen
+ROSE = 1.05  # of the estimate: if more was let through since the last refusal, the limit has risen
+SURE = 10  # calls that must have been let through to say so
+QUICKEST = 0.1  # seconds in which the pace of a start grows by e at the quickest ...
+PER_ANSWER = 3.0  # ... and at least so many times what an answer takes, so that a refusal is seen in time
+UNKNOWN_ANSWER = 0.1  # seconds that an answer is taken to take before there was one
+TOLD_STEP = 0.9  # of the pace, when the service told how long to wait
+CATCH_UP = 0.005  # seconds by which a call may be late and the next one be on time
 SLOWEST = 1 / 60  # calls a second
 HOPELESS = 8  # refusals in a row ...
 HOPELESS_SECONDS = 60.0  # ... over so long a time: nothing will be let through any more
@@ -24,36 +37,70 @@ HOPELESS_SECONDS = 60.0  # ... over so long a time: nothing will be let through 
 class Learner:
     """What a lane has learned; times are seconds of one clock, paces calls per second.
 
-    `pace` is None until the first refusal.
+    Without a `start` it goes at the ceiling, and `pace` is None, until the first refusal. With one it begins there, and
+    the pace grows exponentially with time until the first refusal.
     """
 
-    def __init__(self, ceiling: float) -> None:
-        self.pace: float | None = None
-        self._ceiling = ceiling
-        self._accepted = self._refused = 0  # since counting began ...
-        self._marked = 0.0  # ... which was then
-        self._changed = 0.0  # when the pace was changed: what began before says nothing about it
-        self._estimates = 0
-        self._grown = 0.0  # up to when growth is accounted for
+    def __init__(self, ceiling: float, start: float | None = None) -> None:
+        self.ceiling = ceiling
+        self.pace = None if start is None else max(SLOWEST, min(ceiling, start))
+        self.estimate: float | None = None
+        self.ending = False  # few calls are left: one that is refused now would make the lane wait for it
+        self._rising = start is not None
+        self._answer = UNKNOWN_ANSWER  # seconds that an answer takes
+        self._accepted: list[float] = []  # when the calls began that were let through, from the base on
+        self._base: float | None = None  # the refused call where the estimate begins ...
+        self._until = 0.0  # ... the one where it ends ...
+        self._later = 0.0  # ... and where the next one will begin
+        self._recent: list[float] = []  # when the last calls began that were refused, from the base on
+        self._doubt = 0.0  # by this share of it the estimate may be too low
+        self._refused_at = 0.0
+        self._excess = 0.0  # calls since the last refusal that were more than the estimate allows
         self._next = 0.0  # when the next call may go
+        self._let_through = False  # whether any call ever was
         self._in_vain = 0  # refusals since a call was let through ...
         self._dry_since = 0.0  # ... and when the first of them was
 
-    def accepted(self) -> None:
-        """Note that the service let a call through, whatever it answered."""
-        self._accepted += 1
+    @property
+    def learned(self) -> float | None:
+        """Return the pace at which the service is known to let calls through, if anything is known of it."""
+        return (self.estimate or self.pace) if self._let_through else None
+
+    def accepted(self, began: float, now: float) -> None:
+        """Note that the service let a call through that began then, whatever it answered."""
+        self._let_through = True
         self._in_vain = 0
+        self._timed(now - began)
+        if self._base is not None and began > self._base:
+            insort(self._accepted, began)
+            if began < self._until and self.estimate is not None:  # its answer was late
+                self._count_again()
 
     def refused(self, began: float, now: float) -> None:
         """Note that the service refused a call that began then for coming too soon."""
-        self._grown = now + QUIET
-        self._dry_since = now if self._in_vain == 0 else self._dry_since
-        self._in_vain += 1
-        if self.pace is None:
-            self._go_at(self._ceiling * STEP_BACK, now)
-        elif began >= self._changed:
-            self._refused += 1
-            self._judge(self.pace, now)
+        self._noted(now)
+        self._timed(now - began)
+        if self._base is None or self._rising:
+            self._step_back(now - began)
+            self._begin_at(began, began)
+            self._until = began
+        elif began > self._base:
+            self._judge(began)
+        insort(self._recent, began)
+        del self._recent[:-RECENT]
+        self._rising = False
+
+    def told(self, now: float) -> None:
+        """Note that the service refused a call and told when or how fast to go on: what was counted ends there."""
+        self._noted(now)
+        self._rising, self._base = False, None
+        self.pace = self._bounded((self.pace or self.ceiling) * TOLD_STEP)
+
+    def limit(self, ceiling: float) -> None:
+        """Never go faster than this from now on, which is slower than before."""
+        self.ceiling = ceiling
+        self.pace = None if self.pace is None else self._bounded(self.pace)
+        self.estimate = None if self.estimate is None else min(self.estimate, ceiling)
 
     def hopeless(self, now: float) -> bool:
         """Return whether nothing has been let through for so long and so often that it is not worth going on."""
@@ -61,38 +108,102 @@ class Learner:
 
     def wait(self, now: float) -> float:
         """Return for how many seconds the next call has to wait; 0 when it may go."""
-        if self.pace is None:
-            return 0.0
-        if now > self._grown:
-            self.pace = self._bounded(self.pace * (1 + GROWTH * (now - self._grown)))
-            self._grown = now
-        return max(0.0, self._next - now)
+        return 0.0 if self.pace is None else max(0.0, self._next - now)
 
     def go(self, now: float) -> None:
         """Note that a call goes."""
-        if self.pace is not None:
-            self._next = max(self._next, now - 1 / self.pace) + 1 / self.pace
-
-    def _judge(self, pace: float, now: float) -> None:
-        """Make an estimate of what was counted, or cut the pace when it is plainly too high."""
-        elapsed = now - self._marked
-        if elapsed < QUICK:
-            if self._refused >= PLAINLY and self._refused > self._accepted:
-                self._go_at(pace / 2, now)
+        if self.pace is None:
             return
-        found = ABOVE * self._accepted / elapsed
-        if found < FAR_BELOW * pace or self._estimates == 0:
-            self._estimates += 1
-            self._go_at(max(found, pace / 4), now)
-        elif elapsed >= (QUICK if self._estimates < ROUGH else SETTLED):
-            self._estimates += 1
-            self._go_at(pace * (1 - WEIGHT) + found * WEIGHT, now)
+        self.pace = self._bounded(self._paced(self.pace, now))
+        step = 1 / self.pace
+        self._next = max(self._next, now - max(CATCH_UP, step)) + step
 
-    def _go_at(self, pace: float, now: float) -> None:
-        self.pace = self._bounded(pace)
+    def _paced(self, pace: float, now: float) -> float:
+        """Return the pace from now on."""
+        since = now - self._refused_at
+        if not self._rising and self.estimate is not None:
+            return self._around(self.estimate, since)
+        if self._in_vain or now - self._next > max(CATCH_UP, 1 / pace):  # late: it is not the pace that holds back
+            return pace
+        return min(2 * pace, pace + 1 / (self._growth() if self._rising else max(GENTLY, self._growth())))
+
+    def _around(self, estimate: float, since: float) -> float:
+        """Return the pace so many seconds after the last refusal."""
+        pace = estimate * (1 + (-END_DIP if self.ending else self._doubt - DIP + CLIMB * since))
+        self._excess += 1 - estimate * (1 + self._doubt) / pace
+        unseen = UNSEEN * self._answer * max(0.0, pace - estimate)
+        if self._excess > OVERDUE + unseen and not self.ending:
+            self._rising, self._base = True, None
+        return pace
+
+    def _noted(self, now: float) -> None:
+        self._dry_since = now if self._in_vain == 0 else self._dry_since
+        self._in_vain += 1
+        self._refused_at, self._excess = now, 0.0
         self._next = max(self._next, now)
-        self._changed = self._marked = now
-        self._accepted = self._refused = 0
+
+    def _step_back(self, ago: float) -> None:
+        """Slow down at a refusal that ends a growth, from the pace at which that call was made: that was too fast."""
+        pace = self.ceiling if self.pace is None else self.pace
+        if self._rising:
+            pace *= math.exp(-ago / self._growth())
+        known = 0.0 if self.estimate is None else self.estimate * (1 - DIP)
+        self.pace = self._bounded(max(known, pace * STEP_BACK))
+        self.estimate = None
+
+    def _judge(self, mark: float) -> None:
+        """Make an estimate of what was let through up to a refused call."""
+        base = self._since(mark)
+        if base != self._base:
+            self._begin_at(base, base)
+        self._until = max(self._until, mark)
+        counted = self._count(base, self._until)
+        if counted >= EVIDENCE:
+            self._count_again()
+        else:
+            rough = (counted + 1) / (self._until - base)
+            self.estimate = None if self.estimate is None else rough
+            self.pace = self._bounded(min(self.pace or self.ceiling, rough))
+        if self._until - self._later > SPAN:
+            self._begin_at(self._later, self._until)
+
+    def _since(self, mark: float) -> float:
+        """Return the refused call since which the limit is what it is at this one."""
+        base = mark if self._base is None else self._base
+        before = self._recent[: bisect_left(self._recent, mark)]
+        if self.estimate is None or not before:
+            return base
+        first, last = before[0], before[-1]
+        expected, got = self.estimate * (mark - first), self._count(first, mark)
+        if expected - got > EVIDENCE and got < FELL * expected:
+            return first
+        lately = self._count(last, mark)
+        if lately >= SURE and lately > ROSE * self.estimate * (mark - last) + 2:
+            return last
+        return base
+
+    def _count_again(self) -> None:
+        """Estimate from what was let through between base and end."""
+        base = self._base or 0.0
+        counted = max(1, self._count(base, self._until))
+        self.estimate, self._doubt = self._bounded(counted / (self._until - base)), DOUBT / counted
+        self.pace = self._bounded(self.estimate * (1 + self._doubt - DIP))
+
+    def _begin_at(self, base: float, later: float) -> None:
+        """Let the estimate begin at a refused call, and the next one at another; what was before is not needed."""
+        self._base, self._later = base, later
+        del self._accepted[: bisect(self._accepted, base)]
+        del self._recent[: bisect_left(self._recent, base)]
+
+    def _count(self, since: float, until: float) -> int:
+        return bisect(self._accepted, until) - bisect(self._accepted, since)
+
+    def _timed(self, seconds: float) -> None:
+        self._answer += 0.2 * (seconds - self._answer)
+
+    def _growth(self) -> float:
+        """Return in how many seconds the pace of a start grows by e."""
+        return max(QUICKEST, PER_ANSWER * self._answer)
 
     def _bounded(self, pace: float) -> float:
-        return min(self._ceiling, max(SLOWEST, pace))
+        return min(self.ceiling, max(SLOWEST, pace))

@@ -187,8 +187,8 @@ class Ruling:
     """What one answer means, and the facts that the report quotes.
 
     `wait` is the pause in seconds that the service asked for, if it did; `pace` the calls per second that it
-    announced; `lost` says that there was no answer although the request may have arrived; `page` is what a listing
-    told, where one was asked for.
+    announced, `left` how many calls it lets through until `wait` is over; `lost` says that there was no answer although
+    the request may have arrived; `page` is what a listing told, where one was asked for.
     """
 
     verdict: Verdict
@@ -199,6 +199,7 @@ class Ruling:
     request_id: str | None = None
     wait: float | None = None
     pace: float | None = None
+    left: int | None = None
     lost: bool = False
     handover: Secret | None = None
     page: Page | None = None

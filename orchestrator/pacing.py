@@ -27,6 +27,8 @@ UNEVEN = 0.003  # of a fast rate: what arrives a little early or late must still
 LOGGED = 1000  # moments that are kept of a window; of a window with more calls, those of every so many
 LEEWAY = 0.05  # seconds by which a window is longer here than at the service, for calls that travel at unequal speed
 GLANCE = 0.25  # seconds that a wait may outlive a stop
+FASTEST = 10_000.0  # calls a second, where nobody says what a service takes
+AHEAD = 1.25  # seconds of calls: when no more are left, the pace is one at which none is refused and has to wait
 MIDWAY = 5  # the exit code of a run that its deadline cut short
 T = TypeVar("T")
 
@@ -122,15 +124,26 @@ class Window:
 
 
 class Pacer:
-    """The one place of a lane where calls wait for their turn; `per_second` is what it can keep up for long."""
+    """The one place of a lane where calls wait for their turn; `per_second` is what it can keep up for long.
 
-    def __init__(self, rates: Sequence[Rate], stop: Stop, clock: Callable[[], float] = time.monotonic) -> None:
+    Without rates it finds the service's limit by itself, from `start` calls a second on. With rates it goes at
+    them from the first call, or begins at `start` where an earlier run learned that the service takes less.
+    """
+
+    def __init__(
+        self,
+        rates: Sequence[Rate],
+        stop: Stop,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        start: float | None = None,
+    ) -> None:
         self.paused_until = 0.0
-        first, *longer = _telling(rates)
-        self.per_second = min(rate.per_second for rate in rates)
+        first, *longer = _telling(rates or (Rate(FASTEST, 1.0),))
+        self.per_second = min(rate.per_second for rate in (first, *longer))
         self._pace = first.per_second
         self._windows = [Window(rate) for rate in longer]
-        self.learner = Learner(self._pace)
+        self.learner = Learner(self._pace, start if start is not None or rates else 1.0)
         self._limiter = _limiter(self._pace)
         self._stop = stop
         self._clock = clock
@@ -183,12 +196,20 @@ class Pacer:
         """Let nothing go before `until` (seconds of the monotonic clock)."""
         self.paused_until = max(self.paused_until, until)
 
-    def slow_to(self, per_second: float) -> None:
-        """Go no faster than the service announced; never speeds up."""
-        if 0 < per_second < self._pace:
+    def slow_to(self, per_second: float) -> bool:
+        """Go no faster than the service announced; never speeds up. Return whether that is slower than before."""
+        slower = 0 < per_second < self._pace
+        if slower:
             self._pace = per_second
             self.per_second = min(self.per_second, per_second)
             self._limiter = _limiter(per_second)
+            self.learner.limit(per_second)
+        return slower
+
+    def near_end(self, few: Callable[[int], bool]) -> None:
+        """Note whether few calls are left; it matters only where a limit has been found."""
+        if self.learner.estimate is not None:
+            self.learner.ending = few(int(AHEAD * self.pace))
 
     async def _wait(self) -> None:
         """Wait until the limiter is about to have room or there is a reason to stop: a long wait must not outlive it.

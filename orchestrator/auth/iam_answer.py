@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestrator.backoff import announced
+from orchestrator.announced import announced
 from orchestrator.classify import Facts, excerpt, read_facts
 from orchestrator.model import Lost, Response, Secret
 

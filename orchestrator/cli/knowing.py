@@ -14,7 +14,6 @@ from orchestrator.errors import InvalidInput
 from orchestrator.plan import Plan
 from orchestrator.service import FieldSpec, Service
 from orchestrator.settings import Config
-from orchestrator.units import Rate
 from orchestrator.validation import suggestion
 
 DOCUMENTS: dict[str, type[BaseModel]] = {"plan": Plan, "config": Config, "service": Service}
@@ -54,7 +53,7 @@ def _described(service: Service) -> Iterator[str]:
     yield f"batch       {f'up to {batch.size} targets a call' if batch else 'one target a call'}"
     yield f"repeatable  {'yes' if service.end.idempotent else 'no: a lost answer is reported as unknown'}"
     limits = service.limits
-    rate = ", ".join(map(str, limits.rate or app.DEFAULTS.rate or (Rate(1, 1),)))
+    rate = ", ".join(map(str, limits.rate or ())) or "as fast as the service takes it"
     yield f"limits      {rate}, {limits.concurrency or app.DEFAULTS.concurrency} at a time"
     yield f"counts as   {', '.join(_good(service))}"
     if service.permission:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.backoff import Announced, Backoff, announced
+from orchestrator.announced import Announced, announced
+from orchestrator.backoff import Backoff
 
 NOW = 1_700_000_000.0
 
@@ -51,7 +52,8 @@ def test_what_is_asked_for_is_the_least_and_little_is_added(attempt: int, asked:
     ],
 )
 def test_a_limit_in_a_message(message: str | None, wait: float | None, pace: float | None) -> None:
-    assert announced({}, message, NOW) == Announced(wait, pace)
+    said = announced({}, message, NOW)
+    assert (said.wait, said.pace) == (wait, pace)
 
 
 @pytest.mark.parametrize(

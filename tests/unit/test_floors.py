@@ -29,8 +29,20 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "guardrails",
         "plan",
     ),
-    ("backoff", "render", "cookies", "classify", "pages", "targets", "rows", "batches", "conclusion", "splitting"),
-    ("catalogue", "references", "auth", "transport", "journal", "report"),
+    (
+        "announced",
+        "backoff",
+        "render",
+        "cookies",
+        "classify",
+        "pages",
+        "targets",
+        "rows",
+        "batches",
+        "conclusion",
+        "splitting",
+    ),
+    ("catalogue", "references", "auth", "transport", "journal", "report", "paces"),
     ("connector",),
     ("learning", "pacing", "intents", "settling", "lane"),
     ("sources", "listing", "discovery", "verify", "checks", "guards", "memory", "seen", "run"),
@@ -58,7 +70,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("sandbox", "demo", "cli", "__main__"),
 )
 # These never import one another, so that each can be replaced alone.
-APART = frozenset({"catalogue", "references", "auth", "transport", "journal", "report"})
+APART = frozenset({"catalogue", "references", "auth", "transport", "journal", "report", "paces"})
 # These import nothing else than themselves and what is named.
 ONLY = {"sandbox": frozenset({"model", "errors"})}
 

@@ -76,7 +76,7 @@ async def test_what_never_left_is_failed() -> None:
         pytest.param(BUSY, Outcome.UNKNOWN, 1, id="500s-leave-it-open"),
         pytest.param(REFUSED, Outcome.FAILED, 1, id="refused"),
         pytest.param(NEVER_SENT, Outcome.FAILED, 3, id="never-sent"),
-        pytest.param(throttled(), Outcome.FAILED, HOPELESS, id="throttled"),
+        pytest.param(throttled(), Outcome.FAILED, HOPELESS + 1, id="throttled"),
         pytest.param(Ruling(Verdict.RETRY, "conflict", 409), Outcome.FAILED, 3, id="refused-for-now"),
     ],
 )

@@ -1,0 +1,136 @@
+"""What a service says about its limits: in Retry-After, in a message, in the headers that tell what is left.
+
+Headers: `X-RateLimit-Limit`, `-Remaining` and `-Reset`, the same without `X-` and with a window (`100;w=60`), and the
+`RateLimit` and `RateLimit-Policy` of the drafts. What is malformed is ignored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from orchestrator.units import http_date
+
+DAY = 86_400.0  # seconds
+PACED = 60.0  # seconds; a limit over a longer time is no pace: it may be used up at once
+EPOCH = 1e9  # a reset that is greater is a moment in seconds since the epoch ...
+MILLISECONDS = 1e11  # ... or in milliseconds
+TELLING = frozenset(
+    f"{prefix}{word}"
+    for prefix, words in {
+        "x-ratelimit-": ("limit", "remaining", "reset"),
+        "x-rate-limit-": ("limit", "remaining", "reset"),
+        "ratelimit": ("", "-limit", "-remaining", "-reset", "-policy"),
+    }.items()
+    for word in words
+)
+_UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": DAY}
+_POLICY = re.compile(
+    r"over ratelimit,\s*limit:\s*(\d{1,9}),\s*time:\s*(\d{1,6})\s*(second|minute|hour|day)", re.IGNORECASE
+)
+_THRESHOLD = re.compile(r"Threshold:\s*(\d{1,9}) times per (\d{1,9}) seconds", re.IGNORECASE)
+_NUMBER = re.compile(r"\s*(\d{1,15})(?:\.\d{1,9})?\s*")
+_PARAMETER = re.compile(r"(?:^|[;,\s])(q|r|t|w|limit|remaining|reset)\s*=\s*\"?(\d{1,15})", re.IGNORECASE)
+_LONGEST_HEADER = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What an answer says about the service's limit.
+
+    `wait` are the seconds until calls are let through again, `left` how many are let through before, `pace` the calls
+    per second that it allows; `used_up` are words for a limit that is counted by the day, and reached.
+    """
+
+    wait: float | None = None
+    pace: float | None = None
+    left: int | None = None
+    used_up: str = ""
+
+
+def announced(headers: Mapping[str, str], message: str | None, now: float) -> Announced:
+    """Return what a refusal says; `now` are seconds since the epoch.
+
+    A date is compared with the response's own Date where there is one, so that a wrong clock here does no harm.
+    """
+    limit = _limit(message or "")
+    limits = [limit] if limit else policies(headers)
+    wait = _retry_after(headers, now)
+    by_day = bool(limits) and min(seconds for _, seconds in limits) >= DAY
+    if wait is None:
+        said = remaining(headers, now)
+        wait = said.wait if said.wait is not None else min((seconds for _, seconds in limits), default=None)
+    pace = (limit[0] / limit[1] or None) if limit else _pace(limits)
+    return Announced(wait, pace, used_up=_in_words(*min(limits)) if by_day else "")
+
+
+def remaining(headers: Mapping[str, str], now: float) -> Announced:
+    """Return what an answer that is no refusal says: how many calls are left, until when, and the pace."""
+    if TELLING.isdisjoint(headers):
+        return Announced()
+    left, wait = _told(headers, "remaining", "r"), _told(headers, "reset", "t")
+    if wait is not None and wait > EPOCH:
+        sent = http_date(headers.get("date", ""))
+        wait = max(0.0, wait / (1000.0 if wait > MILLISECONDS else 1.0) - (now if sent is None else sent))
+    return Announced(wait, _pace(policies(headers)), None if left is None or wait is None else int(left))
+
+
+def policies(headers: Mapping[str, str]) -> list[tuple[int, float]]:
+    """Return the limits with their windows: (calls, seconds)."""
+    found: list[tuple[int, float]] = []
+    for name in ("ratelimit-policy", "ratelimit-limit", "x-ratelimit-limit", "x-rate-limit-limit"):
+        for item in headers.get(name, "")[:_LONGEST_HEADER].split(","):
+            said = dict(_parameters(item))
+            first = _NUMBER.match(item)
+            calls = said.get("q", int(first[1]) if first else 0)
+            if calls and said.get("w"):
+                found.append((int(calls), float(said["w"])))
+    return found
+
+
+def _told(headers: Mapping[str, str], word: str, letter: str) -> float | None:
+    """Return a number that a header of its own tells, or a parameter of RateLimit; of several the smallest."""
+    for prefix in ("ratelimit-", "x-ratelimit-", "x-rate-limit-"):
+        if match := _NUMBER.fullmatch(headers.get(prefix + word, "")[:_LONGEST_HEADER]):
+            return float(match[1])
+    said = [float(value) for name, value in _parameters(headers.get("ratelimit", "")) if name in (word, letter)]
+    return min(said, default=None)
+
+
+def _parameters(text: str) -> Iterator[tuple[str, int]]:
+    for name, value in _PARAMETER.findall(text[:_LONGEST_HEADER]):
+        yield name.lower(), int(value)
+
+
+def _pace(limits: list[tuple[int, float]]) -> float | None:
+    """Return the calls per second that the slowest of the limits over a short time allows."""
+    rates = [calls / seconds for calls, seconds in limits if calls and seconds <= PACED]
+    return min(rates, default=None)
+
+
+def _in_words(calls: int, seconds: float) -> str:
+    """Say that a limit over a day or more is reached."""
+    time = "a day" if seconds == DAY else f"in {seconds / DAY:g} days"
+    return f"its limit of {calls} calls {time} is used up"
+
+
+def _limit(message: str) -> tuple[int, float] | None:
+    """Return (calls, seconds) of `limit:200,time:5 minute` or `Threshold: 5 times per 60 seconds`."""
+    if match := _POLICY.search(message):
+        seconds = int(match[2]) * _UNITS[match[3].lower()]
+        return (int(match[1]), seconds) if seconds else None
+    if match := _THRESHOLD.search(message):
+        return (int(match[1]), float(match[2])) if int(match[2]) else None
+    return None
+
+
+def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    value = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(?:\.\d{1,3})?", value):
+        return float(value)
+    moment = http_date(value)
+    if moment is None:
+        return None
+    sent = http_date(headers.get("date", ""))
+    return max(0.0, moment - (now if sent is None else sent))

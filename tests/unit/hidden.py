@@ -1,0 +1,144 @@
+"""A service with a hidden limit and a lane that calls it, in virtual time: quick, and the same every time."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orchestrator.learning import CATCH_UP, Learner
+
+FIRST_REST = 0.125  # seconds that a target rests at most after its first refusal, where the service names no wait
+AHEAD = 1.25  # seconds of calls by which a lane sees its end come
+
+
+class Bucket:
+    """A service's token bucket, whose rate may change."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self.rate, self.burst, self.level, self.at = rate, burst, burst, 0.0
+
+    def take(self, now: float) -> bool:
+        self.level = min(self.burst, self.level + (now - self.at) * self.rate)
+        self.at = now
+        if self.level < 1:
+            return False
+        self.level -= 1
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """A scenario: calls a second, how many at once, seconds to an answer, seconds of Retry-After, a change midway.
+
+    `late` is by how many seconds a timer may be late, `uneven` the share by which an answer may take longer.
+    """
+
+    rate: float = 200.0
+    burst: float = 20.0
+    latency: float = 0.02
+    retry_after: float | None = None
+    then: float | None = None
+    count: int = 4000
+    slots: int = 128
+    ceiling: float = 10_000.0
+    start: float | None = None
+    late: float = 0.001
+    uneven: float = 0.1
+
+    @property
+    def ideal(self) -> float:
+        if self.then is None:
+            return (self.count - self.burst) / self.rate
+        half = self.count // 2
+        return (half - self.burst) / self.rate + (self.count - half) / self.then
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What came of it: seconds until the last call was let through over the ideal, share refused, the learner."""
+
+    over: float
+    refused: float
+    learner: Learner
+
+
+class Simulation:
+    """One lane against one bucket."""
+
+    def __init__(self, scenario: Hidden, learner: Learner, seed: int = 1) -> None:
+        self.scenario, self.learner = scenario, learner
+        self.bucket = Bucket(scenario.rate, scenario.burst)
+        self.now = self.last = 0.0
+        self.fresh, self.done, self.refused = scenario.count, 0, 0
+        self.trace: Callable[[float, float], None] = lambda now, pace: None
+        self._slot = 0.0
+        self._random = random.Random(seed)
+        self._flying: list[tuple[float, float, bool, int]] = []
+        self._resting: list[tuple[float, int]] = []
+
+    def run(self) -> Came:
+        while self.done < self.scenario.count:
+            while self._go():
+                pass
+            self.now = self._next()
+            while self._flying and self._flying[0][0] <= self.now:
+                self._land(*heapq.heappop(self._flying)[1:])
+        return Came(self.last / self.scenario.ideal, self.refused / (self.done + self.refused), self.learner)
+
+    def _ready(self) -> bool:
+        return self.fresh > 0 or bool(self._resting and self._resting[0][0] <= self.now)
+
+    def _wait(self) -> float:
+        return max(self.learner.wait(self.now), self._slot - self.now)
+
+    def _go(self) -> bool:
+        """Make a call if there is one to make, a slot for it, and it is due."""
+        if len(self._flying) >= self.scenario.slots or not self._ready() or self._wait() > 0:
+            return False
+        tries = 0
+        if self._resting and self._resting[0][0] <= self.now:
+            _, tries = heapq.heappop(self._resting)
+        else:
+            self.fresh -= 1
+        self.learner.ending = self.fresh <= AHEAD * (self.learner.pace or 0.0)
+        self.learner.go(self.now)
+        self._slot = max(self._slot, self.now - CATCH_UP) + 1 / self.scenario.ceiling
+        self.trace(self.now, self.learner.pace or 0.0)
+        let_through = self.bucket.take(self.now)
+        if let_through:
+            self.last = self.now
+            self.done += 1
+            if self.scenario.then is not None and self.done == self.scenario.count // 2:
+                self.bucket.rate = self.scenario.then
+        latency = self.scenario.latency * (1 + self._random.uniform(0, self.scenario.uneven))
+        heapq.heappush(self._flying, (self.now + latency, self.now, let_through, tries))
+        return True
+
+    def _next(self) -> float:
+        """Return when something happens next."""
+        moments = [self._flying[0][0]] if self._flying else []
+        if len(self._flying) < self.scenario.slots:
+            if self._ready():
+                late = self._random.uniform(0, self.scenario.late)
+                moments.append(self.now + self._wait() + late)
+            elif self._resting:
+                moments.append(self._resting[0][0])
+        return max(self.now, min(moments))
+
+    def _land(self, began: float, let_through: bool, tries: int) -> None:
+        if let_through:
+            self.learner.accepted(began, self.now)
+            return
+        self.refused += 1
+        self.learner.refused(began, self.now)
+        rest = self.scenario.retry_after
+        if rest is None:
+            rest = self._random.uniform(0, min(60.0, FIRST_REST * 2.0**tries))
+        heapq.heappush(self._resting, (self.now + rest, tries + 1))
+
+
+def simulate(scenario: Hidden, seed: int = 1) -> Came:
+    """Run a scenario with a lane that knows nothing, or knows too high a rate (`start` is None)."""
+    return Simulation(scenario, Learner(scenario.ceiling, scenario.start), seed).run()
