@@ -42,8 +42,7 @@ class Intents:
 
     def few(self, calls: int) -> bool:
         """Return whether no more than so many batches are left; none more than so many are read to see it."""
-        wanted = min(calls, AT_ONCE // self._largest) + 1
-        while len(self._ahead) + len(self._read) < wanted:
+        while len(self._ahead) + len(self._read) <= min(calls, AT_ONCE // self._largest):
             if (batch := next(self._batches, None)) is None:
                 return True
             self._largest = max(self._largest, len(batch.targets))

@@ -123,6 +123,22 @@ def test_a_lane_that_is_faster_than_the_service_allows_loses_nothing(site: Site)
     assert site.calls("das") <= 60
 
 
+def test_what_a_lane_learned_is_there_for_the_next_run(site: Site) -> None:
+    site.settings(limits={"das": {"calls": 20, "burst": 2}})
+    site.configure({"das.builtin-account": {"rate": "200/s", "concurrency": 4, "attempts": 3}})
+    assert site.run("run", site.plan(site.databases(30))).code == 0
+    (file,) = site.folder.rglob("paces.json")
+    (pace,) = json.loads(file.read_bytes())["lanes"].values()
+    assert 5 < pace["per_second"] < 60
+    assert abs(pace["at"] - time.time()) < 600
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.write_bytes(b"\xff not json")
+    done = site.run("run", site.plan(site.databases(10)))
+    assert (done.code, site.latest.outcomes) == (0, Counter(ended=10))
+    assert "paces_ignored" in done.err
+    assert "Traceback" not in done.err
+
+
 @pytest.mark.parametrize("trouble", CBH.values(), ids=CBH)
 def test_a_call_that_must_not_be_repeated(site: Site, trouble: Trouble) -> None:
     site.configure({"cbh.console": {"timeout": TIMEOUT, "attempts": 3}})

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
-from lanes import ENDED, START, Bench, Service, targets, throttled
+from lanes import ENDED, START, Bench, Memory, Service, targets, throttled
 
 from orchestrator.intents import AT_ONCE, MOMENT, Intents
 from orchestrator.lane import LANE_PAUSE
 from orchestrator.learning import HOPELESS
 from orchestrator.model import Batch, Outcome, Ruling, Verdict
+from orchestrator.pacing import AHEAD
 
 # Throttling
 
@@ -97,7 +98,90 @@ async def test_a_wait_past_the_deadline_ends_the_lane() -> None:
     assert bench.outcomes == Counter({Outcome.FAILED: 1, Outcome.NOT_ATTEMPTED: 49})
 
 
+def told(left: int, wait: float) -> Ruling:
+    """Return an answer that is good, and says how many calls are left until when."""
+    return Ruling(Verdict.ENDED, status=204, left=left, wait=wait)
+
+
+async def test_a_lane_waits_for_a_limit_that_is_used_up_before_it_is_refused() -> None:
+    bench = Bench(Service(told(1, 40.0), told(0, 30.0), ENDED), concurrency=1)
+    await bench.run(4)
+    assert bench.outcomes == Counter({Outcome.ENDED: 4})
+    assert (bench.pacer.pauses, bench.lane.throttles) == ([30.0], 0)
+
+
+async def test_what_is_under_way_takes_from_what_is_left() -> None:
+    service = Service()
+    service.ticks = 50  # so that all four are under way together
+    service.answer = lambda batch: told(3, 30.0) if len(service.calls) == 1 else ENDED
+    bench = Bench(service, concurrency=4)
+    await bench.run(8)
+    assert bench.pacer.pauses == [30.0]
+
+
+async def test_a_limit_that_is_used_up_for_a_moment_holds_nobody_back() -> None:
+    bench = Bench(Service(told(0, LANE_PAUSE)))
+    await bench.run(4)
+    assert bench.pacer.pauses == []
+
+
+async def test_a_limit_that_is_used_up_for_hours_ends_the_lane_and_says_so() -> None:
+    bench = Bench(Service(told(0, 40_000.0)), concurrency=1)
+    await bench.run(10)
+    assert bench.lane.halted == "the service's limit is used up, for another 11.1 hours"
+    assert bench.outcomes == Counter({Outcome.ENDED: 1, Outcome.NOT_ATTEMPTED: 9})
+
+
+async def test_a_pace_that_a_good_answer_tells_is_kept() -> None:
+    bench = Bench(Service(Ruling(Verdict.ENDED, status=204, pace=4.0)), concurrency=1)
+    await bench.run(3)
+    assert bench.pacer.per_second == 4.0
+    assert bench.outcomes == Counter({Outcome.ENDED: 3})
+
+
+async def test_a_lane_that_learned_a_limit_sees_its_end_come() -> None:
+    service = Service()
+    bench = Bench(service, concurrency=1)
+    bench.pacer.learner.estimate = bench.pacer.learner.pace = 20.0
+    seen: list[tuple[int, bool]] = []
+    service.before = lambda: seen.append((len(service.calls), bench.pacer.learner.ending))
+    await bench.run(60)
+    assert bench.outcomes == Counter({Outcome.ENDED: 60})
+    endings = [number for number, ending in seen if ending]
+    assert endings == list(range(endings[0], 61))
+    assert 0 < 60 - endings[0] <= AHEAD * 20
+
+
 # Intents
+
+
+@pytest.mark.parametrize("size", [1, 50])
+def test_few_left_is_seen_without_reading_all(size: int) -> None:
+    drawn = 0
+
+    def batches() -> Iterator[Batch]:
+        nonlocal drawn
+        for number in range(100):
+            drawn += 1
+            yield Batch(tuple(targets(range(size))), number)
+
+    intents = Intents(batches(), Memory().sent)
+    assert not intents.few(10)
+    assert drawn == 11
+    assert [intents.take().number for _ in range(95)] == list(range(95))  # type: ignore[union-attr]
+    assert intents.few(10)
+    assert [batch.number for batch in intents.unused()] == [95, 96, 97, 98, 99]
+    assert not Intents(batches(), Memory().sent).few(0)
+    assert Intents(iter(()), Memory().sent).few(0)
+
+
+def test_of_large_batches_few_are_read_ahead() -> None:
+    batches = (Batch(tuple(targets(range(400))), number) for number in range(100))
+    intents = Intents(batches, Memory().sent)
+    assert not intents.few(1000)
+    assert not intents.few(1000)
+    assert len(next(batches).targets) == 400
+    assert sum(len(batch.targets) for batch in intents.unused()) <= AT_ONCE + 400
 
 
 @pytest.mark.parametrize(("rate", "groups"), [(1, 200), (400, 10)])
