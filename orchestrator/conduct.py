@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -32,50 +32,19 @@ from orchestrator.private import private_folder, write_secret
 from orchestrator.run import Intake, StageWork
 from orchestrator.seen import Seen
 from orchestrator.selection import Selector
-from orchestrator.signals import Ear, heard
+from orchestrator.signals import heard
 from orchestrator.sources import nobody
 from orchestrator.stages import Step, steps_of
+from orchestrator.trip import Options, Trip
 from orchestrator.units import plural
 from orchestrator.view import View, Watch
 
 if TYPE_CHECKING:
     from orchestrator.ending import Finished
-    from orchestrator.sealing import Sealed
 
 _log = Log()
 
 SWEPT_TOGETHER = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line says about a run. `ask` puts a yes-or-no question to a person, where there is one."""
-
-    report_dir: Path | None = None
-    deadline: float | None = None
-    selector: Selector = field(default_factory=lambda: Selector(()))
-    yes: bool = False
-    ask: Callable[[str], bool] | None = None
-    sealed: Sealed | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Trip:
-    """Everything that one run goes with."""
-
-    blueprint: Blueprint
-    options: Options
-    watch: Watch
-    journal: SqliteJournal
-    connections: Connections
-    stop: Stop
-    ear: Ear
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def selector(self) -> Selector:
-        """Return what of the plan is wanted."""
-        return self.options.selector
 
 
 async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finished:

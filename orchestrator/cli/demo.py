@@ -11,11 +11,11 @@ import anyio
 from orchestrator import app, conduct, history, logs, settings, story
 from orchestrator import demo as script
 from orchestrator.cli import common, progress
-from orchestrator.conduct import Options
 from orchestrator.ending import Finished
 from orchestrator.errors import Refused
 from orchestrator.report import text_summary
 from orchestrator.sandbox import Sandbox
+from orchestrator.trip import Options
 
 
 def demo(options: argparse.Namespace) -> int:

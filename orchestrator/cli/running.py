@@ -17,11 +17,11 @@ from orchestrator import app, conduct, history
 from orchestrator.blueprint import Blueprint
 from orchestrator.cli import common, progress
 from orchestrator.collector import Resting
-from orchestrator.conduct import Options
 from orchestrator.errors import Fault, InvalidInput
 from orchestrator.model import RunRecord
 from orchestrator.selection import Selector
 from orchestrator.settings import ConfigFile
+from orchestrator.trip import Options
 from orchestrator.units import parse_amount
 
 if TYPE_CHECKING:

@@ -61,7 +61,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "sealfile",
         "sealing",
         "signals",
-        *("story", "view", "ending", "conduct"),
+        *("story", "view", "trip", "ending", "conduct"),
         "durations",
         "outlook",
         "forecast",

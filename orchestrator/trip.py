@@ -1,0 +1,50 @@
+"""What one run goes with: what the command line said, and all that is open while it lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.blueprint import Blueprint
+from orchestrator.connections import Connections
+from orchestrator.journal import SqliteJournal
+from orchestrator.pacing import Stop
+from orchestrator.selection import Selector
+from orchestrator.signals import Ear
+from orchestrator.view import Watch
+
+if TYPE_CHECKING:
+    from orchestrator.sealing import Sealed
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says about a run. `ask` puts a yes-or-no question to a person, where there is one."""
+
+    report_dir: Path | None = None
+    deadline: float | None = None
+    selector: Selector = field(default_factory=lambda: Selector(()))
+    yes: bool = False
+    ask: Callable[[str], bool] | None = None
+    sealed: Sealed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """Everything that one run goes with."""
+
+    blueprint: Blueprint
+    options: Options
+    watch: Watch
+    journal: SqliteJournal
+    connections: Connections
+    stop: Stop
+    ear: Ear
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def selector(self) -> Selector:
+        """Return what of the plan is wanted."""
+        return self.options.selector
