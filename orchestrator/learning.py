@@ -29,6 +29,8 @@ PER_ANSWER = 3.0  # ... and at least so many times what an answer takes, so that
 UNKNOWN_ANSWER = 0.1  # seconds that an answer is taken to take before there was one
 TOLD_STEP = 0.9  # of the pace, when the service told how long to wait
 CATCH_UP = 0.005  # seconds by which a call may be late and the next one be on time
+CAUGHT_UP = 8  # so many calls are caught up with after a busy moment, in which the service's bucket filled ...
+LONGEST_CATCH_UP = 0.05  # ... of at most so many seconds
 SLOWEST = 1 / 60  # calls a second
 HOPELESS = 8  # refusals in a row ...
 HOPELESS_SECONDS = 60.0  # ... over so long a time: nothing will be let through any more
@@ -116,7 +118,9 @@ class Learner:
             return
         self.pace = self._bounded(self._paced(self.pace, now))
         step = 1 / self.pace
-        self._next = max(self._next, now - max(CATCH_UP, step)) + step
+        busy = 0.0 if self.ending else min(LONGEST_CATCH_UP, CAUGHT_UP * step)
+        caught_up = max(CATCH_UP, step, busy)
+        self._next = max(self._next, now - caught_up) + step
 
     def _paced(self, pace: float, now: float) -> float:
         """Return the pace from now on."""

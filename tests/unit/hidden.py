@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator.learning import CATCH_UP, Learner
+from orchestrator.learning import Learner
 
 FIRST_REST = 0.125  # seconds that a target rests at most after its first refusal, where the service names no wait
 AHEAD = 1.25  # seconds of calls by which a lane sees its end come
@@ -32,7 +32,8 @@ class Bucket:
 class Hidden:
     """A scenario: calls a second, how many at once, seconds to an answer, seconds of Retry-After, a change midway.
 
-    `late` is by how many seconds a timer may be late, `uneven` the share by which an answer may take longer.
+    `late` is by how many seconds a timer may be late, `uneven` the share by which an answer may take longer;
+    `stall` is for how long the machine does something else, in every hundredth moment.
     """
 
     rate: float = 200.0
@@ -46,6 +47,7 @@ class Hidden:
     start: float | None = None
     late: float = 0.001
     uneven: float = 0.1
+    stall: float = 0.0
 
     @property
     def ideal(self) -> float:
@@ -104,7 +106,7 @@ class Simulation:
             self.fresh -= 1
         self.learner.ending = self.fresh <= AHEAD * (self.learner.pace or 0.0)
         self.learner.go(self.now)
-        self._slot = max(self._slot, self.now - CATCH_UP) + 1 / self.scenario.ceiling
+        self._slot = max(self._slot, self.now - 0.005) + 1 / self.scenario.ceiling
         self.trace(self.now, self.learner.pace or 0.0)
         let_through = self.bucket.take(self.now)
         if let_through:
@@ -125,7 +127,8 @@ class Simulation:
                 moments.append(self.now + self._wait() + late)
             elif self._resting:
                 moments.append(self._resting[0][0])
-        return max(self.now, min(moments))
+        stall = self.scenario.stall if self._random.random() < 0.01 else 0.0
+        return max(self.now, min(moments)) + stall
 
     def _land(self, began: float, let_through: bool, tries: int) -> None:
         if let_through:

@@ -44,7 +44,7 @@ def test_a_lane_that_knows_nothing_comes_close_to_the_ideal(scenario: Hidden) ->
     for seed in SEEDS:
         came = simulate(replace(scenario, start=float(scenario.slots)), seed)
         assert came.over <= 1.018
-        assert came.refused <= (0.07 if scenario.burst >= 100 else 0.028)
+        assert came.refused <= (0.07 if scenario.burst >= 100 else 0.03)
 
 
 @pytest.mark.parametrize("scenario", [*TUNED, *HELD_OUT], ids=name)
@@ -54,6 +54,14 @@ def test_a_rate_that_is_too_high_is_corrected(scenario: Hidden) -> None:
         assert came.over <= 1.015
         if scenario.count >= 2500:  # of fewer calls those under way at the first refusal are a larger share
             assert came.refused <= (0.07 if scenario.burst >= 100 else 0.03 if scenario in TUNED else 0.038)
+
+
+@pytest.mark.parametrize("scenario", TUNED, ids=name)
+def test_a_busy_machine_costs_little(scenario: Hidden) -> None:
+    """In every hundredth moment it does something else for 20 ms, some four times a second."""
+    came = simulate(replace(scenario, start=float(scenario.slots), stall=0.02))
+    assert came.over <= 1.018
+    assert came.refused <= (0.08 if scenario.burst >= 100 else 0.03)
 
 
 @pytest.mark.parametrize("scenario", FEW, ids=name)
