@@ -12,6 +12,7 @@ from orchestrator.auth import Admission
 from orchestrator.backoff import Backoff
 from orchestrator.batches import Packing
 from orchestrator.blueprint import Blueprint
+from orchestrator.bounds import lane_key, limits_of, reads_of, timing_of
 from orchestrator.calling import Limits, Operation
 from orchestrator.catalogue import Catalogue
 from orchestrator.checks import Check, Unseen, Watched
@@ -37,9 +38,8 @@ from orchestrator.service import ReadBack, Service
 from orchestrator.settings import ConfigFile, Connection
 from orchestrator.stages import Step
 from orchestrator.templates import holes
-from orchestrator.verify import ByQuestion, InListing, Look, Notes, Timing, Verifier
+from orchestrator.verify import ByQuestion, InListing, Look, Notes, Verifier
 
-DEFAULTS = Limits(concurrency=2, timeout=30.0, attempts=5, backoff=0.5, backoff_cap=60.0)
 DEAD_KEY = "the gateway refuses the access key, which the plan deactivates"
 LaneName = tuple[str, str]
 
@@ -64,33 +64,6 @@ def load_catalogue(config_file: ConfigFile) -> Catalogue:
     folders = [config_file.folder / folder for folder in config_file.config.catalogue]
     wrong = [(("catalogue", i), said) for i, folder in enumerate(folders) if (said := catalogue.unfit(folder))]
     return catalogue.load(folders, config_file.faults(wrong))
-
-
-def limits_of(config: settings.Config, service: Service, connection: str) -> Limits:
-    """Return a lane's limits: the config's for the lane, then for the service, the catalogue's, the defaults."""
-    nothing = Limits()
-    for_lane = config.limits.get(lane_key(service.service, connection), nothing)
-    for_service = config.limits.get(service.service, nothing)
-    return for_lane.over(for_service.over(service.limits.over(DEFAULTS)))
-
-
-def reads_of(config: settings.Config, service: Service, described: Limits) -> Limits:
-    """Return how hard a listing or a read-back may be asked: the config's limits, the catalogue's, the defaults."""
-    said = config.services.get(service.service, settings.ServiceSettings())
-    return said.reads.over(described.over(DEFAULTS))
-
-
-def timing_of(config: settings.Config, service: Service, read_back: ReadBack) -> Timing:
-    """Return when it is looked whether sessions are gone, as the config says or else the catalogue."""
-    said = config.services.get(service.service, settings.ServiceSettings()).verify
-    lag = read_back.lag if said.lag is None else said.lag
-    deadline = read_back.deadline if said.deadline is None else said.deadline
-    return Timing(lag or 0.0, deadline, read_back.lag_field)
-
-
-def lane_key(service: str, connection: str) -> str:
-    """Return the name of a lane as the config has it."""
-    return f"{connection}/{service}"
 
 
 class Workshop:

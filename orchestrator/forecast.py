@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator import admission, listings, ownership, run
-from orchestrator.app import LaneName, limits_of, reads_of, timing_of
+from orchestrator.app import LaneName
 from orchestrator.batches import Packing, pack
 from orchestrator.blueprint import Blueprint
+from orchestrator.bounds import limits_of, reads_of, timing_of
 from orchestrator.connections import Connections
 from orchestrator.counting import Count, count
 from orchestrator.durations import LATENCY, LookBack, Pace

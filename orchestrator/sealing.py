@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import __version__, sealfile
-from orchestrator.app import limits_of
 from orchestrator.blueprint import Blueprint
+from orchestrator.bounds import limits_of
 from orchestrator.discovery import BEGAN, Discovery
 from orchestrator.errors import InvalidInput, Refused
 from orchestrator.journal import SqliteJournal

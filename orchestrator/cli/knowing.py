@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import orjson
 from pydantic import BaseModel
 
-from orchestrator import app
+from orchestrator import app, bounds
 from orchestrator.cli import common
 from orchestrator.errors import InvalidInput
 from orchestrator.plan import Plan
@@ -54,7 +54,7 @@ def _described(service: Service) -> Iterator[str]:
     yield f"repeatable  {'yes' if service.end.idempotent else 'no: a lost answer is reported as unknown'}"
     limits = service.limits
     rate = ", ".join(map(str, limits.rate or ())) or "as fast as the service takes it"
-    yield f"limits      {rate}, {limits.concurrency or app.DEFAULTS.concurrency} at a time"
+    yield f"limits      {rate}, {limits.concurrency or bounds.DEFAULTS.concurrency} at a time"
     yield f"counts as   {', '.join(_good(service))}"
     if service.permission:
         yield f"permission  {service.permission}"

@@ -51,6 +51,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "selection",
         "connections",
         *("endpoints", "wanted", "sections", "blueprint", "stages"),
+        "bounds",
         "app",
         "counting",
         "history",
