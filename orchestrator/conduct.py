@@ -96,7 +96,7 @@ async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watc
                 admission.ask_again(blueprint, record, yes=options.yes, ask=None, agreed=agreed)
             counted, own = await _admitted(trip, record, read)
             journal.reopen(record.run)
-            steps = steps_of(blueprint, second_pass=record.exit_code != 0)
+            steps = steps_of(blueprint, second_pass=record.exit_code in history.UNFINISHED)
             ageless = sorted({*record.ageless, *listings.ageless(blueprint)})
             record = replace(record, ageless=ageless)
             return await _carry_out(trip, record, counted, own, steps)
@@ -217,6 +217,7 @@ async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, st
         tripwire,
         stop,
         partial(_came_out, trip, record.run),
+        partial(listings.refresh, blueprint, trip.connections, stop),
         own.covers if any(step.own for step in steps) else nobody,
     )
     services = blueprint.catalogue.services

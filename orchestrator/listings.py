@@ -52,6 +52,16 @@ async def ask(
         watch.cancel_scope.cancel()
 
 
+async def refresh(blueprint: Blueprint, connections: Connections, stop: Stop, stage: str) -> None:
+    """Ask since when the sessions of a stage are there, where the service tells: its turn comes long after the list."""
+    workshop = Workshop(blueprint, connections, Notes(), stop, itertools.count(1))
+    async with anyio.create_task_group() as group:
+        for _, section, source in discoveries(blueprint):
+            if section.stage == stage and source.rows and source.listing.began is not None:
+                lister = workshop.lister(section.service, section.connection, source.listing_name)
+                group.start_soon(stop.unless_set, partial(source.look_again, lister, 0.0))
+
+
 def keep(blueprint: Blueprint, journal: SqliteJournal, run: str) -> None:
     """Put what was listed into the journal, so that a resume means the same targets."""
     for number, _, source in discoveries(blueprint):

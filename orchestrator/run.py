@@ -59,11 +59,16 @@ class StageWork:
     broken: bool = False
 
 
+async def unchanged(_stage: str) -> None:
+    """Ask nothing."""
+
+
 @dataclass(slots=True)
 class Intake:
     """What a run takes up of its sources, once; what it sets aside; what went wrong with sources.
 
-    `came_out(stage, requirement)` says whether a stage that is over was good enough. What is the run's `own` is left to
+    `came_out(stage, requirement)` says whether a stage that is over was good enough; `refresh(stage)` asks, before one
+    that had to wait begins, since when its sessions are there by now. What is the run's `own` is left to
     the stage for that. Of lanes that are `finished` the sources need not be read.
     """
 
@@ -73,6 +78,7 @@ class Intake:
     tripwire: Tripwire
     stop: Stop
     came_out: Callable[[str, str], Awaitable[bool]]
+    refresh: Callable[[str], Awaitable[None]] = unchanged
     own: Takes = nobody
     finished: Collection[tuple[str, str]] = ()
     failed: list[str] = field(default_factory=list)
@@ -126,6 +132,8 @@ async def _stage(stage: StageWork, over: dict[str, tuple[StageWork, anyio.Event]
     if stage.anew:
         await intake.stop.rest(stage.rest)
         intake = replace(intake, seen=Seen(), finished=())
+    if stage.needs and not short and not intake.stop.is_set():
+        await intake.refresh(stage.name)
     if stage.own:
         takes, own = intake.takes, intake.own
         intake = replace(intake, takes=lambda target: takes(target) and own(target), own=nobody)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
+import time
 from collections import Counter
 from typing import Any
 
@@ -74,9 +75,12 @@ def test_what_failed_and_is_protected_by_now_is_still_what_failed(site: Site) ->
     assert site.latest.summary["protected"] == 0
 
 
-def test_a_run_that_ended_well_is_not_passed_over_a_second_time(site: Site) -> None:
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_run_that_came_to_its_end_is_not_passed_over_a_second_time(site: Site, code: int) -> None:
+    if code:
+        site.fault("das", "status", status=400, body='{"error_code": "DAS.200114"}', times=1)
     plan = site.plan(site.databases(1), site.tickets(2), second_pass="10ms")
-    assert site.run("run", plan).code == 0
+    assert site.run("run", plan).code == code
     assert sum(site.state()["logout_calls"]["cas"].values()) == 4
     assert site.run("resume", "latest").code == 0
     assert sum(site.state()["logout_calls"]["cas"].values()) == 4
@@ -198,6 +202,25 @@ def test_who_signs_in_while_the_list_is_read_is_left_alone(site: Site) -> None:
     told = {record["target"]: record["reason"] for record in site.latest.records if record["outcome"] != "ended"}
     assert told.get("after", "newer than the cut-off") == "newer than the cut-off"
     assert "after" in site.state()["sessions"]["workspaceapp"]
+
+
+def test_who_signs_in_while_the_stages_before_are_under_way_is_left_alone(site: Site) -> None:
+    site.seed(app_sessions=[{"session_id": name, "user": "alice"} for name in ("stays-away", "returns")])
+    site.fault("das", "slow", operation="logoff", seconds=3, times=1)
+    found = {"session_state": "Active"}
+    sessions = {"service": "workspaceapp.sessions", "connection": "cloud", "discover": found, "verify": False}
+    stages = [{"name": "first", "targets": [site.databases(1)]}, {"name": "second", "targets": [sessions]}]
+    site.write("staged.yaml", {"name": "staged", "stages": stages})
+    with site.started("run", "staged.yaml") as process:
+        until(lambda: site.calls("das"))
+        time.sleep(1.1)  # the list tells whole seconds
+        site.control("revive", {"service": "workspaceapp", "ids": ["returns"]})
+        assert process.wait(20) == 3
+    told = {
+        record["target"]: record["reason"] for record in site.latest.records if record["outcome"] == "not_attempted"
+    }
+    assert told == {"returns": "newer than the cut-off"}
+    assert site.state()["sessions"]["workspaceapp"] == ["returns"]
 
 
 # Signals
