@@ -119,6 +119,11 @@ class Lane:
             self.halted = self._connector.refused
         return self.halted
 
+    @property
+    def refused(self) -> str | None:
+        """Return why the credential of its calls is refused for good, if so."""
+        return self._connector.refused
+
     async def run(self, targets: Iterator[Target]) -> None:
         """Give every target its outcome."""
         self._intents = Intents(pack(targets, self._packing, self._numbers), self._memory.sent)

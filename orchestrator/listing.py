@@ -48,6 +48,11 @@ class Lister:
         self._translators = translators or {}
         self._numbers = itertools.count(1)
 
+    @property
+    def closed(self) -> str | None:
+        """Return why it will not be read any more, if so."""
+        return self._lane.closed
+
     async def read(self, filters: Filters) -> list[Item]:
         """Return every item, each once; raise IncompleteError when a page is missing or the numbers do not add up.
 

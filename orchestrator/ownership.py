@@ -28,14 +28,17 @@ _STOPPED = Lost("the run is to stop", sent=True)
 _log = Log()
 
 
+Kinds = Mapping[str, Set[str]]  # access keys, users and tokens, by kind
+
+
 class Own:
-    """What the run's credentials are: access keys, users, tokens; and which field of a service's target is which.
+    """What the credentials of the run's connections are; and which field of a service's target is of which kind.
 
     `unknown` says of which connections it could not be found out, where the cloud would tell, and why.
     """
 
     def __init__(
-        self, kinds: Mapping[str, Set[str]], fields: Mapping[str, Mapping[str, str]], unknown: Sequence[str] = ()
+        self, kinds: Mapping[str, Kinds], fields: Mapping[str, Mapping[str, str]], unknown: Sequence[str] = ()
     ) -> None:
         self.unknown = unknown
         self._kinds = kinds
@@ -43,8 +46,15 @@ class Own:
 
     def covers(self, target: Target) -> bool:
         """Return whether ending the target would end a credential that the run uses."""
+        return any(self._is_of(target, kinds) for kinds in self._kinds.values())
+
+    def is_last_call(self, target: Target) -> bool:
+        """Return whether ending the target would end the very credential that it is ended with."""
+        return self._is_of(target, self._kinds.get(target.connection, {}))
+
+    def _is_of(self, target: Target, kinds: Kinds) -> bool:
         known = self._fields.get(target.service, {})
-        return any(_plain(target.fields.get(name)) in self._kinds.get(kind, ()) for name, kind in known.items())
+        return any(_plain(target.fields.get(name)) in kinds.get(kind, ()) for name, kind in known.items())
 
 
 def _plain(value: object) -> str:
@@ -67,7 +77,7 @@ def working(blueprint: Blueprint) -> set[str]:
 async def of(blueprint: Blueprint, connections: Connections, stop: Stop) -> Own:
     """Ask who the run is, where a target of the plan could be its own; nothing is asked in any other plan."""
     fields = {section.service.service: section.service.own for section in blueprint.sections if section.service.own}
-    kinds: dict[str, set[str]] = {}
+    kinds: dict[str, Kinds] = {}
     unknown: list[str] = []
     for name in sorted(working(blueprint)):
         linked = connections.linked[name]
@@ -80,9 +90,8 @@ async def of(blueprint: Blueprint, connections: Connections, stop: Stop) -> Own:
             _log.warning("own_identity_unknown", connection=name, reason=error.message)
         except (CredentialUnavailable, LookupError) as error:
             unknown.append(f"{name}: {error}")
-        for kind, values in linked.credential.own().items():
-            kinds.setdefault(kind, set()).update(values)
-        kinds.setdefault(USER, set()).update(users)
+        mine = linked.credential.own()
+        kinds[name] = {**mine, USER: mine.get(USER, set()) | users}
     return Own(kinds, fields, unknown)
 
 
@@ -122,18 +131,35 @@ def _principal(answer: Response) -> str | None:
 def check(blueprint: Blueprint, own: Own, called: Takes, *, yes: bool = False) -> None:
     """Raise Refused when a target that is called is a credential of the run, unless the plan wants that last.
 
-    It is refused too when nobody can tell, unless a person has said yes.
+    It is refused too when nobody can tell, unless a person has said yes, and when one credential would have to end
+    itself twice over.
     """
     if own.unknown and not yes and next(_targets(blueprint, called, {USER}), None):
         said = f"who the run itself is could not be found out ({'; '.join(own.unknown)})"
         raise Refused(f"{said}, so that it might end itself; try again, or add --yes; nothing was sent")
     if blueprint.plan_file.plan.guard.own == "last":
+        _check_last(blueprint, own, called)
         return
-    found = [f"{one.service} {one.id}" for one in _targets(blueprint, called) if own.covers(one)]
+    found = [one for one in _targets(blueprint, called) if own.covers(one)]
     if found:
-        named = ", ".join(found[:SHOWN]) + (", ..." if len(found) > SHOWN else "")
-        said = f"the plan would end what the run itself works with ({named})"
+        said = f"the plan would end what the run itself works with ({_named(found)})"
         raise Refused(f"{said}; leave it out, or say `guard: {{own: last}}`; nothing was sent")
+
+
+def _check_last(blueprint: Blueprint, own: Own, called: Takes) -> None:
+    """Raise Refused when a connection has two targets that are its own: after the first it can end no more."""
+    last: dict[str, dict[tuple[str, str], Target]] = {}
+    for one in _targets(blueprint, called):
+        if own.is_last_call(one):
+            last.setdefault(one.connection, {})[one.service, one.id] = one
+    for connection, found in last.items():
+        if len(found) > 1:
+            said = f"{connection} works with {_named([*found.values()])}, and once one is ended it can end no other"
+            raise Refused(f"{said}; leave all but one out, or end them on another connection; nothing was sent")
+
+
+def _named(targets: Sequence[Target]) -> str:
+    return ", ".join(f"{one.service} {one.id}" for one in targets[:SHOWN]) + (", ..." if targets[SHOWN:] else "")
 
 
 def _targets(blueprint: Blueprint, called: Takes, kinds: Set[str] = frozenset()) -> Iterator[Target]:

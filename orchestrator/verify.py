@@ -22,6 +22,7 @@ from orchestrator.service import ReadBack
 
 FIRST_REST = 0.5  # seconds between two looks; grows by half each time ...
 LONGEST_REST = 10.0
+WHOLE = 1.0  # a service that tells whole seconds may mean any moment of that second
 EARLY = 0.01  # seconds by which a timer may wake somebody too soon
 
 
@@ -43,6 +44,10 @@ class Sight:
 
 class Look(Protocol):
     """One way of looking at many targets."""
+
+    @property
+    def blind(self) -> str | None:
+        """Why it will see nothing any more, if so."""
 
     async def at(self, targets: Sequence[Target]) -> Mapping[str, Sight]:
         """Return what is seen of each target, by its id."""
@@ -70,6 +75,11 @@ class InListing:
         self._key = key
         self._cut_off = cut_off
 
+    @property
+    def blind(self) -> str | None:
+        """Return why the listing will not be read any more, if so."""
+        return self._lister.closed
+
     async def at(self, targets: Sequence[Target]) -> Mapping[str, Sight]:
         """Read the listing once, for all of them; of one that breaks off only what lives counts."""
         failure = ""
@@ -90,20 +100,25 @@ class InListing:
     def _told(self, target: Target, item: Item) -> Sight:
         states = set(item.get(self._state, ()))
         said = f"{self._state} is {', '.join(sorted(states & self._alive or states)) or 'not told'}"
-        if states & self._alive and self._is_later(item):
-            later = "the session that is listed began after the cut-off"
-            return Sight(State.GONE) if target.began is not None else _unclear(f"{later}, and may be another one")
         if states & self._alive:
-            return Sight(State.ALIVE, said)
+            return self._living(target, item, said)
         return Sight(State.GONE) if states and states <= self._gone else _unclear(said)
 
-    def _is_later(self, item: Item) -> bool:
-        """Return whether what is listed surely began after the cut-off."""
+    def _living(self, target: Target, item: Item, said: str) -> Sight:
+        """Tell the session that was called from one that began after the cut-off, which is never called again."""
+        earliest = self._earliest(item)
+        if earliest is None or self._cut_off is None or earliest + WHOLE <= self._cut_off:
+            return Sight(State.ALIVE, said)
+        if target.began is None:
+            return _unclear("the session that is listed began after the cut-off, and may be another one")
+        return Sight(State.GONE) if earliest > target.began else Sight(State.ALIVE, said)
+
+    def _earliest(self, item: Item) -> float | None:
+        """Return since when a listed session is there at the longest; None where some of it is not told."""
         field = self._listing.began
-        if field is None or self._cut_off is None:
-            return False
-        moments = [began(self._listing, {field: (value,)}) for value in item.get(field, ())]
-        return bool(moments) and all(moment is not None and moment > self._cut_off for moment in moments)
+        moments = [began(self._listing, {field: (value,)}) for value in item.get(field, ())] if field else []
+        known = [moment for moment in moments if moment is not None]
+        return min(known) if known and len(known) == len(moments) else None
 
 
 class ByQuestion:
@@ -113,6 +128,7 @@ class ByQuestion:
     """
 
     def __init__(self, make: Callable[[Notes], Lane], needs: Sequence[str] = ()) -> None:
+        self.blind: str | None = None
         self._make = make
         self._needs = needs
 
@@ -120,7 +136,9 @@ class ByQuestion:
         """Ask about each target once, with the retries of a lane."""
         notes = Notes()
         lacking = {target.id: sight for target in targets if (sight := _lacking(target, self._needs))}
-        await self._make(notes).run(iter([target for target in targets if target.id not in lacking]))
+        lane = self._make(notes)
+        await lane.run(iter([target for target in targets if target.id not in lacking]))
+        self.blind = lane.refused
         return {**lacking, **{settled.target.id: _sight(settled) for settled in notes.settled}}
 
 
@@ -224,25 +242,28 @@ class Verifier:
         lag, rest, last = self._timing.lag_of(one.target for one in settled), FIRST_REST, False
         until = self._clock() + lag + self._timing.deadline
         await self._stop.rest(lag)
-        while vigil.open and not last and not self._stop.is_set():
+        while vigil.open and not (last or self._look.blind or self._stop.is_set()):
             last = self._clock() + EARLY >= until
             targets = [one.target for one in vigil.open.values()]
             sights = await self._stop.unless_set(partial(self._look.at, targets))
             tell([self._confirmed(one) for one in vigil.note(sights or {})])
-            if vigil.open and not last:
+            if vigil.open and not (last or self._look.blind):
                 await self._stop.rest(min(rest, max(0.0, until - self._clock())))
                 rest = min(LONGEST_REST, rest * 1.5)
-        return self._stopped(vigil, tell) if self._stop.is_set() else self._over(vigil, tell)
+        return self._stopped(vigil, tell) if self._stop.is_set() else self._over(vigil, tell, in_time=last)
 
     def _stopped(self, vigil: _Vigil, tell: Callable[[Sequence[Settled]], None]) -> list[Settled]:
         seen = [(one, vigil.alive[name]) for name, one in vigil.open.items() if name in vigil.alive]
         tell([_doubted(one, alive, self._stop.reason, Verification.PENDING) for one, alive in seen])
         return []
 
-    def _over(self, vigil: _Vigil, tell: Callable[[Sequence[Settled]], None]) -> list[Settled]:
+    def _over(self, vigil: _Vigil, tell: Callable[[Sequence[Settled]], None], *, in_time: bool) -> list[Settled]:
+        """Tell what was not seen gone; return what lives on, where the last look was `in_time` to say so."""
         living, unclear = [], []
         for name, one in vigil.open.items():
             sight = vigil.last.get(name, _unclear("nothing was seen of it"))
+            if sight.state is State.ALIVE and not in_time:
+                sight = _unclear(self._look.blind or "nobody looked again")
             if sight.state is State.ALIVE:
                 living.append(self._living(one, sight))
             elif name in vigil.alive:

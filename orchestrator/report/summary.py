@@ -145,7 +145,7 @@ class Summary:
         if not (blind := sorted(called & set(self.facts.ageless))):
             return left_alone
         where = " and ".join([*([", ".join(blind[:-1])] if blind[1:] else []), blind[-1]])
-        return f"{left_alone} It is not told by {where}: who had signed in again there may have been signed out."
+        return f"{left_alone} Of {where} it is not known when: who had signed in again there may have been signed out."
 
     @property
     def sentence(self) -> str:

@@ -15,6 +15,7 @@ from orchestrator.report import write_folder as written
 
 from .support import Record, Site, interrupt, until
 
+AK = "SANDBOXAK"
 CLEANER = "a0000000000000000000000000000001"  # the IAM user whose key the connection `cloud` has
 FLEET = {"service": "workspace.desktops", "connection": "cloud", "discover": {"connect_status": "CONNECTED"}}
 
@@ -122,7 +123,6 @@ def test_what_is_protected_or_not_selected_may_be_the_runs_own(site: Site) -> No
 
 
 def test_what_is_the_runs_own_goes_last_where_that_is_wanted(site: Site) -> None:
-    site.configure(services={"iam.user": {"verify": {"deadline": "1s"}}})
     plan = site.plan(users(CLEANER), site.databases(3), guard={"own": "last"})
     foreseen = json.loads(site.run("preview", plan, "--output", "json").out)
     assert [stage["name"] for stage in foreseen["stages"]] == ["targets", "own credential"]
@@ -131,9 +131,20 @@ def test_what_is_the_runs_own_goes_last_where_that_is_wanted(site: Site) -> None
         "ended": 3
     }
     (mine,) = (record for record in site.latest.records if record["service"] == "iam.user")
+    assert mine["reason"].startswith("could not be checked: the service refused the credential")
     last = max(record["settled"] for record in site.latest.records if record["service"] != "iam.user")
     assert mine["first_sent"] >= last
     assert "cleaner" not in enabled(site)
+
+
+def test_a_credential_that_would_have_to_end_itself_twice_over_ends_nothing(site: Site) -> None:
+    """The user last, or its key last: after the one there is no credential left for the other."""
+    keys = {"service": "iam.access-key", "connection": "cloud", "items": [{"access_key": AK}]}
+    plan = site.plan(users(CLEANER), keys, site.databases(1), guard={"own": "last"})
+    done = site.run("run", plan)
+    assert (done.code, "cleaner" in enabled(site)) == (4, True)
+    assert f"cloud works with iam.user {CLEANER}, iam.access-key {AK}, and once one is ended" in done.err
+    assert site.run("run", plan, "--only", "service=das.*").code == 0
 
 
 # A preview

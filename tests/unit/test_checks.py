@@ -61,6 +61,7 @@ class World(Bench):
         self._allowed = allowed
         super().__init__(Service(ENDED), remembers=lambda bench: self._watched())
         self.tripwire.lanes[LANE] = self.lane
+        self.blind: str | None = None
         self.stubborn: dict[str, int] = {}
         self.seen: Callable[[Target], Sight | None] = lambda one: None
         verifier = Verifier(self, Timing(1.0, 4.0), self.stop, self.clock, self.clock)

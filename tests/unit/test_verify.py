@@ -36,6 +36,7 @@ class Scripted:
     def __init__(self, clock: Clock, *script: Mapping[str, Sight] | Sight, takes: float = 0.0) -> None:
         self.looks: list[tuple[float, list[str]]] = []
         self.after: Callable[[], None] = lambda: None
+        self.blind: str | None = None
         self._clock = clock
         self._script = script
         self._takes = takes
@@ -213,8 +214,8 @@ async def test_a_look_is_cut_short_by_a_stop_and_proves_nothing() -> None:
 LISTING = Listing.model_validate(
     {"path": "/x", "items": "i", "fields": {"id": "id", "state": "state", "since": "since"}, "began": "since"}
 )
-CUT_OFF = 1_700_000_000.0
-EARLIER, LATER = "2023-11-14T22:13:19Z", "2023-11-14T22:13:21Z"
+CUT_OFF = 1_700_000_000.3
+EARLIER, SAME_SECOND, LATER = (f"2023-11-14T22:13:{second}Z" for second in (19, 20, 21))
 
 
 class Listed:
@@ -265,6 +266,9 @@ async def test_of_a_listing_that_breaks_off_only_what_lives_counts() -> None:
     [
         (LATER, CUT_OFF - 100, State.GONE),  # its own session is over: this one is another
         (LATER, None, State.UNCLEAR),  # nobody knows which one was called
+        (SAME_SECOND, CUT_OFF - 100, State.GONE),
+        (SAME_SECOND, None, State.UNCLEAR),  # told to the second, it may have begun after the cut-off
+        (SAME_SECOND, int(CUT_OFF), State.ALIVE),  # it was there when it was called
         (EARLIER, CUT_OFF - 100, State.ALIVE),
         (EARLIER, None, State.ALIVE),
         ("", CUT_OFF - 100, State.ALIVE),
@@ -286,6 +290,16 @@ async def test_of_several_moments_the_earliest_counts() -> None:
 async def test_a_target_without_a_field_of_its_key_is_not_found_nor_missed(absent: str) -> None:
     sight = await seen(Listed(), target(), ("id", "seat"), absent)
     assert sight == Sight(State.UNCLEAR, "it has no seat, so that nothing can be asked about it")
+
+
+async def test_with_a_refused_credential_nobody_looks_again() -> None:
+    """Neither is what the last look saw alive still active: it may be gone by the deadline, and nobody will see."""
+    watch = Watch({"a": ALIVE, "b": UNCLEAR, "c": GONE})
+    watch.look.after = lambda: setattr(watch.look, "blind", "the credential is refused")
+    assert await watch.verify(settled("a", "b", "c")) == []
+    assert watch.fared == {"a": ("accepted", "unavailable"), "b": ("ended", "unavailable"), "c": ("ended", "confirmed")}
+    assert len(watch.look.looks) == 1
+    assert "not again: the credential is refused" in next(one.reason for one in watch.told if one.target.id == "a")
 
 
 # By a question
