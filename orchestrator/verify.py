@@ -5,6 +5,7 @@ Every look is a lane of its own, with its own rate, retries and throttling, so t
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +23,6 @@ from orchestrator.service import ReadBack
 
 FIRST_REST = 0.5  # seconds between two looks; grows by half each time ...
 LONGEST_REST = 10.0
-WHOLE = 1.0  # a service that tells whole seconds may mean any moment of that second
 EARLY = 0.01  # seconds by which a timer may wake somebody too soon
 
 
@@ -105,13 +105,17 @@ class InListing:
         return Sight(State.GONE) if states and states <= self._gone else _unclear(said)
 
     def _living(self, target: Target, item: Item, said: str) -> Sight:
-        """Tell the session that was called from one that began after the cut-off, which is never called again."""
-        earliest = self._earliest(item)
-        if earliest is None or self._cut_off is None or earliest + WHOLE <= self._cut_off:
+        """Tell the session that was called from one that began after the cut-off, which is never called again.
+
+        Services tell whole seconds: in that of the cut-off, only one whose beginning was known can be told apart.
+        """
+        earliest, cut_off = self._earliest(item), self._cut_off
+        if earliest is None or cut_off is None or earliest < math.floor(cut_off):
             return Sight(State.ALIVE, said)
-        if target.began is None:
-            return _unclear("the session that is listed began after the cut-off, and may be another one")
-        return Sight(State.GONE) if earliest > target.began else Sight(State.ALIVE, said)
+        if target.began is not None:
+            return Sight(State.GONE) if earliest > target.began else Sight(State.ALIVE, said)
+        later = "the session that is listed began after the cut-off, and may be another one"
+        return _unclear(later) if earliest > cut_off else Sight(State.ALIVE, said)
 
     def _earliest(self, item: Item) -> float | None:
         """Return since when a listed session is there at the longest; None where some of it is not told."""

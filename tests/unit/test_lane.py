@@ -328,6 +328,15 @@ async def test_a_refusal_of_a_whole_batch_never_marks_them_all(status: int) -> N
     assert bench.outcomes == Counter({Outcome.ENDED: 9, Outcome.FAILED: 1})
 
 
+async def test_a_batch_at_an_address_where_there_is_nothing_is_not_split() -> None:
+    """A 404 that no service signs is as true of every half."""
+    bench = Bench(Service(), size=10)
+    bench.service.answer = lambda batch: Ruling(Verdict.FAIL, "no", 404)
+    await bench.run(20)
+    assert bench.outcomes == Counter({Outcome.FAILED: 20})
+    assert len(bench.service.calls) == 2
+
+
 async def test_a_split_that_is_cut_off_keeps_what_its_first_half_came_to() -> None:
     bench = Bench(Service(), size=4, concurrency=1)
     never = asyncio.Event()
