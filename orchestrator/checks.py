@@ -70,6 +70,8 @@ class Watched:
         living = self._living.pop(one.target.id, None)
         if living is not None and one.outcome is Outcome.NOT_ATTEMPTED:
             return replace(living, reason=f"{living.reason}; it was not ended again: {one.reason}")
+        if living is not None:
+            one = replace(one, attempts=living.attempts + one.attempts, first_sent=living.first_sent)
         looks = one.target.verify and one.outcome in LOOKED_AT
         return replace(one, verification=Verification.PENDING) if looks else one
 

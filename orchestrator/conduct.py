@@ -112,7 +112,7 @@ def _finished(blueprint: Blueprint, record: RunRecord, journal: SqliteJournal) -
     if any(listings.discoveries(blueprint)):
         return None
     per_lane = history.whole(record, journal.tally(record.run), blueprint.catalogue.services)
-    return Count(record.planned, dict(per_lane), 0, dict(record.inputs)) if per_lane else None
+    return Count(record.planned, dict(per_lane), {}, dict(record.inputs)) if per_lane else None
 
 
 @asynccontextmanager

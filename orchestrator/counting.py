@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.app import LaneName
@@ -17,21 +18,21 @@ from orchestrator.selection import Selector
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many targets there are, in all and per lane, how many of them are set aside; the SHA-256 of each source.
+    """How many targets there are, in all and per lane, how many are set aside for which reason; each source's SHA-256.
 
     `seen` is what reading the same rows for real has to remember.
     """
 
     total: int
     per_lane: dict[LaneName, int]
-    set_aside: int
+    set_aside: Mapping[str, int]
     digests: dict[str, str]
     seen: Seen = field(default_factory=Seen)
 
     @property
     def called(self) -> int:
         """Return how many targets are to be called."""
-        return self.total - self.set_aside
+        return self.total - sum(self.set_aside.values())
 
 
 def digests(sections: Sequence[Section]) -> dict[str, str] | None:
@@ -48,12 +49,12 @@ def count(sections: Sequence[Section], selector: Selector, aside: Aside = NOBODY
     per_lane: dict[LaneName, int] = {}
     digests: dict[str, str] = {}
     faults: list[Fault] = []
-    seen, left = Seen(), 0
+    seen, left = Seen(), Counter[str]()
 
     def takes(target: Target) -> bool:
-        nonlocal left
         taken = selector.takes(target) and seen.take(target)
-        left += taken and aside.reason(target) != ""
+        if taken and (reason := aside.reason(target)):
+            left[reason] += 1
         return taken
 
     for section in sections:

@@ -91,7 +91,7 @@ class Forecast:
     plan: str
     stages: Sequence[StageForecast]
     targets: int
-    set_aside: int
+    set_aside: Mapping[str, int]
     listed_twice: int
     listed: Sequence[Listed] = ()
     listing_seconds: float = 0.0
@@ -140,7 +140,7 @@ class Forecast:
         return {
             "plan": self.plan,
             "targets": self.targets,
-            "set_aside": self.set_aside,
+            "set_aside": dict(self.set_aside),
             "calls": self.calls,
             "looks": sum(lane.looks for lane in self.lanes),
             "seconds": round(self.seconds, 3),
@@ -175,7 +175,8 @@ class Forecast:
             if len(self.stages) > 1:
                 yield f"  stage {stage.name}: {spoken(stage.ends - stage.begins)}, bound by {stage.bottleneck.lane}"
         if self.set_aside:
-            yield f"{plural(self.set_aside, 'target')} would be set aside, as protected or newer than the cut-off."
+            why = ", ".join(f"{number:,} {reason}" for reason, number in self.set_aside.items())
+            yield f"{plural(sum(self.set_aside.values()), 'target')} would be set aside: {why}."
         if self.listed_twice:
             yield f"{plural(self.listed_twice, 'row')} named a target that was listed before, and would be called once."
         if self.bottleneck:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.errors import JournalError, Locked
+
+PATIENCE = 20  # looks, a hundredth of a second apart
 
 
 @contextmanager
@@ -25,8 +28,7 @@ def held(folder: Path, name: str) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            owner = os.read(descriptor, 32).decode("ascii", "replace").strip()
-            raise Locked(f"another run of this plan is under way (process {owner or 'unknown'})") from None
+            raise Locked(f"another run of this plan is under way (process {_owner(descriptor)})") from None
         except OSError as error:
             said = f"the lock {path} cannot be taken: {error.strerror}"
             raise JournalError(f"{said}; put state_dir on a local disk") from None
@@ -35,3 +37,12 @@ def held(folder: Path, name: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _owner(descriptor: int) -> str:
+    """Return the process that holds a lock; one that took it just now has yet to write who it is."""
+    for _ in range(PATIENCE):
+        if owner := os.pread(descriptor, 32, 0).decode("ascii", "replace").strip():
+            return owner
+        time.sleep(0.01)
+    return "unknown"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +43,18 @@ def sow(world: World, things: Mapping[str, object]) -> dict[str, list[dict[str, 
         try:
             sown[kind] = _sow_kind(world, kind, wanted)
         except (TypeError, KeyError) as wrong:
-            raise ValueError(f"{kind}: {wrong}") from None
+            raise ValueError(f"{kind}: {_spoken(wrong)}") from None
     return sown
+
+
+def _spoken(wrong: TypeError | KeyError) -> str:
+    """Return what a signature has against a record, in the words of whoever wrote the record."""
+    said = str(wrong.args[0])
+    if unknown := re.search(r"unexpected keyword argument '(\w+)'", said):
+        return f"there is no field {unknown[1]}"
+    if missing := re.search(r"missing \d+ required .*?arguments?: (.+)", said):
+        return f"needs {missing[1].replace(chr(39), '')}"
+    return said
 
 
 def _sow_kind(world: World, kind: str, wanted: object) -> list[Record]:
@@ -85,6 +96,8 @@ def _add_das_login(world: World, instance_id: str, user: str = "cleaner") -> Rec
 def _add_desktop(
     world: World, desktop_id: str, status: str = CONNECTED, since: float | None = None, **record: Any
 ) -> Record:
+    if not isinstance(record.get("tags", {}), dict):
+        raise TypeError("tags must be an object")
     workspace.add(world, Desktop(desktop_id, status, **record), since)
     return {"desktop_id": desktop_id, "status": status, **record}
 

@@ -102,8 +102,10 @@ def test_nothing_found_is_told_by_the_exit_code(site: Site) -> None:
 def test_what_is_protected_is_not_called_and_costs_no_time(site: Site) -> None:
     site.desktops(30)
     name = site.desktop_rows[0]["desktop_id"]
-    facts = foreseen(site, site.plan(FLEET, guard={"protect": [{"target": name}]}))
-    assert (facts["targets"], facts["set_aside"], facts["lanes"][0]["targets"]) == (30, 1, 29)
+    plan = site.plan(FLEET, guard={"protect": [{"target": name}]})
+    facts = foreseen(site, plan)
+    assert (facts["targets"], facts["set_aside"], facts["lanes"][0]["targets"]) == (30, {"protected": 1}, 29)
+    assert "1 target would be set aside: 1 protected." in site.run("preview", plan).out
 
 
 def test_the_deadline_bounds_the_worst(site: Site) -> None:

@@ -107,6 +107,7 @@ async def test_what_lives_on_is_ended_once_more_and_seen_to_be_gone() -> None:
     assert world.service.calls == [["a"], ["b"], ["b"]]
     assert world.journal.fared == {"a": ("ended", "confirmed"), "b": ("ended", "confirmed")}
     assert world.journal.number == {"ended": 2}
+    assert {name: one.attempts for name, one in world.journal.kept.items()} == {"a": 1, "b": 2}
 
 
 @pytest.mark.parametrize("again", [0, 1, 3])
