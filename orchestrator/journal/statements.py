@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
+from dataclasses import dataclass
 
 SCHEMA = (
     """
@@ -51,8 +53,6 @@ RUNS = f"SELECT {RUN_COLUMNS} FROM runs ORDER BY started, run"  # noqa: S608
 RUN = f"SELECT {RUN_COLUMNS} FROM runs WHERE run = ?"  # noqa: S608
 LATEST_RUN = f"SELECT {RUN_COLUMNS} FROM runs WHERE lock_name = ? ORDER BY started DESC, run DESC LIMIT 1"  # noqa: S608
 
-# Of these two as many rows as there are go into one statement: around each the interpreter is let go of and waited for.
-TOGETHER = 50  # fewer than 1,000 values, which is all that some builds of SQLite take
 SENT_ROW = "(?, ?, ?, ?, ?, ?, ?, NULL, NULL)"
 SETTLED_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 SENT = f"""
@@ -78,8 +78,28 @@ SETTLED = f"""
         protected = CASE WHEN {_CALLED} THEN targets.protected ELSE excluded.protected END,
         outcome = CASE WHEN {_CALLED} THEN COALESCE(targets.outcome, targets.earlier) ELSE excluded.outcome END
 """  # noqa: S608  constants only
-SENT_TOGETHER = SENT.replace(SENT_ROW, ", ".join([SENT_ROW] * TOGETHER))
-SETTLED_TOGETHER = SETTLED.replace(SETTLED_ROW, ", ".join([SETTLED_ROW] * TOGETHER))
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """A statement that puts a row into the journal, and the place for the row's values in it."""
+
+    statement: str
+    row: str
+
+    @property
+    def values(self) -> int:
+        """Return how many values a row has."""
+        return self.row.count("?")
+
+    @functools.cache  # noqa: B019  there are two of these
+    def of(self, rows: int) -> str:
+        """Return the statement for so many rows."""
+        return self.statement.replace(self.row, ", ".join([self.row] * rows))
+
+
+INTENT = Insert(SENT, SENT_ROW)
+OUTCOME = Insert(SETTLED, SETTLED_ROW)
 
 OUTCOMES = "SELECT service, connection, target, outcome FROM targets WHERE run = ? AND outcome IS NOT NULL"
 IDENTITIES = "SELECT service, connection, target FROM targets WHERE run = ?"
