@@ -85,7 +85,7 @@ class Listed:
 class Forecast:
     """A plan's forecast. `refusal` says why a run would be refused, `deadline` what ends it in seconds.
 
-    `inputs` has the SHA-256 of every list.
+    `inputs` has the SHA-256 of every list, `notes` what a run would note of what the services listed.
     """
 
     plan: str
@@ -98,6 +98,7 @@ class Forecast:
     deadline: float | None = None
     refusal: str = ""
     inputs: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
     @property
     def lanes(self) -> list[LaneForecast]:
@@ -150,6 +151,7 @@ class Forecast:
             "listed_twice": self.listed_twice,
             "listing_seconds": round(self.listing_seconds, 3),
             "listings": [asdict(one) for one in self.listed],
+            "notes": list(self.notes),
             "refusal": self.refusal or None,
             "stages": [_stage(stage) for stage in self.stages],
             "lanes": [_rounded(asdict(lane)) for lane in self.lanes],
@@ -186,6 +188,7 @@ class Forecast:
             yield f"It cannot finish: the deadline ends it after {spoken(self.deadline).removeprefix('about ')}."
         if self.listed:
             yield f"Reading the lists took {spoken(self.listing_seconds)}; a run reads them again before it begins."
+        yield from self.notes
         if self.refusal:
             yield f"A run would be refused: {self.refusal}"
 

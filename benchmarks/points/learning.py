@@ -76,9 +76,9 @@ TUNED = [
 ] + [Scenario(then=50.0), Scenario(then=50.0, retry_after="1")]
 HELD_OUT = [
     Scenario(rate=430.0, burst=60.0, latency=0.05, retry_after="1"),
-    Scenario(rate=70.0, burst=35.0, latency=0.08, count=1500),
-    Scenario(rate=120.0, burst=12.0, latency=0.12, then=40.0, count=1500),
-    Scenario(rate=60.0, burst=6.0, latency=0.03, then=240.0, count=2000),
+    Scenario(rate=70.0, burst=35.0, latency=0.08),
+    Scenario(rate=120.0, burst=12.0, latency=0.12, then=40.0),
+    Scenario(rate=60.0, burst=6.0, latency=0.03, then=240.0),
 ]
 
 
