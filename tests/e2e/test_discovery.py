@@ -276,6 +276,7 @@ def test_what_a_bounded_listing_does_not_show_is_told(site: Site) -> None:
     site.seed(app_sessions=[{"session_id": f"{days} days", "since": now - days * day} for days in (1, 40)])
     bounded(site)
     plan = site.plan(discover("my.sessions", discover={"session_state": "Active"}))
+    assert "what began more than 30d ago is not listed, nor ended" in site.run("preview", plan).out
     assert site.run("run", plan).code == 0
     assert [record["target"] for record in site.latest.records] == ["1 days"]
     assert any("what began more than 30d ago is not listed, nor ended" in n for n in site.latest.summary["notes"])
