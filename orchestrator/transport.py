@@ -75,6 +75,7 @@ class HttpTransport:
         self._proxy = URL(proxy) if proxy else None
         self._pool: aiohttp.TCPConnector | None = None
         self._places: dict[str, _Place] = {}
+        self._outbox = _Outbox()
 
     async def __aenter__(self) -> HttpTransport:
         self._pool = aiohttp.TCPConnector(limit=0)
@@ -95,7 +96,7 @@ class HttpTransport:
         deadline = _Deadline(timeout)
         try:
             connection = await self._pool.connect(place.ticket, [], _TIMES)
-            return await _exchange(connection, place.head(request) + request.body, request.method)
+            return await _exchange(connection, self._outbox, place.head(request) + request.body, request.method)
         except (TimeoutError, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and not deadline.cancelled():
                 raise
@@ -118,6 +119,27 @@ class HttpTransport:
         place = _Place(ticket, base_url if whole else url.raw_path.rstrip("/"))
         self._places[base_url] = place
         return place
+
+
+class _Outbox:
+    """Sends together what one pass of the event loop has to send: whoever receives it is woken once, not for each."""
+
+    __slots__ = ("_waiting",)
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[asyncio.Transport, bytes]] = []
+
+    def put(self, transport: asyncio.Transport, sent: bytes) -> None:
+        """Send it soon; what has to wait for it finds out by the connection whether it went."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._send)
+        self._waiting.append((transport, sent))
+
+    def _send(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for transport, sent in waiting:
+            if not transport.is_closing():
+                transport.write(sent)
 
 
 class _Deadline:
@@ -144,7 +166,7 @@ class _Deadline:
             self._task.cancel()
 
 
-async def _exchange(connection: Connection, sent: bytes, method: str) -> Response:
+async def _exchange(connection: Connection, outbox: _Outbox, sent: bytes, method: str) -> Response:
     """Send a request, and read the answer; the connection is released where another call may use it."""
     protocol = connection.protocol
     if protocol is None or protocol.transport is None:
@@ -156,7 +178,7 @@ async def _exchange(connection: Connection, sent: bytes, method: str) -> Respons
         max_line_size=MAX_HEADER,
         max_field_size=MAX_HEADER,
     )
-    protocol.transport.write(sent)
+    outbox.put(protocol.transport, sent)
     message, content = await protocol.read()
     while 100 <= message.code < 200 and message.code != 101:
         message, content = await protocol.read()

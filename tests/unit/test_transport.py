@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.model import Lost, Request, Response
-from orchestrator.transport import MAX_BODY, MAX_PAGE, USER_AGENT, HttpTransport, Trust, tls_context
+from orchestrator.transport import MAX_BODY, MAX_PAGE, USER_AGENT, HttpTransport, Trust, _Outbox, tls_context
 
 Speak = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 # Made for these tests, and trusted by nobody.
@@ -357,6 +357,41 @@ async def test_what_is_compressed_is_left_as_it_came() -> None:
         got = await fetched(there.url)
     assert isinstance(got, Response)
     assert got.body == b"\x1f\x8b\x08rest"
+
+
+class Wire(asyncio.Transport):
+    """A connection that may be closed, and what was sent on it."""
+
+    def __init__(self, *, closing: bool = False) -> None:
+        super().__init__()
+        self.closing = closing
+        self.sent: list[bytes] = []
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.sent.append(bytes(data))
+
+
+async def test_what_is_sent_in_one_pass_of_the_loop_goes_out_after_it() -> None:
+    outbox, first, second = _Outbox(), Wire(), Wire()
+    outbox.put(first, b"one")
+    outbox.put(second, b"two")
+    assert first.sent == second.sent == []
+    await asyncio.sleep(0)
+    assert (first.sent, second.sent) == ([b"one"], [b"two"])
+    outbox.put(first, b"three")
+    await asyncio.sleep(0)
+    assert first.sent == [b"one", b"three"]
+
+
+async def test_on_a_connection_that_was_closed_meanwhile_nothing_is_sent() -> None:
+    outbox, closed, other = _Outbox(), Wire(closing=True), Wire()
+    outbox.put(closed, b"one")
+    outbox.put(other, b"two")
+    await asyncio.sleep(0)
+    assert (closed.sent, other.sent) == ([], [b"two"])
 
 
 async def test_a_transport_is_used_inside_its_block() -> None:
