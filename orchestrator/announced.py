@@ -49,6 +49,9 @@ class Announced:
     used_up: str = ""
 
 
+NOTHING = Announced()
+
+
 def announced(headers: Mapping[str, str], message: str | None, now: float) -> Announced:
     """Return what a refusal says; `now` are seconds since the epoch.
 
@@ -68,7 +71,7 @@ def announced(headers: Mapping[str, str], message: str | None, now: float) -> An
 def remaining(headers: Mapping[str, str], now: float) -> Announced:
     """Return what an answer that is no refusal says: how many calls are left, until when, and the pace."""
     if TELLING.isdisjoint(headers):
-        return Announced()
+        return NOTHING
     left, wait = _told(headers, "remaining", "r"), _told(headers, "reset", "t")
     if wait is not None and wait > EPOCH:
         sent = http_date(headers.get("date", ""))

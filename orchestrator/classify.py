@@ -10,7 +10,7 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -21,6 +21,8 @@ from orchestrator.model import Lost, Response, Ruling, Secret, Verdict
 from orchestrator.reading import Check, Condition, Reading, Rule, Success
 
 MAX_TEXT = 512
+SHORT = 256  # bytes; what is decided of such an answer is kept ...
+KEPT = 64  # ... of so many of them
 MAX_SEARCHED = 256 * 1024  # bytes; a page of a listing may be longer, and has no text to look for
 USUAL = {
     401: Verdict.REAUTH,
@@ -40,23 +42,22 @@ _WAITING = frozenset({Verdict.RETRY, Verdict.THROTTLE})
 
 @dataclass(slots=True)
 class Facts:
-    """A response, read: `value` is its JSON (None when it is not JSON), `batch` the number of targets in the call."""
+    """A response, read: `value` is its JSON (None when it is not JSON)."""
 
     response: Response
     shape: str
     value: Any
     code: str | None
     message: str | None
-    batch: int = 1
 
-    @property
-    def request_id(self) -> str | None:
-        """Return the id under which the service knows the call, for its support."""
-        headers = self.response.headers
-        found = headers.get("x-request-id") or headers.get("x-iam-trace-id")
-        if not found and isinstance(self.value, dict):
-            found = self.value.get("request_id")
-        return str(found)[:128] if found else None
+
+class Decision(NamedTuple):
+    """What a response means by its status and body, and by its headers where a rule asks for one."""
+
+    facts: Facts
+    verdict: Verdict
+    note: str = ""
+    handover: Secret | None = None
 
 
 Holds = Callable[[Facts], bool]
@@ -72,24 +73,34 @@ def compile_reading(reading: Reading, rules: Iterable[Rule], name: str) -> Class
     success = reading.success
     hands_over = success is not None and success.handover is not None
     succeeds = conditions(success) if success else []
+    by_body = not hands_over and not any(
+        one.header or one.cookie_cleared for one in (*(rule for rule, _ in compiled), *([success] if success else []))
+    )
 
     @functools.cache  # there are few statuses, and of a long list only one or two rules are about each
     def candidates(status: int, coded: bool, worded: bool) -> list[tuple[Rule, list[Holds]]]:
         return [(rule, holding) for rule, holding in compiled if _may_hold(rule, status, coded, worded)]
 
-    def classify(response: Response, batch: int, now: float) -> Ruling:
-        facts = read_facts(response, batch)
-        if (
-            hands_over and facts.shape == "other" and response.status < 400
-        ):  # the beginning of a page may hold what only its owner may read
+    def decide(response: Response, several: bool) -> Decision:
+        status, facts = response.status, read_facts(response)
+        if hands_over and facts.shape == "other" and status < 400:  # a page's beginning may hold what is its owner's
             facts = replace(facts, message=None)
-        for rule, holding in candidates(response.status, facts.code is not None, facts.message is not None):
-            if (rule.batch is None or rule.batch == (batch > 1)) and _hold(holding, facts):
-                return _ruling(facts, rule.then, rule.note, now)
+        for rule, holding in candidates(status, facts.code is not None, facts.message is not None):
+            if (rule.batch is None or rule.batch == several) and _hold(holding, facts):
+                return Decision(facts, rule.then, rule.note)
         if success and _hold(succeeds, facts):
-            return _ruling(facts, success.then, "", now, _handover(success, facts))
-        usual = USUAL.get(response.status, Verdict.FAIL)
-        return _ruling(facts, usual, "" if response.status in USUAL else _unmatched(facts, name, success), now)
+            return Decision(facts, success.then, handover=_handover(success, facts))
+        note = "" if status in USUAL else _unmatched(facts, name, success)
+        return Decision(facts, USUAL.get(status, Verdict.FAIL), note)
+
+    @functools.lru_cache(maxsize=KEPT)  # nearly all answers of a service are the same few words
+    def decided(status: int, body: bytes, several: bool) -> Decision:
+        return decide(Response(status, {}, body), several)
+
+    def classify(response: Response, batch: int, now: float) -> Ruling:
+        if by_body and len(response.body) <= SHORT:
+            return _ruling(response.headers, decided(response.status, response.body, batch > 1), now)
+        return _ruling(response.headers, decide(response, batch > 1), now)
 
     return classify
 
@@ -99,13 +110,13 @@ def lost_ruling(lost: Lost) -> Ruling:
     return Ruling(Verdict.RETRY, lost.reason, lost=lost.sent)
 
 
-def read_facts(response: Response, batch: int = 1) -> Facts:
+def read_facts(response: Response) -> Facts:
     """Read a body of unknown quality: lenient about its form, bounded in what is kept."""
     shape, value = _decode(response.body)
     code, message = find_error(value)
     if shape == "other" and response.status >= 300:
         message = excerpt(response.body)
-    return Facts(response, shape, value, code, message, batch)
+    return Facts(response, shape, value, code, message)
 
 
 def find_error(value: Any) -> tuple[str | None, str | None]:
@@ -272,8 +283,16 @@ def _form(facts: Facts) -> str:
     return f" with {'a web page, of a login or a proxy perhaps,' if page else 'a body that is not JSON'}"
 
 
-def _ruling(facts: Facts, verdict: Verdict, note: str, now: float, handover: Secret | None = None) -> Ruling:
-    headers = facts.response.headers
+def request_id(headers: Mapping[str, str], value: Any) -> str | None:
+    """Return the id under which the service knows the call, for its support."""
+    found = headers.get("x-request-id") or headers.get("x-iam-trace-id")
+    if not found and isinstance(value, dict):
+        found = value.get("request_id")
+    return str(found)[:128] if found else None
+
+
+def _ruling(headers: Mapping[str, str], decision: Decision, now: float) -> Ruling:
+    facts, verdict, note, handover = decision
     if verdict in _WAITING:
         said = announced(headers, facts.message, now)
         if said.used_up:
@@ -288,7 +307,7 @@ def _ruling(facts: Facts, verdict: Verdict, note: str, now: float, handover: Sec
         facts.response.status,
         facts.code,
         facts.message,
-        facts.request_id,
+        request_id(headers, facts.value),
         said.wait,
         said.pace,
         said.left,

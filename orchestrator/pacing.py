@@ -79,18 +79,27 @@ class Stop:
         return not self.is_set()
 
     async def unless_set(self, action: Callable[[], Awaitable[T]]) -> T | None:
-        """Do something that is not worth finishing once there is a reason to stop: then it is cancelled."""
+        """Do something that is not worth finishing once there is a reason to stop: then it is cancelled.
+
+        What it raises is raised as it is, not in a group.
+        """
         result: T | None = None
+        failure: Exception | None = None
 
         async def do() -> None:
-            nonlocal result
-            result = await action()
+            nonlocal result, failure
+            try:
+                result = await action()
+            except Exception as error:  # noqa: BLE001  raised below
+                failure = error
             group.cancel_scope.cancel()
 
         async with anyio.create_task_group() as group:
             group.start_soon(do)
             await self._event.wait()
             group.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
         return result
 
 

@@ -50,7 +50,7 @@ class CsvWriter:
         """Write the header."""
         self._rows.writerow(COLUMNS)
 
-    def add(self, line: str, record: Record) -> None:
+    def add(self, line: str, record: Record, good: bool) -> None:
         """Write one target; where the line shows that no text of it needs a change, none is looked at."""
         values = map(record.get, COLUMNS)
         if not as_it_stands(line) or _MAY_COMPUTE.search(line):
@@ -74,4 +74,4 @@ def cell(value: Any) -> Any:
 
 def write(out: TextIO, summary: Summary, lines: Iterable[str]) -> None:
     """Write one row per target."""
-    feed([CsvWriter(out)], lines)
+    feed(summary, [CsvWriter(out)], lines)

@@ -33,7 +33,7 @@ def write_folder(folder: Path, summary: Summary, lines_factory: Callable[[], Ite
 
     Until everything is on disk the files of an earlier report stay; report.json changes last.
     """
-    chosen = Chosen(summary, LISTED)
+    chosen = Chosen(LISTED)
     with Replacing(private_folder(folder)) as new:
         lines, cells, page, text, cases, report = (new.open(name) for name in FILES)
         writers = (
@@ -43,7 +43,7 @@ def write_folder(folder: Path, summary: Summary, lines_factory: Callable[[], Ite
             MarkdownWriter(text, summary),
             JUnitWriter(cases, summary),
         )
-        feed([*writers, chosen], lines_factory())
+        feed(summary, [*writers, chosen], lines_factory())
         report.write(document(summary))
     return Written(_point_latest(folder), tuple(chosen.worst_lines))
 

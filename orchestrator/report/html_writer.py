@@ -39,16 +39,16 @@ class HtmlWriter:
     def __init__(self, out: TextIO, summary: Summary) -> None:
         self._out = out
         self._summary = summary
-        self._chosen = Chosen(summary, LISTED, LISTED_GOOD)
+        self._chosen = Chosen(LISTED, LISTED_GOOD)
 
     def begin(self) -> None:
         """Write what happened, how to go on, the counts, the lanes."""
         for part in (_top, _banner, _notes, _residual, _counts, _lanes):
             self._out.writelines(part(self._summary))
 
-    def add(self, line: str, record: Record) -> None:
+    def add(self, line: str, record: Record, good: bool) -> None:
         """Remember the target if it has to be listed."""
-        self._chosen.add(line, record)
+        self._chosen.add(line, record, good)
 
     def end(self) -> None:
         """Write the targets that are not good, some of those that are, and the facts of the run."""
@@ -242,4 +242,4 @@ def _facts(summary: Summary) -> Iterator[str]:
 
 def write(out: TextIO, summary: Summary, lines: Iterable[str]) -> None:
     """Write the page."""
-    feed([HtmlWriter(out, summary)], lines)
+    feed(summary, [HtmlWriter(out, summary)], lines)

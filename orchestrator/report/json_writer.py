@@ -29,7 +29,7 @@ class JsonWriter:
         """Write the summary and open the array."""
         self._out.write(document(self._summary).removesuffix("\n}\n") + ',\n  "outcomes": [')
 
-    def add(self, line: str, record: Record) -> None:
+    def add(self, line: str, record: Record, good: bool) -> None:
         """Write one target as it stands in the journal."""
         self._out.write(self._before + line)
         self._before = ",\n    "
@@ -48,7 +48,7 @@ class JsonLinesWriter:
     def begin(self) -> None:
         """Do nothing: there is no header."""
 
-    def add(self, line: str, record: Record) -> None:
+    def add(self, line: str, record: Record, good: bool) -> None:
         """Write one target."""
         self._out.write(line + "\n")
 
@@ -58,4 +58,4 @@ class JsonLinesWriter:
 
 def write(out: TextIO, summary: Summary, lines: Iterable[str]) -> None:
     """Write the summary document with every outcome in it."""
-    feed([JsonWriter(out, summary)], lines)
+    feed(summary, [JsonWriter(out, summary)], lines)

@@ -26,7 +26,7 @@ class MarkdownWriter:
     def __init__(self, out: TextIO, summary: Summary) -> None:
         self._out = out
         self._summary = summary
-        self._chosen = Chosen(summary, LISTED)
+        self._chosen = Chosen(LISTED)
 
     def begin(self) -> None:
         """Write what happened, and the table by lane."""
@@ -37,9 +37,9 @@ class MarkdownWriter:
         if summary.lanes:
             self._out.write("\n" + "".join(_lane_table(summary)))
 
-    def add(self, line: str, record: Record) -> None:
+    def add(self, line: str, record: Record, good: bool) -> None:
         """Remember the target if it has to be listed."""
-        self._chosen.add(line, record)
+        self._chosen.add(line, record, good)
 
     def end(self) -> None:
         """Write the targets that are not good."""
@@ -103,4 +103,4 @@ def _target_row(record: Record) -> str:
 
 def write(out: TextIO, summary: Summary, lines: Iterable[str]) -> None:
     """Write the summary, and the targets that are not good."""
-    feed([MarkdownWriter(out, summary)], lines)
+    feed(summary, [MarkdownWriter(out, summary)], lines)

@@ -20,8 +20,8 @@ def text_summary(summary: Summary, worst: Iterable[str], limit: int = LISTED, *,
     `worst` are JSON lines; those of good targets among them are passed over, and of the others `limit` are shown.
     Without `go_on` it does not say how to go on, for a run that nobody can go on with.
     """
-    chosen = Chosen(summary, limit)
-    feed([chosen], worst)
+    chosen = Chosen(limit)
+    feed(summary, [chosen], worst)
     parts = [_head(summary), _lanes(summary), _targets(summary, chosen.worst)]
     parts += [_residual(summary), _notes(summary), _foot(summary, go_on)]
     return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part))) + "\n"

@@ -17,14 +17,14 @@ class Writer(Protocol):
     def begin(self) -> None:
         """Write what comes before the targets."""
 
-    def add(self, line: str, record: Record) -> None:
-        """Take one target: its JSON line without the line end, and the same line read."""
+    def add(self, line: str, record: Record, good: bool) -> None:
+        """Take one target: its JSON line without the line end, the same line read, and whether it is good."""
 
     def end(self) -> None:
         """Write what comes after the targets."""
 
 
-def feed(writers: Sequence[Writer], lines: Iterable[str]) -> None:
+def feed(summary: Summary, writers: Sequence[Writer], lines: Iterable[str]) -> None:
     """Feed every writer in one pass over the JSON lines."""
     for writer in writers:
         writer.begin()
@@ -32,8 +32,9 @@ def feed(writers: Sequence[Writer], lines: Iterable[str]) -> None:
     for line in lines:
         bare = line.rstrip("\n")
         record: dict[str, Any] = orjson.loads(bare)
+        good = summary.meets(record)
         for add in adds:
-            add(bare, record)
+            add(bare, record, good)
     for writer in writers:
         writer.end()
 
@@ -41,17 +42,16 @@ def feed(writers: Sequence[Writer], lines: Iterable[str]) -> None:
 class Chosen:
     """The worst of the targets that are not good, and the first of those that are."""
 
-    def __init__(self, summary: Summary, limit: int, good_limit: int = 0) -> None:
+    def __init__(self, limit: int, good_limit: int = 0) -> None:
         self.good: list[Record] = []
         self.not_good = 0
-        self._summary = summary
         self._limit = limit
         self._good_limit = good_limit
         self._kept: dict[str, list[tuple[str, Record]]] = {}
 
-    def add(self, line: str, record: Record) -> None:
+    def add(self, line: str, record: Record, good: bool) -> None:
         """Keep the target if it is among the first of its outcome."""
-        if self._summary.meets(record):
+        if good:
             if len(self.good) < self._good_limit:
                 self.good.append(record)
             return

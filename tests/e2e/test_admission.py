@@ -114,6 +114,30 @@ def test_a_run_that_cannot_tell_who_it_is_ends_no_user_unless_somebody_says_yes(
     assert someone["name"] not in enabled(site)
 
 
+@pytest.mark.parametrize(
+    ("status", "said"), [(401, "refused the credential"), (404, "does not answer as IAM does; check the endpoint")]
+)
+def test_a_run_whose_credential_iam_refuses_ends_nothing_and_says_why(site: Site, status: int, said: str) -> None:
+    """It is asked for before anything is sent, to find out whether a target is the run's own user."""
+    body = "<html>" if status == 404 else '{"error": {"code": 401}}'
+    site.fault("iam", "status", operation="create_token", status=status, body=body, times=None)
+    plan = site.plan({**users(CLEANER), "connection": "token"})
+    assert site.run("run", plan).code == 3
+    (one,) = site.latest.records
+    assert (one["outcome"], said in one["reason"]) == ("not_attempted", True)
+    assert site.state()["services"]["iam"]["operations"] == {"create_token": 1}
+    assert site.run("preview", plan).code == 0
+
+
+def test_a_run_whose_credential_iam_does_not_give_is_refused(site: Site) -> None:
+    site.fault("iam", "status", operation="create_token", status=503, times=None)
+    plan = site.plan({**users(CLEANER), "connection": "token"})
+    for command in ("run", "preview"):
+        done = site.run(command, plan)
+        assert done.code == 4
+        assert "who the run itself is could not be found out" in done.err + done.out
+
+
 def test_what_is_protected_or_not_selected_may_be_the_runs_own(site: Site) -> None:
     guard = {"protect": [{"target": [CLEANER], "service": "iam.user"}]}
     plan = site.plan(users(CLEANER), site.databases(1), guard=guard)

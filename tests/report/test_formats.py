@@ -52,7 +52,7 @@ def test_json_without_a_target_is_a_document_too() -> None:
 
 def test_lines_are_written_as_they_stand() -> None:
     out = io.StringIO(newline="")
-    feed([JsonLinesWriter(out)], (line + "\n" for line in LINES))
+    feed(SUMMARY, [JsonLinesWriter(out)], (line + "\n" for line in LINES))
     assert out.getvalue() == "".join(f"{line}\n" for line in LINES)
 
 

@@ -63,7 +63,7 @@ def test_the_first_rule_that_holds_decides_whatever_is_looked_up_beforehand(
     """Every answer of any case, under any status, against the rules of all services: all of them asked in turn."""
     response = replace(answer, status=status)
     for subject in SUBJECTS:
-        facts = read_facts(response, batch)
+        facts = read_facts(response)
         hands_over = subject.reading.success is not None and subject.reading.success.handover is not None
         if hands_over and facts.shape == "other" and status < 400:
             facts = replace(facts, message=None)  # which then holds what only its owner may read

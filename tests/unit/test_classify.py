@@ -90,7 +90,8 @@ def test_no_body_is_an_error(body: bytes, status: int) -> None:
     ],
 )
 def test_the_id_of_a_request(headers: dict[str, str], body: Any, request_id: str | None) -> None:
-    assert read_facts(Response(200, headers, orjson.dumps(body))).request_id == request_id
+    found = ruling({"success": {"status": 200, "then": "ended"}}, Response(200, headers, orjson.dumps(body)))
+    assert found.request_id == request_id
 
 
 def ruling(reading: dict[str, Any], response: Response, batch: int = 1) -> Ruling:
