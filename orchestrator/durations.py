@@ -83,10 +83,11 @@ class LookBack:
     listed: int = 0
 
     def calls(self, targets: int) -> int:
-        """Return the calls of one look at so many targets; a full page is followed by another to see that it is all."""
+        """Return the calls of one look at so many targets; what looks like the only page is followed by another one."""
         if not targets or not self.by_listing:
             return targets
-        return max(targets, self.listed) // self.page_size + 1 if self.page_size else 1
+        whole = max(targets, self.listed) // self.page_size if self.page_size else 0
+        return whole + 1 if whole or not self.page_size else 2
 
     def seconds(self, targets: int, lag: float | None = None) -> float:
         """Return how long it takes if everything is seen to be gone at the first look.

@@ -20,13 +20,15 @@ Found = dict[tuple[str, ...], Item]
 IGNORED = "and no item shows it: the service may ignore that filter; leave it out if that many are meant"
 AGAIN = 2  # so often a listing that does not add up is read: it may have changed while it was read
 MAX_PAGES = 20_000
+BEYOND = frozenset({400, 404, 416})  # what a service may answer to who asks for more than there is
 
 
 class IncompleteError(Exception):
-    """A listing that could not be read to its end; `items` is what of it was read."""
+    """A listing that could not be read to its end; `items` is what of it was read, `status` that of a refused page."""
 
-    def __init__(self, message: str, items: Sequence[Item] = ()) -> None:
+    def __init__(self, message: str, items: Sequence[Item] = (), status: int | None = None) -> None:
         self.items = items
+        self.status = status
         super().__init__(message)
 
 
@@ -115,32 +117,50 @@ class Lister:
         return page.total or 0
 
     async def _whole(self, filters: Filters) -> Sequence[Item]:
-        for attempt in range(1, AGAIN + 1):
-            items, said = await self._pass(filters)
-            if not said:
-                return list(items.values())
-            if attempt == AGAIN:
-                raise IncompleteError(said, list(items.values()))
-        raise AssertionError("unreachable")
+        """Read it to its end, once more where it does not add up: what ends while it is read moves the pages."""
+        found: Found = {}
+        said = ""
+        for _ in range(AGAIN):
+            items, total, said = await self._pass(filters)
+            found = {name: item for name, item in found.items() if len(name) == len(self._key)}  # others count twice
+            self._add(found, items.values())
+            if not said and len(found) >= total:
+                return list(found.values())
+            said = said or f"it says that there are {total}, and listed {len(found)}"
+        raise IncompleteError(said, list(found.values()))
 
-    async def _pass(self, filters: Filters) -> tuple[Found, str]:
-        """Read page after page; return what is listed by key, and why it does not add up, if so."""
+    async def _pass(self, filters: Filters) -> tuple[Found, int, str]:
+        """Read page after page; return what is listed by key, the largest total told, and why it broke off, if so.
+
+        A page with room in it is the last one when it is known that the total is not that of a page: else another is
+        asked for, and the list is over when there is nothing new in it.
+        """
         found: Found = {}
         before: Sequence[Item] = ()
-        size, offset = self._listing.page_size, 0
+        size, offset, total = self._listing.page_size, 0, 0
+        of_all = over = False
         for number in range(1, MAX_PAGES + 1):
             known = len(found)
-            page = await self._page(
-                number, page_fields(self._listing, size or 0, offset, self._clock()), filters, found
-            )
-            self._add(found, page.items)
+            fields = page_fields(self._listing, size or 0, offset, self._clock())
+            try:
+                page = await self._page(number, fields, filters, found)
+            except IncompleteError as error:
+                if over and error.status in BEYOND:
+                    return found, total, ""
+                raise
+            total = max(total, page.total or 0)
+            if page.items != before:
+                self._add(found, page.items)
+            if size is None or not page.items:
+                return found, total, ""
+            if len(found) == known:
+                return found, total, "" if over else f"page {number} has nothing that was not listed before"
             offset += len(page.items)
-            if size is None or not page.items or (len(page.items) < size and offset >= (page.total or 0)):
-                short = page.total is not None and len(found) < page.total
-                return found, f"it says that there are {page.total}, and listed {len(found)}" if short else ""
-            if len(found) == known or page.items == before:
-                return found, f"page {number} has nothing that was not listed before"
             before = page.items
+            of_all = of_all or total > len(page.items)
+            over = len(page.items) < size and offset >= total
+            if over and of_all:
+                return found, total, ""
         raise IncompleteError(f"it has more than {MAX_PAGES} pages", list(found.values()))
 
     async def _page(self, number: int, fields: Mapping[str, Any], filters: Filters, so_far: Found) -> Page:
@@ -148,7 +168,8 @@ class Lister:
         target = Target(self._lane.service, self._lane.connection, f"page {number}", asked)
         ruling: Ruling = await self._lane.ask(Batch((target,), next(self._numbers)))
         if ruling.verdict is not Verdict.ENDED or ruling.page is None:
-            raise IncompleteError(f"page {number} could not be read: {summary(ruling)}", list(so_far.values()))
+            said = f"page {number} could not be read: {summary(ruling)}"
+            raise IncompleteError(said, list(so_far.values()), ruling.status)
         return ruling.page
 
     def _add(self, found: Found, items: Iterable[Item]) -> None:

@@ -12,7 +12,7 @@ import orjson
 from orchestrator.classify import Classify, compile_reading
 from orchestrator.looking import Listing
 from orchestrator.model import Item, Page, Response, Ruling, Verdict
-from orchestrator.reading import Reading, Rule, Success
+from orchestrator.reading import Check, Reading, Rule, Success
 
 MAX_VALUE = 1024
 SINCE_EVER = 946_684_800.0  # 2000-01-01: no session is older, and what says that it is was never set
@@ -31,7 +31,9 @@ def _instant(seconds: float) -> str:
 
 def compile_listing(listing: Listing, rules: Iterable[Rule], name: str) -> Classify:
     """Return classify(response, 1, seconds since the epoch) -> Ruling, whose `page` is there when it is `ended`."""
-    reading = Reading(success=Success(status=("200",), then=Verdict.ENDED))
+    no_error = {"error_code": Check(absent=True)}
+    lacking = "it tells an error code, and what is listed beside that is not all"
+    reading = Reading(success=Success(status=("200",), body=no_error, lacking=lacking, then=Verdict.ENDED))
     answered = compile_reading(reading, rules, name)
     items = listing.items.split(".")
     total = listing.total.split(".") if listing.total else None

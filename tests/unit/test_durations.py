@@ -59,7 +59,7 @@ def test_the_worst_is_every_attempt_with_all_its_time_and_the_longest_pauses() -
 
 @pytest.mark.parametrize(
     ("page_size", "listed", "targets", "calls"),
-    [(None, 5000, 7, 1), (1000, 2500, 7, 3), (1000, 0, 999, 1), (1000, 2000, 7, 3), (100, 0, 250, 3), (100, 900, 0, 0)],
+    [(None, 5000, 7, 1), (1000, 2500, 7, 3), (1000, 0, 999, 2), (1000, 2000, 7, 3), (100, 0, 250, 3), (100, 900, 0, 0)],
 )
 def test_a_listing_is_read_to_its_end_once_for_all(
     page_size: int | None, listed: int, targets: int, calls: int

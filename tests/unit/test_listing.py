@@ -29,15 +29,16 @@ class Book:
 
     service, connection = "some.service", "prod"
 
-    def __init__(self, answer: Callable[[Fields], Page | str]) -> None:
+    def __init__(self, answer: Callable[[Fields], Page | str], status: int | None = None) -> None:
         self.asked: list[Fields] = []
         self._answer = answer
+        self._status = status  # of what is no page
 
     async def ask(self, batch: Batch) -> Ruling:
         (target,) = batch.targets
         self.asked.append(target.fields)
         page = self._answer(target.fields)
-        return Ruling(Verdict.FAIL, page) if isinstance(page, str) else Ruling(Verdict.ENDED, page=page)
+        return Ruling(Verdict.FAIL, page, self._status) if isinstance(page, str) else Ruling(Verdict.ENDED, page=page)
 
 
 def things(*numbers: int, **more: str) -> list[Item]:
@@ -61,11 +62,11 @@ async def failed(
     return caught.value
 
 
-@pytest.mark.parametrize(("count", "calls"), [(0, 1), (9, 1), (10, 2), (25, 3)])
+@pytest.mark.parametrize(("count", "calls"), [(0, 1), (9, 2), (10, 2), (25, 3)])
 async def test_pages_are_read_to_the_last(count: int, calls: int) -> None:
     book = Book(lambda asked: page_of(things(*range(count)), asked))
     assert await lister(book).read({}) == things(*range(count))
-    assert [asked["offset"] for asked in book.asked] == [10 * n for n in range(calls)]
+    assert [asked["offset"] for asked in book.asked] == [min(count, 10 * n) for n in range(calls)]
 
 
 async def test_without_pages_there_is_one_call() -> None:
@@ -99,7 +100,7 @@ def short_of(total: int, *readings: Sequence[Item]) -> Book:
 async def test_a_list_that_does_not_add_up_is_read_once_more() -> None:
     book = short_of(3, things(1, 2), things(1, 2, 3))
     assert await lister(book).read({}) == things(1, 2, 3)
-    assert [asked["offset"] for asked in book.asked] == [0, 2, 0]
+    assert [asked["offset"] for asked in book.asked] == [0, 2, 0, 3]
 
 
 async def test_a_list_that_never_adds_up_is_read_twice_and_is_not_whole() -> None:
@@ -107,6 +108,54 @@ async def test_a_list_that_never_adds_up_is_read_twice_and_is_not_whole() -> Non
     error = await failed(book)
     assert (str(error), error.items) == ("it says that there are 3, and listed 2", things(1, 2))
     assert [asked["offset"] for asked in book.asked] == [0, 1, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        (Page([], 0), "it says that there are 45, and listed 20"),
+        (Page([], 20), "it says that there are 45, and listed 20"),
+        (Page(things(20, 21, 22), 23), "page 4 has nothing that was not listed before"),
+    ],
+    ids=["0", "20", "short"],
+)
+async def test_the_largest_total_that_is_told_is_what_there_is(last: Page, said: str) -> None:
+    """A page that the service could not make is told as the end of the list by some."""
+    book = Book(lambda asked: page_of(things(*range(45)), asked) if asked["offset"] < 20 else last)
+    assert str(await failed(book)) == said
+
+
+async def test_what_ended_while_the_list_was_read_does_not_count_as_missing() -> None:
+    """Pages move when something ends; what the first reading had of it fills the gap."""
+    book = short_of(25, things(*range(24)), things(*range(1, 25)))
+    assert sorted(one["id"] for one in await lister(book).read({})) == sorted((f"t-{n}",) for n in range(25))
+
+
+@pytest.mark.parametrize("told", [lambda page: len(page), lambda page: 0], ids=["of the page", "nothing"])
+async def test_a_total_that_is_that_of_a_page_does_not_end_a_list(told: Callable[[Sequence[Item]], int]) -> None:
+    """And pages are smaller than they are asked for."""
+
+    def answer(asked: Fields) -> Page:
+        items = things(*range(45))[asked["offset"] : asked["offset"] + 4]
+        return Page(items, told(items))
+
+    assert await lister(Book(answer)).read({}) == things(*range(45))
+
+
+@pytest.mark.parametrize("status", [400, 404, 416])
+async def test_who_asks_for_more_than_there_is_may_be_refused(status: int) -> None:
+    book = Book(lambda asked: Page(things(1, 2), 2) if not asked["offset"] else "no", status)
+    assert await lister(book).read({}) == things(1, 2)
+
+
+@pytest.mark.parametrize("status", [403, 429, 500, None])
+async def test_whether_there_is_more_has_to_be_answered(status: int | None) -> None:
+    book = Book(lambda asked: Page(things(1, 2), 2) if not asked["offset"] else "no", status)
+    assert "page 2 could not be read" in str(await failed(book))
+
+
+async def test_a_service_that_ignores_the_offset_of_its_only_page_has_one() -> None:
+    assert await lister(Book(lambda asked: Page(things(1, 2), 2))).read({}) == things(1, 2)
 
 
 async def test_a_page_that_cannot_be_read_is_not_asked_for_again() -> None:
