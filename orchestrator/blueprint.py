@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator import validation
@@ -18,6 +18,8 @@ from orchestrator.validation import Place, suggestion
 from orchestrator.wanted import out_of_reach
 
 IDENTITY = "identity"
+GUARDED = ("guard", "protect")
+OF_A_TABLE = (",", ";", '"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +78,35 @@ def _in_standing_order(groups: Sequence[Placed], catalogue: Catalogue) -> list[P
 
 
 def _keeps(plan_file: PlanFile, config_file: ConfigFile, catalogue: Catalogue, problems: Problems) -> list[Keep]:
-    """Read what the plan protects; what is protected of a service or a connection that there is not is a fault."""
-    guard = plan_file.plan.guard
-    keeps: list[Keep] = []
+    """Read what the plan protects; what would protect nobody, for a slip or an empty list, is a fault."""
+    entries = plan_file.plan.guard.protect or ()
     known = {"service": catalogue.services, "connection": config_file.config.connections}
     try:
-        for i, line, keep in protected(guard, plan_file.path.resolve().parent):
-            keeps.append(keep)
-            for name, glob in (("service", keep.service), ("connection", keep.connection)):
-                if not fnmatch.filter(known[name], glob):
-                    place: Place = ("guard", "protect", i, *([name] if line is None else []))
-                    of = "" if line is None else f"line {line} of {(guard.protect or ())[i]}: "
-                    hint = suggestion(glob, known[name])
-                    problems.append((place, f"{of}there is no {name} {glob!r}, so that nothing is protected{hint}"))
-        return keeps
+        found = list(protected(plan_file.plan.guard, plan_file.path.resolve().parent))
     except OSError as error:
         problems.append((("guard", "protect"), f"{error.filename} cannot be read: {error.strerror}"))
+        return []
     except ValueError:
         problems.append((("guard", "protect"), "a list is not UTF-8 text"))
-    return []
+        return []
+    for i, line, keep in found:
+        of = "" if line is None else f"line {line} of {entries[i]}: "
+        problems += [
+            ((*GUARDED, i, *place), of + said) for place, said in _misses(keep, known, listed=line is not None)
+        ]
+    for i in {*range(len(entries))} - {i for i, _, _ in found}:
+        problems.append(((*GUARDED, i), f"{entries[i]} names nobody, so that nothing is protected"))
+    return [keep for _, _, keep in found]
+
+
+def _misses(keep: Keep, known: Mapping[str, Collection[str]], *, listed: bool) -> Iterator[tuple[Place, str]]:
+    """Yield what is wrong with something protected; `listed` says that it is a line of a list."""
+    for name, glob in (("service", keep.service), ("connection", keep.connection)):
+        if not fnmatch.filter(known[name], glob):
+            said = f"there is no {name} {glob!r}, so that nothing is protected{suggestion(glob, known[name])}"
+            yield () if listed else (name,), said
+    if listed and (sign := next((sign for sign in OF_A_TABLE if any(sign in glob for glob in keep.targets)), None)):
+        yield (), f"holds {sign!r}; a list of what is protected has globs with spaces between, and is no table"
 
 
 def _guard_problems(plan: Plan, sections: Sequence[Section]) -> Iterator[tuple[Place, str]]:

@@ -13,11 +13,10 @@ from typing import Protocol
 
 from orchestrator.errors import Refused
 from orchestrator.guardrails import Guard, ProtectedEntry
-from orchestrator.model import PROTECTED, Outcome, Settled, Target, meets
+from orchestrator.model import NEWER, PROTECTED, Outcome, Settled, Target, meets
 from orchestrator.pacing import MIDWAY, Stop
 from orchestrator.units import Amount, plural
 
-NEWER = "newer than the cut-off"
 BAD = frozenset({Outcome.FAILED, Outcome.UNKNOWN, Outcome.STILL_ACTIVE})
 LaneName = tuple[str, str]
 

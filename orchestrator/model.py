@@ -239,6 +239,7 @@ DONE = frozenset({"ended", "already_ended", "accepted", "denied", "issued"})
 GOOD = {"accepted": DONE, "ended": DONE - {"accepted"}}
 CHECKS = frozenset({"denied", "issued"})  # these are the answer themselves: there is nothing more to look at
 PROTECTED = "protected"
+NEWER = "newer than the cut-off"
 
 
 class Tallied(NamedTuple):

@@ -6,6 +6,8 @@ import functools
 import sqlite3
 from dataclasses import dataclass
 
+from orchestrator.model import NEWER
+
 SCHEMA = (
     """
     CREATE TABLE IF NOT EXISTS runs (
@@ -62,10 +64,16 @@ SENT = f"""
     DO UPDATE SET batch = excluded.batch, sent = excluded.sent, outcome = NULL,
                   earlier = COALESCE(targets.outcome, targets.earlier)
 """  # noqa: S608
-# what a call came to is not replaced by a later `not_attempted`
+# What a call came to is not replaced by a later `not_attempted`; that its session has given way to a newer one is told.
 _CALLED = """
     excluded.outcome = 'not_attempted'
     AND COALESCE(targets.outcome, targets.earlier, 'not_attempted') <> 'not_attempted'
+"""
+_KEPT = f"""
+    CASE WHEN json_extract(excluded.record, '$.reason') = '{NEWER}' AND instr(targets.record, '{NEWER}') = 0
+    THEN json_set(targets.record, '$.reason',
+        ltrim(json_extract(targets.record, '$.reason') || '; not called again: {NEWER}', '; '))
+    ELSE targets.record END
 """
 SETTLED = f"""
     INSERT INTO targets (run, service, connection, target, stage, batch, outcome, verification, protected, record)
@@ -73,7 +81,7 @@ SETTLED = f"""
     ON CONFLICT (run, service, connection, target)
     DO UPDATE SET
         batch = excluded.batch,
-        record = CASE WHEN {_CALLED} THEN targets.record ELSE excluded.record END,
+        record = CASE WHEN {_CALLED} THEN {_KEPT} ELSE excluded.record END,
         verification = CASE WHEN {_CALLED} THEN targets.verification ELSE excluded.verification END,
         protected = CASE WHEN {_CALLED} THEN targets.protected ELSE excluded.protected END,
         outcome = CASE WHEN {_CALLED} THEN COALESCE(targets.outcome, targets.earlier) ELSE excluded.outcome END

@@ -31,7 +31,7 @@ STATES = {
     ACCEPTED: "accepted only",
     ENDED: "ended, nobody looked",
     NO_TARGET: "no target in the run",
-    CONFIRMED: "confirmed gone",
+    CONFIRMED: "confirmed gone, or denied",
     UNTOUCHED: "not touched by the plan",
 }
 _RANK = {state: rank for rank, state in enumerate(STATES)}

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.journal import SqliteJournal
-from orchestrator.model import Outcome
+from orchestrator.model import NEWER, Outcome
 
 from .conftest import Open
 from .samples import CONNECTION, RUN, SERVICE, a_run, a_target, batches, settled
@@ -282,6 +282,23 @@ async def test_what_was_not_attempted_this_time_keeps_the_outcome_it_had(
     await journal.flush()
     assert [outcome for *_, outcome in journal.outcomes(RUN)] == [Outcome.STILL_ACTIVE]
     assert ['"still_active"' in line for line in journal.records(RUN)] == [True]
+
+
+@pytest.mark.parametrize("reason", ['HTTP 500 \u00fc "no"', ""])
+async def test_that_a_session_gave_way_to_a_newer_one_is_told_beside_what_its_call_came_to(
+    journal: SqliteJournal, reason: str
+) -> None:
+    journal.add(a_run())
+    (one,) = settled(["a"], Outcome.FAILED)
+    journal.settle(RUN, [replace(one, reason=reason)])
+    await journal.flush()
+    (before,) = map(json.loads, journal.records(RUN))
+    for again in ("the deadline has passed", NEWER, NEWER):
+        journal.settle(RUN, [replace(one, outcome=Outcome.NOT_ATTEMPTED, reason=again)])
+        await journal.flush()
+    (after,) = map(json.loads, journal.records(RUN))
+    assert after.pop("reason").removeprefix(f"{reason}; ") == "not called again: newer than the cut-off"
+    assert after == {name: value for name, value in before.items() if name != "reason"}
 
 
 async def test_a_target_is_counted_once_with_what_stands_on_record(journal: SqliteJournal) -> None:

@@ -225,7 +225,7 @@ def test_markdown_has_the_sentence_and_the_table() -> None:
     assert "\n`alice` may still have live sessions or access, in `workspace.desktops` (1 still active, 2 acc" in text
     assert (
         "| `tokens that the user holds` | `iam.user (prod)` | `up to 30 minutes: 2026-11-22 20:00:11 UTC at the latest`"
-        " | `revoke them` | confirmed gone: 1 ended |\n" in text
+        " | `revoke them` | confirmed gone, or denied: 1 ended |\n" in text
     )
 
 
@@ -261,7 +261,9 @@ def test_hostile_text_stays_text(text: str) -> None:
     assert len(text_summary(attacked, []).splitlines()) == len(text_summary(harmless, []).splitlines())
     written = rendered("markdown", attacked, [])
     assert len(written.splitlines()) == len(rendered("markdown", harmless, []).splitlines())
-    rows = [line for line in written.splitlines() if line.endswith(("confirmed gone: 1 ended |", "the plan |"))]
+    rows = [
+        line for line in written.splitlines() if line.endswith(("confirmed gone, or denied: 1 ended |", "the plan |"))
+    ]
     assert [row.count("|") for row in rows] == [6, 6]
     assert attacked.to_json()["residual"]["subject"] == f"{text}T0KEN"
     for said in (written, text_summary(attacked, []), attacked.to_json()["residual"]["sentence"]):

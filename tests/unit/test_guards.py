@@ -9,8 +9,8 @@ import pytest
 
 from orchestrator.errors import Refused
 from orchestrator.guardrails import Guard
-from orchestrator.guards import NEWER, Aside, Keep, Tripwire, check_interval, check_size, protected, waves
-from orchestrator.model import Outcome, Secret, Settled, Target, Verification
+from orchestrator.guards import Aside, Keep, Tripwire, check_interval, check_size, protected, waves
+from orchestrator.model import NEWER, Outcome, Secret, Settled, Target, Verification
 from orchestrator.pacing import Stop
 from orchestrator.units import Amount, parse_amount
 
