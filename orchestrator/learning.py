@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from bisect import bisect, bisect_left, insort
 
+from orchestrator.climbing import Climb, Levels
+
 STEP_BACK = 0.5  # of the pace at which a call was made: so it goes on until there is an estimate ...
 EVIDENCE = 4  # ... which so many calls let through between two refusals make
 DOUBT = 1.0  # calls by which the count behind an estimate may be short: the pace is higher by that
@@ -57,6 +59,8 @@ class Learner:
         self._recent: list[float] = []  # when the last calls began that were refused, from the base on
         self._doubt = 0.0  # by this share of it the estimate may be too low
         self._refused_at = 0.0
+        self._levels = Levels()
+        self._climb: Climb | None = None  # where refusals do not follow the pace
         self._excess = 0.0  # calls since the last refusal that were more than the estimate allows
         self._next = 0.0  # when the next call may go
         self._let_through = False  # whether any call ever was
@@ -73,7 +77,10 @@ class Learner:
         self._let_through = True
         self._in_vain = 0
         self._timed(now - began)
-        if self._base is not None and began > self._base:
+        self._levels.answered(began, refused=False)
+        if self._climb is not None:
+            self._climbs(self._climb, began, now, refused=False)
+        elif self._base is not None and began > self._base:
             insort(self._accepted, began)
             if began < self._until and self.estimate is not None:  # its answer was late
                 self._count_again()
@@ -82,6 +89,11 @@ class Learner:
         """Note that the service refused a call that began then for coming too soon."""
         self._noted(now)
         self._timed(now - began)
+        self._levels.answered(began, refused=True)
+        if self._climb is not None:
+            self._climbs(self._climb, began, now, refused=True)
+            return
+        before = self.pace or self.ceiling
         if self._base is None or self._rising:
             self._step_back(now - began)
             self._begin_at(began, began)
@@ -91,6 +103,15 @@ class Learner:
         insort(self._recent, began)
         del self._recent[:-RECENT]
         self._rising = False
+        if self.pace is not None and self._levels.lowered(before, self.pace, now):
+            self._climb, self.estimate = Climb(self.pace, self.ceiling, now), None
+
+    def _climbs(self, climb: Climb, began: float, now: float, *, refused: bool) -> None:
+        """Seek the pace by what is let through at it; when that is nearly all, refusals tell the limit again."""
+        climb.answered(began, now, refused=refused)
+        self.pace = self._bounded(climb.pace)
+        if climb.over:
+            self._climb, self._base, self.estimate, self._doubt = None, None, self.pace, 0.0
 
     def told(self, now: float) -> None:
         """Note that the service refused a call and told when or how fast to go on: what was counted ends there."""
@@ -124,6 +145,8 @@ class Learner:
 
     def _paced(self, pace: float, now: float) -> float:
         """Return the pace from now on."""
+        if self._climb is not None:
+            return pace
         since = now - self._refused_at
         if not self._rising and self.estimate is not None:
             return self._around(self.estimate, since)

@@ -44,7 +44,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("catalogue", "references", "auth", "transport", "journal", "report", "paces"),
     ("connector",),
-    ("learning", "pacing", "intents", "settling", "lane"),
+    ("climbing", "learning", "pacing", "intents", "settling", "lane"),
     ("sources", "listing", "discovery", "verify", "checks", "guards", "memory", "seen", "run"),
     (
         *("environment", "settings"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from itertools import product
 
 import pytest
-from hidden import Hidden, Simulation, simulate
+from hidden import Bucket, Hidden, Simulation, simulate
 
 from orchestrator.learning import HOPELESS, HOPELESS_SECONDS, SLOWEST, Learner
 
@@ -71,6 +72,47 @@ def test_few_calls_are_no_less_quick(scenario: Hidden, knows_nothing: bool) -> N
     came = simulate(replace(scenario, **changed))  # type: ignore[arg-type]
     assert came.over <= 1.01
     assert came.refused <= (0.045 if knows_nothing else 0.1)
+
+
+class Moody(Bucket):
+    """Refuses a share of all calls, whatever their pace."""
+
+    def __init__(self, scenario: Hidden, share: float) -> None:
+        super().__init__(scenario.rate, scenario.burst)
+        self.share = share
+        self._random = random.Random(7)
+
+    def take(self, now: float) -> bool:
+        return self._random.random() >= self.share and super().take(now)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.33, 0.5])
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        Hidden(rate=1e9, burst=1e9, latency=0.05, count=400, slots=1, ceiling=2.0),
+        Hidden(rate=1e9, burst=1e9, latency=0.05, count=800, slots=4, ceiling=50.0),
+        Hidden(rate=200.0, burst=20.0, latency=0.05, count=3000, slots=128, ceiling=1000.0),
+    ],
+    ids=["2/s, one at a time", "50/s", "200/s behind it"],
+)
+def test_a_service_that_refuses_whatever_the_pace_slows_nobody_to_a_standstill(scenario: Hidden, share: float) -> None:
+    """It took up to 4,000 times as long as it should: every refusal looked like an empty bucket."""
+    simulation = Simulation(scenario, Learner(scenario.ceiling))
+    simulation.bucket = Moody(scenario, share)
+    simulation.run()
+    ideal = scenario.count / min(scenario.rate, scenario.ceiling * (1 - share))
+    rests = 60.0 * (share >= 0.3) * (1 + 3 * (share >= 0.5))  # of the few targets that are refused time and again
+    assert simulation.last < 15 * ideal + rests
+
+
+def test_when_hardly_any_call_is_refused_any_more_the_limit_is_learned_again() -> None:
+    scenario = Hidden(rate=200.0, burst=20.0, count=6000, slots=32, ceiling=1000.0)
+    simulation = Simulation(scenario, Learner(scenario.ceiling))
+    moody = simulation.bucket = Moody(scenario, 0.33)
+    simulation.trace = lambda now, pace: setattr(moody, "share", 0.33 if now < 20 else 0.0)
+    came = simulation.run()
+    assert came.learner.learned == pytest.approx(200, rel=0.1)
 
 
 def test_a_limit_that_rises_midway_is_made_use_of() -> None:
