@@ -27,9 +27,9 @@ def check_paths(paths: Mapping[str, str]) -> None:
         raise InvalidInput(wrong)
 
 
-def look_back(journal: SqliteJournal, blueprint: Blueprint, *, yes: bool, ask: Ask) -> None:
+def look_back(journal: SqliteJournal, blueprint: Blueprint, selector: Selector, *, yes: bool, ask: Ask) -> None:
     """Say so when the latest run of the plan did not finish: most often that one is what should go on."""
-    check_interval(journal, blueprint)
+    check_interval(journal, blueprint, selector)
     earlier = history.unfinished(journal, blueprint.plan_file.lock_name)
     if earlier is None or yes:
         return
@@ -39,10 +39,14 @@ def look_back(journal: SqliteJournal, blueprint: Blueprint, *, yes: bool, ask: A
     _sure(ask, f"{said}\nStart a new one, which calls every target again?")
 
 
-def check_interval(journal: SqliteJournal, blueprint: Blueprint) -> None:
-    """Raise Refused when the plan ran too short a time ago."""
-    latest = journal.latest(blueprint.plan_file.lock_name)
-    guards.check_interval(blueprint.plan_file.plan.guard, latest.started if latest else None)
+def check_interval(journal: SqliteJournal, blueprint: Blueprint, selector: Selector) -> None:
+    """Raise Refused when the plan, or the same part of it, ran too short a time ago."""
+    guard = blueprint.plan_file.plan.guard
+    if guard.min_interval is None:
+        return
+    mine = [record for record in journal.runs() if record.lock_name == blueprint.plan_file.lock_name]
+    same = [record.started for record in mine if not record.selectors or set(record.selectors) == set(selector.texts)]
+    guards.check_interval(guard, max(same, default=None))
 
 
 def ask_again(
@@ -100,15 +104,15 @@ def refusal(blueprint: Blueprint, counted: Count, own: Own, selector: Selector, 
     """Return why a run would be refused, if so."""
     try:
         check_targets(blueprint, counted, own, selector, aside, yes=False)
-        _check_latest(blueprint)
+        _check_latest(blueprint, selector)
     except Refused as refused:
         return str(refused)
     return ""
 
 
-def _check_latest(blueprint: Blueprint) -> None:
+def _check_latest(blueprint: Blueprint, selector: Selector) -> None:
     """Raise Refused when the plan ran too short a time ago; a journal that is not there is not made."""
     if blueprint.plan_file.plan.guard.min_interval is None or not history.journal_path(blueprint.config_file).exists():
         return
     with closing(history.open_journal(blueprint.config_file)) as journal:
-        check_interval(journal, blueprint)
+        check_interval(journal, blueprint, selector)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from orchestrator import validation
 from orchestrator.catalogue import Catalogue
@@ -84,10 +85,12 @@ def _keeps(plan_file: PlanFile, config_file: ConfigFile, catalogue: Catalogue, p
     try:
         found = list(protected(plan_file.plan.guard, plan_file.path.resolve().parent))
     except OSError as error:
-        problems.append((("guard", "protect"), f"{error.filename} cannot be read: {error.strerror}"))
+        name = Path(error.filename).name
+        hint = f"; for a glob of targets write {{target: '{name}'}}" if set(name) & set("*?[") else ""
+        problems.append((GUARDED, f"{error.filename} cannot be read: {error.strerror}{hint}"))
         return []
     except ValueError:
-        problems.append((("guard", "protect"), "a list is not UTF-8 text"))
+        problems.append((GUARDED, "a list is not UTF-8 text"))
         return []
     for i, line, keep in found:
         of = "" if line is None else f"line {line} of {entries[i]}: "

@@ -267,7 +267,7 @@ def _handover(success: Success, facts: Facts) -> Secret | None:
 
 def _unmatched(facts: Facts, name: str, success: Success | None) -> str:
     said = f"HTTP {facts.response.status}{_form(facts)} is not in the description of {name}"
-    if facts.response.status == 404 and facts.code is None:
+    if facts.response.status == 404 and facts.code in (None, "404"):
         return f"{said}: wrong region, endpoint or path?"
     fits = success is not None and success.lacking and _status(success.status)(facts)
     return f"{said}: {success.lacking}" if success is not None and fits else said

@@ -121,7 +121,7 @@ def splits(ruling: Ruling) -> bool:
     status = ruling.status or 0
     if ruling.verdict is Verdict.SPLIT:
         return True
-    if status == 404 and ruling.code is None:  # there is nothing at this address, for a half neither
+    if status == 404 and ruling.code in (None, "404"):  # there is nothing at this address, for a half neither
         return False
     if ruling.verdict is Verdict.FAIL:  # a refusal of the whole says nothing of each
         return 400 <= status < 500

@@ -59,7 +59,7 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
     with _ready(blueprint) as journal:
         if options.sealed:
             options.sealed.unused(journal)
-        admission.look_back(journal, blueprint, yes=options.yes, ask=options.ask)
+        admission.look_back(journal, blueprint, options.selector, yes=options.yes, ask=options.ask)
         async with _under_way(blueprint, options, watch, journal, connections) as trip:
             record = _new_record(blueprint, options, time.time())
             await listings.ask(blueprint, trip.connections, trip.stop, now=record.started)

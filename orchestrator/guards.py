@@ -13,7 +13,7 @@ from typing import Protocol
 
 from orchestrator.errors import Refused
 from orchestrator.guardrails import Guard, ProtectedEntry
-from orchestrator.model import NEWER, PROTECTED, Outcome, Settled, Target, meets
+from orchestrator.model import NEWER, PROTECTED, Outcome, Settled, Target, Verification, meets
 from orchestrator.pacing import MIDWAY, Stop
 from orchestrator.units import Amount, plural
 
@@ -117,7 +117,8 @@ def check_interval(guard: Guard, started: float | None, now: float | None = None
     left = started + guard.min_interval - (time.time() if now is None else now)
     if left > 0:
         ago = f"the plan ran {guard.min_interval - left:.0f} s ago"
-        raise Refused(f"{ago}, and guard.min_interval lets it run again in {left:.0f} s; nothing was sent")
+        said = f"{ago}, and guard.min_interval lets it run again in {left:.0f} s"
+        raise Refused(f"{said}; what a guard of the plan forbids, only a change of the plan allows; nothing was sent")
 
 
 class Haltable(Protocol):
@@ -144,6 +145,7 @@ class Tripwire:
         self._stop = stop
         self._require = require
         self._waves: dict[LaneName, set[str]] = {}
+        self._settled: Counter[LaneName] = Counter()
 
     def note(self, settled: Sequence[Settled]) -> None:
         """Take outcomes; a target counts once, with what stands on record of it."""
@@ -151,6 +153,7 @@ class Tripwire:
             lane = (one.target.service, one.target.connection)
             if lane in self._waves and one.outcome is not Outcome.NOT_ATTEMPTED:
                 self._judge(one, self._waves[lane])
+            self._settled[lane] += one.instead_of is None and one.verification is not Verification.PENDING
             change = (one.stands in BAD) - (one.instead_of in BAD)
             if change:
                 self.failed[lane] += change
@@ -178,7 +181,8 @@ class Tripwire:
             said = f"{failed} of {total} targets failed, and stop_when_failed allows {self._allowed.of(total)}"
             self._stop.set(said, MIDWAY)
         mine, bad = self._totals.get(name, 0), self.failed[name]
-        if self._allowed.share is not None and bad > self._allowed.of(mine) and name in self.lanes:
+        over = self._settled[name] >= mine  # then there is nothing left to stop
+        if self._allowed.share is not None and bad > self._allowed.of(mine) and name in self.lanes and not over:
             said = f"{bad} of the lane's {mine} targets failed, and stop_when_failed allows {self._allowed.of(mine)}"
             self.trip(name, said)
 

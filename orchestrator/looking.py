@@ -48,7 +48,7 @@ class Listing(Strict):
     total: str | None = Field(None, description="where in the body the number of all items is")
     page_size: int | None = Field(None, ge=1, le=100_000, description="the largest that the service takes")
     window: Duration | None = Field(None, description="how far back {since} is, where the service sets a bound")
-    fields: dict[str, Paths] = Field(description="what is told of an item: where, the first that is there counts")
+    fields: dict[str, Paths] = Field(description="what is told of an item: where, and all that is there counts")
     began: str | None = Field(None, description="the field that says since when the session is there")
     limits: Limits = Limits()
     otherwise: tuple[Entry, ...] = ()

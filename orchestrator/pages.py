@@ -71,11 +71,12 @@ def _page(
 
 
 def _item(item: Mapping[str, Any], fields: Mapping[str, Sequence[Sequence[str]]]) -> Item:
-    return {name: values for name, paths in fields.items() if (values := _first(item, paths))}
+    return {name: values for name, paths in fields.items() if (values := _told(item, paths))}
 
 
-def _first(item: Mapping[str, Any], paths: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    return next((found for path in paths if (found := tuple(_values(item, path)))), ())
+def _told(item: Mapping[str, Any], paths: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Return what is told in any of these places: where two do not agree, nobody knows which of them is true."""
+    return tuple(dict.fromkeys(value for path in paths for value in _values(item, path)))
 
 
 def _values(value: Any, path: Sequence[str]) -> Iterator[str]:

@@ -101,7 +101,8 @@ def _banner(summary: Summary) -> Iterator[str]:
     if facts.reason:
         yield f"<p>Reason: <bdi>{safe(facts.reason, CELL)}</bdi></p>\n"
     times = f"Started {wording.moment(facts.started)}, took {wording.duration(summary.duration)}"
-    yield f'<p class="soft">{times}</p>\n</header>\n'
+    known = f"<br>{safe(summary.cut_off)}" if facts.cut_off else ""
+    yield f'<p class="soft">{times}{known}</p>\n</header>\n'
 
 
 def _notes(summary: Summary) -> Iterator[str]:
@@ -117,7 +118,7 @@ def _residual(summary: Summary) -> Iterator[str]:
     if (remains := summary.residual) is None:
         return
     yield f"<section>\n<h2>What may still work for <bdi>{safe(remains.subject)}</bdi></h2>\n"
-    yield f"<p><bdi>{safe(remains.sentence())}</bdi></p>\n<p>{safe(summary.cut_off)}</p>\n"
+    yield f"<p><bdi>{safe(remains.sentence())}</bdi></p>\n"
     if remains.rows:
         heads = "".join(f'<th scope="col">{heading}</th>' for heading in _REMAINS)
         yield f'<table class="residual">\n<thead><tr>{heads}</tr></thead>\n<tbody>\n'

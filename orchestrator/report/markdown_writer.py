@@ -63,6 +63,8 @@ def _run_lines(summary: Summary) -> Iterable[str]:
     facts = summary.facts
     yield summary.meaning if facts.exit_code is None else f"Exit code {facts.exit_code}: {summary.meaning}"
     yield from summary.remarks
+    if facts.cut_off:
+        yield summary.cut_off
     if facts.reason:
         yield f"Reason: {span(facts.reason)}"
     yield f"Run {span(facts.run)}, started {wording.moment(facts.started)}, took {wording.duration(summary.duration)}"
@@ -78,7 +80,7 @@ def _residual(summary: Summary) -> Iterable[str]:
     """Say what may still work for the person whom the run is about."""
     if (remains := summary.residual) is None:
         return
-    yield f"\n{remains.sentence(span)} {summary.cut_off}\n"
+    yield f"\n{remains.sentence(span)}\n"
     if remains.rows:
         yield "\n| what may still work | where | until | what ends it | in this run |\n|---|---|---|---|---|\n"
     for row in remains.rows:

@@ -65,7 +65,7 @@ def test_a_resume_that_finds_the_runs_own_user_refuses_it_or_ends_it_last(site: 
 
 def test_what_failed_and_is_protected_by_now_is_still_what_failed(site: Site) -> None:
     site.fault("workspace", "status", operation="logoff", status=400, times=None)
-    (site.folder / "never.txt").write_text("")
+    (site.folder / "never.txt").write_text("nobody-else\n")
     group = {**site.desktops(2), "verify": False}
     assert site.run("run", site.plan(group, guard={"protect": ["never.txt"]})).code == 3
     site.control("faults", method="DELETE")

@@ -202,6 +202,17 @@ def test_a_small_lane_that_fails_altogether_stops_alone() -> None:
     assert (large.reason, stop.is_set(), stop.exit_code) == (None, False, 5)
 
 
+@pytest.mark.parametrize("verification", [Verification.NOT_REQUESTED, Verification.PENDING])
+def test_a_lane_with_nothing_left_to_call_is_not_stopped(verification: Verification) -> None:
+    lane, other = Halted(), ("other.service", "prod")
+    tripwire = Tripwire(Amount(share=0.5), {LANE: 2, other: 1000}, Stop())
+    tripwire.lanes[LANE] = lane
+    tripwire.note([replace(settled("a", Outcome.ENDED), verification=verification)])
+    tripwire.note([settled("b", Outcome.FAILED)])
+    tripwire.note([settled("a", Outcome.STILL_ACTIVE, Outcome.ENDED)])
+    assert (lane.reason is not None) is (verification is Verification.PENDING)  # then it would be ended once more
+
+
 @pytest.mark.parametrize(
     ("ramp", "total", "sizes"),
     [
