@@ -120,10 +120,8 @@ def _guard_problems(plan: Plan, sections: Sequence[Section]) -> Iterator[tuple[P
     if plan.older_than is not None:
         for section in sections:
             if not isinstance(section.source, Discovery) or section.source.listing.began is None:
-                said = (
-                    f"nothing tells since when the {section.service.service} targets of {section.source.name} are there"
-                )
-                yield ("older_than",), said
+                of = f"the {section.service.service} targets of {section.source.name}"
+                yield ("older_than",), f"goes by what a listing tells, and none tells it of {of} before they are called"
             else:
                 yield from ((("older_than",), said) for said in out_of_reach(plan.older_than, section.source.listing))
 

@@ -65,7 +65,7 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
             await listings.ask(blueprint, trip.connections, trip.stop, now=record.started)
             if options.sealed:
                 trip.notes.extend(options.sealed.settle(blueprint, options.selector))
-            counted, own = await _admitted(trip, record, read)
+            counted, own = await _admitted(trip, record, None if any(listings.discoveries(blueprint)) else read)
             admission.something(blueprint, counted, options.selector)
             record = replace(
                 record,
@@ -87,14 +87,17 @@ async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watc
     history.agree(record, blueprint.plan_file.digest, inputs)
     connections = Connections(blueprint.config_file, blueprint.connections())
     with _ready(blueprint) as journal:
-        read = _finished(blueprint, record, journal) or _read(blueprint, options)
+        finished = _finished(blueprint, record, journal)
+        read = finished or _read(blueprint, options)
         unlisted = listings.restore(blueprint, journal, record.run)
         agreed = admission.ask_again(blueprint, record, yes=options.yes, ask=options.ask)
         async with _under_way(blueprint, options, watch, journal, connections) as trip:
-            await listings.ask(blueprint, trip.connections, trip.stop, unlisted, now=record.started)
+            if finished is None:
+                await listings.ask(blueprint, trip.connections, trip.stop, unlisted, now=record.started)
             if not trip.stop.is_set():  # what was not told of its age now is no better than what never was
                 admission.ask_again(blueprint, record, yes=options.yes, ask=None, agreed=agreed)
-            counted, own = await _admitted(trip, record, read)
+            asked = finished is None and (any(listings.discoveries(blueprint)) or any(listings.aged(blueprint)))
+            counted, own = await _admitted(trip, record, None if asked else read)
             journal.reopen(record.run)
             steps = steps_of(blueprint, second_pass=record.exit_code in history.UNFINISHED)
             ageless = sorted({*record.ageless, *listings.ageless(blueprint)})
@@ -126,11 +129,13 @@ async def _under_way(
         yield Trip(blueprint, options, watch, journal, connections, stop, ear)
 
 
-async def _admitted(trip: Trip, record: RunRecord, read: Count) -> tuple[Count, Own]:
-    """Count what is to be done, and raise Refused when a guard does not let it begin."""
+async def _admitted(trip: Trip, record: RunRecord, read: Count | None) -> tuple[Count, Own]:
+    """Count what is to be done, and raise Refused when a guard does not let it begin.
+
+    `read` is what was counted already, where the services were not asked since.
+    """
     aside = _aside(trip, record)
-    listed = any(listings.discoveries(trip.blueprint))
-    counted = count(trip.blueprint.sections, trip.selector, aside) if listed else read
+    counted = read or count(trip.blueprint.sections, trip.selector, aside)
     own = await ownership.of(trip.blueprint, trip.connections, trip.stop)
     if not trip.stop.is_set():
         admission.check_targets(trip.blueprint, counted, own, trip.selector, aside, yes=trip.options.yes)
@@ -208,6 +213,7 @@ async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, st
     blueprint, journal, stop = trip.blueprint, trip.journal, trip.stop
     plan = blueprint.plan_file.plan
     listings.keep(blueprint, journal, record.run)
+    without = listings.empty(blueprint)
     journal.start()
     tripwire = guards.Tripwire(plan.guard.stop_when_failed, counted.per_lane, stop, record.require)
     intake = Intake(
@@ -238,7 +244,7 @@ async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, st
     paces.keep(state_dir, workshop.learned(), time.time())
     from orchestrator.ending import conclude  # with all the report's formats: nothing needs them before
 
-    told = [*failed, *trip.notes, *listings.empty(blueprint), *listings.bounded(blueprint), *_twice(intake.seen)]
+    told = [*failed, *trip.notes, *without, *listings.bounded(blueprint), *_twice(intake.seen)]
     return await conclude(view, told, bool(failed), plan.allow_empty)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -66,6 +66,11 @@ class Discovery:
         return repr((self.listing_name, sorted((name, sorted(values)) for name, values in self._filters.items())))
 
     @property
+    def asks_age(self) -> bool:
+        """Return whether there is something to ask, and the service tells it."""
+        return bool(self.rows) and self.listing.began is not None
+
+    @property
     def tells_age(self) -> bool:
         """Return whether it is known of everything that was listed since when it is there."""
         return self.listing.began is not None and not self._unasked and all(BEGAN in row for row in self.rows)
@@ -96,10 +101,10 @@ class Discovery:
             items = await lister.read(self._filters)
             self._unasked = False
             key = self._builder.key
-            moments = {tuple(item.get(name, ("",))[0] for name in key): began(self.listing, item) for item in items}
+            known = moments(self.listing, items, key)
             for row in self.rows:
                 name = tuple(row.get(name, "") for name in key)
-                moment = moments.get(name, row.pop(BEGAN, None))
+                moment = known.get(name, row.pop(BEGAN, None))
                 if moment is not None:
                     row[BEGAN] = moment
 
@@ -158,6 +163,11 @@ class Discovery:
         if said:
             self.failure = _joined(self.failure, f"it lists something that is no target: {said}")
             self.rows = fit if self.partial else []
+
+
+def moments(listing: Listing, items: Iterable[Item], key: Sequence[str]) -> dict[tuple[str, ...], float | None]:
+    """Return by key since when each of the listed sessions is there; None where the listing does not tell."""
+    return {tuple(item.get(name, ("",))[0] for name in key): began(listing, item) for item in items}
 
 
 def began(listing: Listing, item: Item) -> float | None:

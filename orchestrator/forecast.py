@@ -160,7 +160,7 @@ def predict(
         deadline=deadline,
         refusal=admission.refusal(blueprint, counted, own, selector, aside),
         inputs=counted.digests,
-        notes=listings.bounded(blueprint),
+        notes=[*listings.empty(blueprint), *listings.bounded(blueprint)],
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from functools import partial
 
 import anyio
@@ -11,8 +11,10 @@ import anyio
 from orchestrator.app import LaneName, Workshop
 from orchestrator.blueprint import Blueprint
 from orchestrator.connections import Connections
+from orchestrator.dated import Dated
 from orchestrator.discovery import Discovery
 from orchestrator.journal import SqliteJournal
+from orchestrator.listing import Lister
 from orchestrator.logs import Log
 from orchestrator.pacing import Stop
 from orchestrator.run import keep_deadline
@@ -22,6 +24,7 @@ from orchestrator.units import written_duration
 from orchestrator.verify import Notes
 
 _log = Log()
+_Look = tuple[Section, Discovery | Dated, Callable[[Lister, float], Awaitable[None]]]
 
 
 def discoveries(blueprint: Blueprint) -> Iterator[tuple[int, Section, Discovery]]:
@@ -29,6 +32,14 @@ def discoveries(blueprint: Blueprint) -> Iterator[tuple[int, Section, Discovery]
     for number, section in enumerate(blueprint.sections):
         if isinstance(section.source, Discovery):
             yield number, section, section.source
+
+
+def aged(blueprint: Blueprint, stage: str | None = None) -> Iterator[tuple[Section, Discovery | Dated]]:
+    """Yield every group (of a stage) of which it can be asked since when its sessions are there."""
+    for section in blueprint.sections:
+        source = section.source
+        if isinstance(source, Discovery | Dated) and source.asks_age and stage in (None, section.stage):
+            yield section, source
 
 
 async def ask(
@@ -39,27 +50,31 @@ async def ask(
     Of the others it is asked again since when their sessions are there, where the service tells. `now` is when the run
     began, also for a part of it that is resumed: `older_than` means the same sessions.
     """
-    workshop = Workshop(blueprint, connections, Notes(), stop, itertools.count(1))
+    looks: list[_Look] = []
+    for number, section, source in discoveries(blueprint):
+        if only is None or number in only:
+            looks.append((section, source, source.look))
+    if only is not None:
+        asked = [source for _, source, _ in looks]
+        looks += [(section, source, source.look_again) for section, source in aged(blueprint) if source not in asked]
     async with anyio.create_task_group() as watch:
         watch.start_soon(keep_deadline, stop)
-        async with anyio.create_task_group() as group:
-            for number, section, source in discoveries(blueprint):
-                look = source.look if only is None or number in only else source.look_again
-                if look == source.look or source.listing.began is not None:
-                    _log.info("lists", service=section.service.service, connection=section.connection)
-                    lister = workshop.lister(section.service, section.connection, source.listing_name)
-                    group.start_soon(stop.unless_set, partial(look, lister, now))
+        await _side_by_side(Workshop(blueprint, connections, Notes(), stop, itertools.count(1)), stop, looks, now)
         watch.cancel_scope.cancel()
 
 
 async def refresh(blueprint: Blueprint, connections: Connections, stop: Stop, stage: str) -> None:
     """Ask since when the sessions of a stage are there, where the service tells: its turn comes long after the list."""
-    workshop = Workshop(blueprint, connections, Notes(), stop, itertools.count(1))
+    looks: list[_Look] = [(section, source, source.look_again) for section, source in aged(blueprint, stage)]
+    await _side_by_side(Workshop(blueprint, connections, Notes(), stop, itertools.count(1)), stop, looks, 0.0)
+
+
+async def _side_by_side(workshop: Workshop, stop: Stop, looks: Iterable[_Look], now: float) -> None:
     async with anyio.create_task_group() as group:
-        for _, section, source in discoveries(blueprint):
-            if section.stage == stage and source.rows and source.listing.began is not None:
-                lister = workshop.lister(section.service, section.connection, source.listing_name)
-                group.start_soon(stop.unless_set, partial(source.look_again, lister, 0.0))
+        for section, source, look in looks:
+            _log.info("lists", service=section.service.service, connection=section.connection)
+            lister = workshop.lister(section.service, section.connection, source.listing_name)
+            group.start_soon(stop.unless_set, partial(look, lister, now))
 
 
 def keep(blueprint: Blueprint, journal: SqliteJournal, run: str) -> None:
@@ -97,7 +112,7 @@ def sizes(blueprint: Blueprint, called: Takes) -> dict[LaneName, tuple[int, int]
 
 def tells_age(section: Section) -> bool:
     """Return whether the service tells of each of a section's sessions since when it is there."""
-    return isinstance(section.source, Discovery) and section.source.tells_age
+    return isinstance(section.source, Discovery | Dated) and section.source.tells_age
 
 
 def ageless(blueprint: Blueprint) -> list[str]:
@@ -111,13 +126,16 @@ def broken(blueprint: Blueprint) -> set[str]:
 
 
 def empty(blueprint: Blueprint) -> list[str]:
-    """Return a line for every group of which nothing was found: that may be a filter with a slip in it."""
-    sources = [source for _, _, source in discoveries(blueprint)]
-    return [
-        f"{source.name}: {source.listed} listed, and none of them wanted"
-        for source in sources
-        if not (source.failure or source.rows)
-    ]
+    """Return a line for every group without a target: a filter may have a slip in it, an export may have failed."""
+    found = []
+    for section in blueprint.sections:
+        source = section.source
+        if not isinstance(source, Discovery):
+            if next(source.targets(), None) is None:
+                found.append(f"{source.name}: holds no target of {section.service.service}@{section.connection}")
+        elif not (source.failure or source.rows):
+            found.append(f"{source.name}: {source.listed} listed, and none of them wanted")
+    return found
 
 
 def bounded(blueprint: Blueprint) -> list[str]:

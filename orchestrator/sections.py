@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.catalogue import Catalogue
+from orchestrator.dated import dated
 from orchestrator.endpoints import base_url, has_project
 from orchestrator.model import Secret, Target
 from orchestrator.plan import Group, Placed, Stage
@@ -69,7 +70,7 @@ class Sections:
             source: Source = wanted(stage.name, group, service, builder, common)
         else:
             self._note(place, (((n,), "goes with discover") for n in OF_DISCOVERY if n in group.model_fields_set))
-            source = self._source(place, group, builder, common)
+            source = dated(self._source(place, group, builder, common), service)
         return Section(stage.name, service, group.connection, source, builder) if connection else None
 
     def _note(self, place: Place, found: Iterable[tuple[Place, str]]) -> None:

@@ -240,11 +240,15 @@ def test_who_signs_in_while_the_list_is_read_is_left_alone(site: Site) -> None:
     assert "after" in site.state()["sessions"]["workspaceapp"]
 
 
-def test_who_signs_in_while_the_stages_before_are_under_way_is_left_alone(site: Site) -> None:
+@pytest.mark.parametrize(
+    "source",
+    [{"discover": {"session_state": "Active"}}, {"items": [{"session_id": "stays-away"}, {"session_id": "returns"}]}],
+    ids=["discovered", "brought"],
+)
+def test_who_signs_in_while_the_stages_before_are_under_way_is_left_alone(site: Site, source: Record) -> None:
     site.seed(app_sessions=[{"session_id": name, "user": "alice"} for name in ("stays-away", "returns")])
     site.fault("das", "slow", operation="logoff", seconds=3, times=1)
-    found = {"session_state": "Active"}
-    sessions = {"service": "workspaceapp.sessions", "connection": "cloud", "discover": found, "verify": False}
+    sessions = {"service": "workspaceapp.sessions", "connection": "cloud", **source, "verify": False}
     stages = [{"name": "first", "targets": [site.databases(1)]}, {"name": "second", "targets": [sessions]}]
     site.write("staged.yaml", {"name": "staged", "stages": stages})
     with site.started("run", "staged.yaml") as process:

@@ -353,6 +353,25 @@ def test_a_late_resume_goes_on_by_itself_only_where_every_age_is_known(
     assert site.run("resume", "latest", "--yes").code == 0
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_a_resume_asks_since_when_the_sessions_of_a_list_are_there(site: Site, told: bool) -> None:
+    site.seed(app_sessions=[{"session_id": name, "since": time.time() - 86400} for name in ("stays-away", "returns")])
+    once = {"attempts": 1}
+    site.configure({"workspaceapp.sessions": once}, services={"workspaceapp.sessions": {"reads": once}})
+    site.fault("workspaceapp", "status", operation="logoff", status=500, body="{}", times=1)
+    (site.folder / "sessions.txt").write_text("stays-away\nreturns\n")
+    group = {"service": "workspaceapp.sessions", "connection": "cloud", "from": "sessions.txt", "verify": False}
+    assert site.run("run", site.plan(group)).code == 3
+    time.sleep(1.1)  # the list tells whole seconds
+    site.control("revive", {"service": "workspaceapp", "ids": ["returns"]})
+    if not told:
+        site.fault("workspaceapp", "status", operation="list_sessions", status=500)
+    assert site.run("resume", "latest").code == (3 if told else 0)
+    assert site.state()["sessions"]["workspaceapp"] == (["returns"] if told else [])
+    assert site.latest.summary["not_told_when_begun"] == ([] if told else ["workspaceapp.sessions"])
+    assert [record["reason"].endswith("newer than the cut-off") for record in site.latest.records] == [False, told]
+
+
 def test_a_resume_means_the_targets_that_were_listed_when_the_run_began(site: Site) -> None:
     people(site, 200)
     site.fault("workspace", "status", operation="logoff", status=503, times=None, after=1)

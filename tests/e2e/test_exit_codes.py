@@ -70,6 +70,18 @@ def test_nothing_matched(site: Site) -> None:
     assert nothing_was_sent(site)
 
 
+def test_an_empty_list_beside_others_is_told(site: Site) -> None:
+    (site.folder / "empty.csv").write_text("desktop_id\n")
+    group = {"service": "workspace.desktops", "connection": "cloud", "from": "empty.csv"}
+    plan = site.plan(site.databases(2), group)
+    said = f"{site.folder / 'empty.csv'}: holds no target of workspace.desktops@cloud"
+    assert said in site.run("preview", plan).out
+    assert site.run("run", plan).code == 0
+    assert site.latest.summary["notes"] == [said]
+    assert site.run("resume", "latest").code == 0
+    assert site.latest.summary["notes"] == [said]
+
+
 def test_nothing_selected(site: Site) -> None:
     plan = site.plan(site.desktops(3))
     assert site.run("run", plan, "--only", "target=nobody-*").code == 6

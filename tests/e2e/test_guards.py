@@ -64,7 +64,19 @@ def test_a_plan_does_not_run_twice_within_its_interval(site: Site) -> None:
     done = site.run("run", plan, "--yes")
     assert done.code == 4
     assert "min_interval" in done.err
+    assert "only a change of the plan allows" in done.err
+    assert site.run("run", plan, "--only", "service=das.*").code == 4
     assert site.calls("das") == 2
+
+
+def test_a_part_of_a_plan_is_no_duplicate_of_all_of_it(site: Site) -> None:
+    plan = site.plan(site.databases(2), site.webcli(2), guard={"min_interval": "1h"})
+    part = ("--only", "service=das.*")
+    assert site.run("run", plan, *part).code == 0
+    assert site.run("run", plan, *part).code == 4
+    assert site.run("run", plan, "--only", "service=dcs.*").code == 0
+    assert site.run("run", plan).code == 0
+    assert site.run("run", plan, *part).code == 4
 
 
 def test_a_run_in_which_too_much_fails_stops(site: Site) -> None:

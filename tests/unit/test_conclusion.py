@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.conclusion import Trail, conclusion, summary
+from orchestrator.conclusion import Trail, conclusion, splits, summary
 from orchestrator.model import Outcome, Ruling, Verdict
 
 
@@ -134,6 +134,25 @@ def test_the_trail_remembers_doubt(rulings: list[Ruling], lost: bool, in_doubt: 
     for ruling in rulings:
         trail.note(ruling)
     assert (trail.lost, trail.in_doubt) == (lost, in_doubt)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status", "code", "halved"),
+    [
+        (Verdict.SPLIT, 200, "WKS.1", True),
+        (Verdict.FAIL, 400, None, True),
+        (Verdict.FAIL, 404, "WKS.1", True),
+        (Verdict.FAIL, 404, None, False),
+        (Verdict.FAIL, 404, "404", False),
+        (Verdict.FAIL, 200, "WKS.1", False),
+        (Verdict.FAIL, 500, None, False),
+        (Verdict.RETRY, 409, None, True),
+        (Verdict.RETRY, 503, None, False),
+        (Verdict.THROTTLE, 429, None, False),
+    ],
+)
+def test_what_is_worth_halving(verdict: Verdict, status: int, code: str | None, halved: bool) -> None:
+    assert splits(Ruling(verdict, "no", status, code)) is halved
 
 
 @pytest.mark.parametrize(

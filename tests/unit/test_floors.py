@@ -45,7 +45,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("catalogue", "references", "auth", "transport", "journal", "report", "paces"),
     ("connector",),
     ("climbing", "learning", "pacing", "intents", "settling", "lane"),
-    ("sources", "listing", "discovery", "verify", "checks", "guards", "memory", "seen", "run"),
+    ("sources", "listing", "discovery", "dated", "verify", "checks", "guards", "memory", "seen", "run"),
     (
         *("environment", "settings"),
         "selection",

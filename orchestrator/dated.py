@@ -1,0 +1,80 @@
+"""Targets that were brought, not discovered, of a service that tells all the same since when a session is there."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+from orchestrator.discovery import moments
+from orchestrator.listing import IncompleteError, Lister
+from orchestrator.looking import Listing
+from orchestrator.model import Target
+from orchestrator.service import Service
+from orchestrator.sources import Checked, Source, Takes, everything
+
+
+class Dated:
+    """A source whose targets are those of another; once `look_again` has asked, they say since when they are there.
+
+    What is brought when a run begins began before it, and nobody asks then; it may be another session later on.
+    """
+
+    def __init__(self, source: Source, service: Service, listing_name: str) -> None:
+        self.name = source.name
+        self.interactive = source.interactive
+        self.listing_name = listing_name
+        self.listing: Listing = service.listings[listing_name]
+        self._source = source
+        self._key = service.key
+        self._unasked = False
+        self._moments: dict[tuple[str, ...], float | None] = {}
+
+    @property
+    def asks_age(self) -> bool:
+        """Return whether there is something to ask."""
+        return True
+
+    @property
+    def tells_age(self) -> bool:
+        """Return whether it is known of everything that is listed by now since when it is there."""
+        if self._unasked or None not in self._moments.values():
+            return not self._unasked
+        return not any(self._moments.get(self._name(target), 0.0) is None for target in self._source.targets())
+
+    async def look_again(self, lister: Lister, _now: float) -> None:
+        """Ask since when the sessions are there now; until that is answered, nothing is known of it."""
+        self._unasked = True
+        with contextlib.suppress(IncompleteError):
+            self._moments = moments(self.listing, await lister.read({}), self._key)
+            self._unasked = False
+
+    def check(self, takes: Takes = everything) -> Checked:
+        """Read it all once, and count what is taken of it."""
+        if not self._moments:
+            return self._source.check(takes)
+        return self._source.check(lambda target: takes(self._dated(target)))
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the content without looking at its rows; raises OSError or UnreadableError."""
+        return self._source.digest()
+
+    def targets(self) -> Iterator[Target]:
+        """Read it for real."""
+        return map(self._dated, self._source.targets()) if self._moments else self._source.targets()
+
+    def _dated(self, target: Target) -> Target:
+        moment = self._moments.get(self._name(target))
+        return target if moment is None else replace(target, began=moment)
+
+    def _name(self, target: Target) -> tuple[str, ...]:
+        return tuple(str(target.fields.get(name, "")) for name in self._key)
+
+
+def dated(source: Source, service: Service) -> Source:
+    """Return a source that can ask since when its sessions are there, where the service lists that with the key."""
+    for name in service.discover:
+        listing = service.listings[name]
+        if listing.began is not None and set(service.key) <= set(listing.fields) and not listing.lacking({}):
+            return Dated(source, service, name)
+    return source
