@@ -27,6 +27,7 @@ from orchestrator.lane import Lane, Memory
 from orchestrator.listing import Lister, parameters
 from orchestrator.looking import Listing
 from orchestrator.model import Verdict
+from orchestrator.paces import Learned
 from orchestrator.pacing import Pacer, Stop
 from orchestrator.pages import compile_listing
 from orchestrator.reading import Condition, Reading, Rule
@@ -78,7 +79,7 @@ class Workshop:
         numbers: Iterator[int],
         *,
         cut_off: float | None = None,
-        paces: Mapping[str, float] | None = None,
+        known: Mapping[str, Learned] | None = None,
     ) -> None:
         self.lanes: dict[LaneName, Lane] = {}
         self._blueprint = blueprint
@@ -87,7 +88,7 @@ class Workshop:
         self._stop = stop
         self._numbers = numbers
         self._cut_off = cut_off
-        self._paces = paces or {}
+        self._known = known or {}
         self._checks: dict[LaneName, Check] = {}
         self._listers: dict[tuple[str, str, str], Lister] = {}
 
@@ -201,7 +202,7 @@ class Workshop:
             service.service,
             connection,
             self._connector(service, connection, limits),
-            self._pacer(limits, self._paces.get(lane_key(service.service, connection))),
+            self._pacer(limits, self._known.get(lane_key(service.service, connection), Learned()).per_second),
             memory,
             self._stop,
             packing=Packing(batch.size, batch.group_by) if batch else Packing(),
@@ -216,10 +217,15 @@ class Workshop:
         start = learned if limits.rate or learned else float(limits.concurrency or 1)
         return Pacer(limits.rate or (), self._stop, start=start)
 
-    def learned(self) -> dict[str, float]:
-        """Return the paces at which services were found to let calls through, by lane."""
-        paces = {lane_key(*name): lane.pacer.learner.learned for name, lane in self.lanes.items()}
-        return {name: pace for name, pace in paces.items() if pace is not None}
+    def heard(self) -> dict[str, Learned]:
+        """Return by lane how long the pages took that were read of its listings."""
+        pages = {lane_key(service, connection): one for (service, connection, _), one in self._listers.items()}
+        return {name: Learned(answer=one.answer) for name, one in pages.items() if one.answer is not None}
+
+    def learned(self) -> dict[str, Learned]:
+        """Return by lane what was learned of its service, where it answered."""
+        learners = {lane_key(*name): lane.pacer.learner for name, lane in self.lanes.items()}
+        return {name: Learned(one.learned, one.answer) for name, one in learners.items() if one.answer is not None}
 
     def _connector(self, service: Service, name: str, limits: Limits) -> HttpConnector:
         dead = service.dead_key is not None and self._ends_key_of(name)

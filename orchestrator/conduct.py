@@ -236,7 +236,7 @@ async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, st
     cut_off = record.cut_off or record.started
     state_dir = blueprint.config_file.state_dir
     known = paces.read(state_dir, time.time())
-    workshop = Workshop(blueprint, trip.connections, memory, stop, numbers, cut_off=cut_off, paces=known)
+    workshop = Workshop(blueprint, trip.connections, memory, stop, numbers, cut_off=cut_off, known=known)
     stages = workshop.build(steps, counted.per_lane)
     tripwire.lanes.update(workshop.lanes)
     view = View(record, list(workshop.lanes.values()), planned, journal, stop)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from orchestrator.discovery import moments
@@ -20,13 +20,13 @@ class Dated:
     What is brought when a run begins began before it, and nobody asks then; it may be another session later on.
     """
 
-    def __init__(self, source: Source, service: Service, listing_name: str) -> None:
+    def __init__(self, source: Source, key: Sequence[str], listing: Listing, listing_name: str) -> None:
         self.name = source.name
         self.interactive = source.interactive
         self.listing_name = listing_name
-        self.listing: Listing = service.listings[listing_name]
+        self.listing = listing
         self._source = source
-        self._key = service.key
+        self._key = key
         self._unasked = False
         self._moments: dict[tuple[str, ...], float | None] = {}
 
@@ -76,5 +76,5 @@ def dated(source: Source, service: Service) -> Source:
     for name in service.discover:
         listing = service.listings[name]
         if listing.began is not None and set(service.key) <= set(listing.fields) and not listing.lacking({}):
-            return Dated(source, service, name)
+            return Dated(source, service.key, listing, name)
     return source

@@ -11,7 +11,7 @@ from orchestrator.pacing import FASTEST, spread
 from orchestrator.units import Rate
 from orchestrator.verify import Timing
 
-LATENCY = 0.1  # seconds that a call is assumed to take, where nobody says
+ASSUMED = 0.1  # seconds that a call is taken to take, where nobody knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Pace:
     """How fast the calls of a lane go; `latency` is what one takes, in seconds."""
 
     limits: Limits
-    latency: float = LATENCY
+    latency: float = ASSUMED
 
     @property
     def rates(self) -> Sequence[Rate]:
@@ -69,6 +69,13 @@ class Pace:
         return one + max(waiting)
 
 
+def pages(items: int, page_size: int | None) -> int:
+    """Return the calls that read a listing of so many; what looks like the only page is followed by another one."""
+    if page_size is None:
+        return 1
+    return max(2, items // page_size + 1)
+
+
 @dataclass(frozen=True, slots=True)
 class LookBack:
     """What looking at a lane's targets afterwards takes: one listing of `listed` items at least, or a question each.
@@ -83,11 +90,8 @@ class LookBack:
     listed: int = 0
 
     def calls(self, targets: int) -> int:
-        """Return the calls of one look at so many targets; what looks like the only page is followed by another one."""
-        if not targets or not self.by_listing:
-            return targets
-        whole = max(targets, self.listed) // self.page_size if self.page_size else 0
-        return whole + 1 if whole or not self.page_size else 2
+        """Return the calls of one look at so many targets."""
+        return pages(max(targets, self.listed), self.page_size) if targets and self.by_listing else targets
 
     def seconds(self, targets: int, lag: float | None = None) -> float:
         """Return how long it takes if everything is seen to be gone at the first look.

@@ -51,7 +51,9 @@ class Learner:
         self.estimate: float | None = None
         self.ending = False  # few calls are left: one that is refused now would make the lane wait for it
         self._rising = start is not None
-        self._answer = UNKNOWN_ANSWER  # seconds that an answer takes
+        self._answer = UNKNOWN_ANSWER  # seconds that an answer takes, of late
+        self._took = 0.0  # seconds that all answers took to calls that were let through ...
+        self._answered = 0  # ... which are so many
         self._accepted: list[float] = []  # when the calls began that were let through, from the base on
         self._base: float | None = None  # the refused call where the estimate begins ...
         self._until = 0.0  # ... the one where it ends ...
@@ -68,6 +70,11 @@ class Learner:
         self._dry_since = 0.0  # ... and when the first of them was
 
     @property
+    def answer(self) -> float | None:
+        """Return how many seconds an answer took, on the average of all that were let through; None without one."""
+        return self._took / self._answered if self._answered else None
+
+    @property
     def learned(self) -> float | None:
         """Return the pace at which the service is known to let calls through, if anything is known of it."""
         return (self.estimate or self.pace) if self._let_through else None
@@ -76,6 +83,8 @@ class Learner:
         """Note that the service let a call through that began then, whatever it answered."""
         self._let_through = True
         self._in_vain = 0
+        self._took += now - began
+        self._answered += 1
         self._timed(now - began)
         self._levels.answered(began, refused=False)
         if self._climb is not None:

@@ -55,6 +55,11 @@ class Lister:
         """Return why it will not be read any more, if so."""
         return self._lane.closed
 
+    @property
+    def answer(self) -> float | None:
+        """Return how many seconds a page took, on the average; None where none was read."""
+        return self._lane.pacer.learner.answer
+
     async def read(self, filters: Filters) -> list[Item]:
         """Return every item, each once; raise IncompleteError when a page is missing or the numbers do not add up.
 

@@ -16,6 +16,7 @@ from orchestrator.discovery import Discovery
 from orchestrator.journal import SqliteJournal
 from orchestrator.listing import Lister
 from orchestrator.logs import Log
+from orchestrator.paces import Learned
 from orchestrator.pacing import Stop
 from orchestrator.run import keep_deadline
 from orchestrator.sections import Section
@@ -34,18 +35,23 @@ def discoveries(blueprint: Blueprint) -> Iterator[tuple[int, Section, Discovery]
             yield number, section, section.source
 
 
-def aged(blueprint: Blueprint, stage: str | None = None) -> Iterator[tuple[Section, Discovery | Dated]]:
-    """Yield every group (of a stage) of which it can be asked since when its sessions are there."""
+def aged(
+    blueprint: Blueprint, stage: str | None = None, lane: LaneName | None = None
+) -> Iterator[tuple[Section, Discovery | Dated]]:
+    """Yield every group (of a lane in a stage) of which it can be asked since when its sessions are there."""
     for section in blueprint.sections:
         source = section.source
-        if isinstance(source, Discovery | Dated) and source.asks_age and stage in (None, section.stage):
+        meant = stage in (None, section.stage) and lane in (None, (section.service.service, section.connection))
+        if meant and isinstance(source, Discovery | Dated) and source.asks_age:
             yield section, source
 
 
 async def ask(
     blueprint: Blueprint, connections: Connections, stop: Stop, only: Collection[int] | None = None, *, now: float
-) -> None:
+) -> dict[str, Learned]:
     """Ask the services for the targets of these groups (all, where nothing is said), side by side.
+
+    Return by lane how long a page took.
 
     Of the others it is asked again since when their sessions are there, where the service tells. `now` is when the run
     began, also for a part of it that is resumed: `older_than` means the same sessions.
@@ -57,15 +63,17 @@ async def ask(
     if only is not None:
         asked = [source for _, source, _ in looks]
         looks += [(section, source, source.look_again) for section, source in aged(blueprint) if source not in asked]
+    workshop = Workshop(blueprint, connections, Notes(), stop, itertools.count(1))
     async with anyio.create_task_group() as watch:
         watch.start_soon(keep_deadline, stop)
-        await _side_by_side(Workshop(blueprint, connections, Notes(), stop, itertools.count(1)), stop, looks, now)
+        await _side_by_side(workshop, stop, looks, now)
         watch.cancel_scope.cancel()
+    return workshop.heard()
 
 
-async def refresh(blueprint: Blueprint, connections: Connections, stop: Stop, stage: str) -> None:
-    """Ask since when the sessions of a stage are there, where the service tells: its turn comes long after the list."""
-    looks: list[_Look] = [(section, source, source.look_again) for section, source in aged(blueprint, stage)]
+async def refresh(blueprint: Blueprint, connections: Connections, stop: Stop, stage: str, lane: LaneName) -> None:
+    """Ask since when the sessions of a lane in a stage are there: its turn comes long after the list."""
+    looks: list[_Look] = [(section, source, source.look_again) for section, source in aged(blueprint, stage, lane)]
     await _side_by_side(Workshop(blueprint, connections, Notes(), stop, itertools.count(1)), stop, looks, 0.0)
 
 

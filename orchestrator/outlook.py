@@ -14,6 +14,7 @@ class LaneForecast:
     """One lane of one stage; `seconds` is what its calls take, `look_seconds` the looks after them.
 
     `begins` is when it starts, in seconds from the start of the run; the worst is when every attempt is used up.
+    A call takes `latency` seconds; `assumed` says that nobody knows that.
     """
 
     stage: str
@@ -26,6 +27,8 @@ class LaneForecast:
     url: str
     examples: tuple[str, ...]
     bound: str = "rate"
+    latency: float = 0.0
+    assumed: bool = False
     looks: int = 0
     look_seconds: float = 0.0
     begins: float = 0.0
@@ -184,6 +187,7 @@ class Forecast:
         if self.bottleneck:
             yield f"It takes {spoken(self.seconds)} at these rates, bound by {self.bottleneck.lane}."
             yield f"At the worst, with every attempt used up: {spoken(self.worst_seconds)}{self._limit()}."
+            yield from self._assumption()
         if self.deadline is not None and self.seconds > self.deadline:
             yield f"It cannot finish: the deadline ends it after {spoken(self.deadline).removeprefix('about ')}."
         if self.listed:
@@ -191,6 +195,11 @@ class Forecast:
         yield from self.notes
         if self.refusal:
             yield f"A run would be refused: {self.refusal}"
+
+    def _assumption(self) -> Iterator[str]:
+        if unknown := {lane.lane: lane.latency for lane in self.lanes if lane.assumed}:
+            taken = f"{max(unknown.values()) * 1000:.0f} ms"
+            yield f"How long {', '.join(unknown)} takes to answer was never measured: {taken} is assumed (--latency)."
 
     def _limit(self) -> str:
         return "" if self.deadline is None or self.worst_seconds < self.deadline else ", when the deadline ends it"

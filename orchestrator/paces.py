@@ -1,7 +1,7 @@
-"""The paces that lanes learned in earlier runs: a small file in the state directory, by lane, with an age.
+"""What lanes learned in earlier runs: a small file in the state directory, by lane, with an age.
 
-A pace is where a lane begins, never how fast it may go. The file is a help and no more: whatever is wrong with it is
-logged and left out, and a run that cannot write it says so and goes on.
+A pace is where a lane begins, never how fast it may go; how long an answer takes is for forecasts. The file is a help
+and no more: whatever is wrong with it is logged and left out, and a run that cannot write it says so and goes on.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,31 +23,41 @@ AHEAD = 300.0  # seconds by which the clock may have been set back since
 MOST = 10_000  # lanes that are remembered, the latest ones
 LONGEST = 4 * 1024 * 1024  # bytes; a longer file is not ours
 SLOWEST, FASTEST = 1e-4, 1e5  # calls a second
+LONGEST_ANSWER = 3600.0  # seconds
 
 _log = Log()
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """Calls per second that a service let through, and when that was learned (seconds since the epoch)."""
+class Learned:
+    """Calls per second that a service let through, where it refused some, and the seconds that an answer takes.
 
-    per_second: float
-    at: float
+    `at` is when that was learned, in seconds since the epoch.
+    """
+
+    per_second: float | None = None
+    answer: float | None = None
+    at: float = 0.0
 
 
-def read(folder: Path, now: float) -> dict[str, float]:
-    """Return the remembered calls per second by lane (`connection/service`) that are not too old."""
-    return {name: pace.per_second for name, pace in _read(folder, now).items()}
+def read(folder: Path, now: float) -> dict[str, Learned]:
+    """Return what is remembered by lane (`connection/service`) and is not too old."""
+    path = folder / NAME
+    lanes = _lanes(path)
+    found = {name: one for name, said in lanes.items() if (one := _learned(said)) is not None}
+    if len(found) < len(lanes):
+        _log.warning("paces_ignored", file=str(path), lanes=len(lanes) - len(found), reason="they are malformed")
+    return {name: one for name, one in found.items() if now - OLD <= one.at <= now + AHEAD}
 
 
-def keep(folder: Path, learned: Mapping[str, float], now: float) -> None:
+def keep(folder: Path, learned: Mapping[str, Learned], now: float) -> None:
     """Write down what lanes learned, beside what is known of the others."""
     if not learned:
         return
-    paces = _read(folder, now)  # again: another plan's run may have written it meanwhile
-    paces.update({name: Pace(per_second, now) for name, per_second in learned.items()})
-    latest = sorted(paces.items(), key=lambda item: item[1].at)[-MOST:]
-    lanes = {name: {"per_second": round(pace.per_second, 4), "at": round(pace.at)} for name, pace in latest}
+    known = read(folder, now)  # again: another plan's run may have written it meanwhile
+    known.update({name: replace(one, at=now) for name, one in learned.items()})
+    latest = sorted(known.items(), key=lambda item: item[1].at)[-MOST:]
+    lanes = {name: _written(one) for name, one in latest}
     try:
         with Replacing(folder) as new:
             new.open(NAME).write(json.dumps({"version": VERSION, "lanes": lanes}, indent=1) + "\n")
@@ -55,8 +65,12 @@ def keep(folder: Path, learned: Mapping[str, float], now: float) -> None:
         _log.warning("paces_not_kept", file=str(folder / NAME), reason=error.strerror)
 
 
-def _read(folder: Path, now: float) -> dict[str, Pace]:
-    path = folder / NAME
+def _written(one: Learned) -> dict[str, float]:
+    facts = {"per_second": one.per_second, "answer": one.answer}
+    return {**{name: round(value, 4) for name, value in facts.items() if value is not None}, "at": round(one.at)}
+
+
+def _lanes(path: Path) -> dict[str, Any]:
     try:
         if path.exists() and not path.is_file():
             raise ValueError("it is no file")  # noqa: TRY301  told like all that is wrong with it
@@ -72,17 +86,17 @@ def _read(folder: Path, now: float) -> dict[str, Pace]:
     if not isinstance(lanes, dict):
         _log.warning("paces_ignored", file=str(path), reason="it does not have the form of this version")
         return {}
-    found = {name: pace for name, one in lanes.items() if (pace := _pace(one)) is not None}
-    if len(found) < len(lanes):
-        _log.warning("paces_ignored", file=str(path), lanes=len(lanes) - len(found), reason="they are malformed")
-    return {name: pace for name, pace in found.items() if now - OLD <= pace.at <= now + AHEAD}
+    return lanes
 
 
-def _pace(said: Any) -> Pace | None:
-    if not isinstance(said, dict):
+def _learned(said: Any) -> Learned | None:
+    if not isinstance(said, dict) or not {"per_second", "answer"} & said.keys():
         return None
-    per_second, at = _number(said.get("per_second")), _number(said.get("at"))
-    return Pace(per_second, at) if SLOWEST <= per_second <= FASTEST and math.isfinite(at) else None
+    per_second, answer = _number(said.get("per_second", SLOWEST)), _number(said.get("answer", 0.0))
+    at = _number(said.get("at"))
+    if not (SLOWEST <= per_second <= FASTEST and 0 <= answer <= LONGEST_ANSWER and math.isfinite(at)):
+        return None
+    return Learned(per_second if "per_second" in said else None, answer if "answer" in said else None, at)
 
 
 def _number(said: Any) -> float:

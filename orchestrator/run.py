@@ -59,7 +59,7 @@ class StageWork:
     broken: bool = False
 
 
-async def unchanged(_stage: str) -> None:
+async def unchanged(_stage: str, _lane: tuple[str, str]) -> None:
     """Ask nothing."""
 
 
@@ -67,9 +67,9 @@ async def unchanged(_stage: str) -> None:
 class Intake:
     """What a run takes up of its sources, once; what it sets aside; what went wrong with sources.
 
-    `came_out(stage, requirement)` says whether a stage that is over was good enough; `refresh(stage)` asks, before one
-    that had to wait begins, since when its sessions are there by now. What is the run's `own` is left to
-    the stage for that. Of lanes that are `finished` the sources need not be read.
+    `came_out(stage, requirement)` says whether a stage that is over was good enough; `refresh(stage, lane)` asks,
+    before a lane of one that had to wait begins, since when its sessions are there by now. What is the run's `own` is
+    left to the stage for that. Of lanes that are `finished` the sources need not be read.
     """
 
     takes: Takes
@@ -78,7 +78,7 @@ class Intake:
     tripwire: Tripwire
     stop: Stop
     came_out: Callable[[str, str], Awaitable[bool]]
-    refresh: Callable[[str], Awaitable[None]] = unchanged
+    refresh: Callable[[str, tuple[str, str]], Awaitable[None]] = unchanged
     own: Takes = nobody
     finished: Collection[tuple[str, str]] = ()
     failed: list[str] = field(default_factory=list)
@@ -132,8 +132,6 @@ async def _stage(stage: StageWork, over: dict[str, tuple[StageWork, anyio.Event]
     if stage.anew:
         await intake.stop.rest(stage.rest)
         intake = replace(intake, seen=Seen(), finished=())
-    if stage.needs and not short and not intake.stop.is_set():
-        await intake.refresh(stage.name)
     if stage.own:
         takes, own = intake.takes, intake.own
         intake = replace(intake, takes=lambda target: takes(target) and own(target), own=nobody)
@@ -160,6 +158,8 @@ async def _work(stage: StageWork, work: LaneWork, intake: Intake, _: str) -> Non
     """Let a lane's targets out, wave after wave; a wave that is not good is the last."""
     name = (work.lane.service, work.lane.connection)
     async with work.lane.busy:
+        if stage.needs and name not in intake.finished and not intake.stop.is_set():
+            await intake.refresh(stage.name, name)
         targets = intake.targets(stage, work)
         for size in work.waves:
             if size is not None:

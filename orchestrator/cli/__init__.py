@@ -94,7 +94,11 @@ def _preview(command: argparse.ArgumentParser) -> None:
     _plan(command)
     command.add_argument("--seal", metavar="FILE", help="write down what was resolved, for `run --sealed FILE`")
     command.add_argument("--expires", metavar="DURATION", help="how long a seal is good for (default: 24h)")
-    command.add_argument("--latency", metavar="DURATION", help="what a call takes, for the forecast (default: 100ms)")
+    command.add_argument(
+        "--latency",
+        metavar="DURATION",
+        help="what a call takes, for the forecast (default: what earlier runs measured)",
+    )
     _output(command)
     _common(command)
 

@@ -13,7 +13,6 @@ import orjson
 from orchestrator import app, blueprint, counting, forecast, history, sealfile, sealing, story
 from orchestrator.blueprint import Blueprint
 from orchestrator.cli import common
-from orchestrator.durations import LATENCY
 from orchestrator.errors import Fault, InvalidInput
 from orchestrator.journal import SqliteJournal
 from orchestrator.model import RunRecord
@@ -47,7 +46,7 @@ def preview(options: argparse.Namespace) -> int:
     """Show what a run would do: it lists what there is, and changes nothing; with --seal, seal it."""
     config_file = common.read_config(options)
     selector, lasts = Selector(options.only), _lasts(options)
-    latency = common.duration(options.latency, "--latency") or LATENCY
+    latency = common.duration(options.latency, "--latency")
     deadline = common.duration(getattr(options, "deadline", None))
     plan: Blueprint = app.prepare(Path(options.plan), common.variables(options), config_file)
     foreseen = anyio.run(forecast.foresee, plan, selector, latency, deadline)

@@ -130,6 +130,7 @@ def test_what_a_lane_learned_is_there_for_the_next_run(site: Site) -> None:
     (file,) = site.folder.rglob("paces.json")
     (pace,) = json.loads(file.read_bytes())["lanes"].values()
     assert 5 < pace["per_second"] < 60
+    assert 0 < pace["answer"] < 5
     assert abs(pace["at"] - time.time()) < 600
     assert file.stat().st_mode & 0o777 == 0o600
     file.write_bytes(b"\xff not json")

@@ -65,6 +65,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("story", "view", "trip", "ending", "conduct"),
         "durations",
         "outlook",
+        "ways",
         "forecast",
         *("comparison", "diagnosis", "questions", "doctor"),
     ),

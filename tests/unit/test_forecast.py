@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator import app, forecast, run, settings
+from orchestrator import app, forecast, paces, run, settings
 from orchestrator.outlook import Forecast
+from orchestrator.paces import Learned
 from orchestrator.selection import Selector
 
 CONFIG = """
+state_dir: state
 connections:
   c: {endpoint: "http://127.0.0.1:9", project_id: p, auth: {type: aksk, access_key: "env:A", secret_key: "env:B"}}
   m: {endpoint: "http://127.0.0.1:9", auth: {type: none}}
@@ -40,16 +43,46 @@ def desktops(number: int, **more: object) -> dict[str, Any]:
     return {"service": "workspace.desktops", "connection": "c", "items": items, **more}
 
 
-def predicted(folder: Path, plan: dict[str, Any], *only: str, deadline: float | None = None) -> Forecast:
+def predicted(
+    folder: Path, plan: dict[str, Any], *only: str, deadline: float | None = None, latency: float | None = 0.1
+) -> Forecast:
     (folder / "config.yaml").write_text(CONFIG)
     (folder / "plan.yaml").write_text(json.dumps({"name": "plan", **plan}))
     config = settings.load(folder / "config.yaml", {})
     blueprint = app.prepare(folder / "plan.yaml", {}, config, offline=True)
-    return forecast.predict(blueprint, Selector(only), latency=0.1, deadline=deadline)
+    return forecast.predict(blueprint, Selector(only), latency=latency, deadline=deadline)
 
 
 def times(found: Forecast) -> dict[str, tuple[float, float]]:
     return {stage.name: (round(stage.begins, 1), round(stage.ends, 1)) for stage in found.stages}
+
+
+def test_what_a_lane_takes_is_said_or_remembered_or_assumed(tmp_path: Path) -> None:
+    known = Learned(per_second=4.0, answer=0.6)
+    (tmp_path / "state").mkdir()
+    paces.keep(tmp_path / "state", {"c/dcs.webcli": known, "c/das.builtin-account": Learned(9.0)}, time.time())
+    plan = {"targets": [dcs(41), das(11)]}
+    found = predicted(tmp_path, plan, latency=None)
+    first, second = found.lanes
+    assert (first.latency, first.assumed, second.latency, second.assumed) == (0.6, False, 0.1, True)
+    assert (round(first.per_second, 2), first.bound, second.per_second) == (3.33, "concurrency", 1.0)
+    said = "How long das.builtin-account@c takes to answer was never measured: 100 ms is assumed (--latency)."
+    assert said in found.text()
+    sure = predicted(tmp_path, plan, latency=0.02)
+    assert [lane.latency for lane in sure.lanes] == [0.02, 0.02]
+    assert sure.lanes[0].per_second == 4.0  # it was refused at more, whatever the config says
+    assert "assumed" not in sure.text()
+
+
+def test_a_lane_that_had_to_wait_asks_first_since_when_its_sessions_are_there(tmp_path: Path) -> None:
+    items = [{"session_id": f"s-{n}"} for n in range(250)]
+    sessions = {"service": "workspaceapp.sessions", "connection": "c", "items": items, "verify": False}
+    stages = [{"name": "a", "targets": [das(5)]}, {"name": "b", "targets": [dcs(3), sessions]}]
+    _, dcs_lane, asking = predicted(tmp_path, {"stages": stages}).lanes
+    assert [dcs_lane.begins, asking.begins] == pytest.approx([4.1, 4.1 + 1.1], abs=0.05)  # three pages, at 2/s
+    assert asking.worst_begins > dcs_lane.worst_begins
+    (first,) = predicted(tmp_path, {"targets": [sessions]}).lanes
+    assert first.begins == 0.0
 
 
 def test_stages_follow_each_other_and_their_lanes_run_side_by_side(tmp_path: Path) -> None:

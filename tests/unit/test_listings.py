@@ -11,13 +11,14 @@ import pytest
 from seats import HOUR, LISTING, NOW, SERVICE, TEN, item
 
 from orchestrator import listings
+from orchestrator.dated import Dated
 from orchestrator.discovery import Discovery
 from orchestrator.listing import IncompleteError
 from orchestrator.looking import Listing
 from orchestrator.model import Item
 from orchestrator.pacing import Stop
 from orchestrator.sections import Section
-from orchestrator.sources import Inline, everything
+from orchestrator.sources import Inline, Items, everything
 from orchestrator.targets import TargetBuilder
 
 AGELESS = LISTING.model_copy(update={"began": None})
@@ -41,6 +42,9 @@ class Office:
         if self.failure:
             raise IncompleteError(self.failure, self.items)
         return list(self.items)
+
+    def heard(self) -> dict[str, Any]:
+        return {}
 
 
 def group(
@@ -97,6 +101,37 @@ async def test_of_what_was_listed_before_only_the_age_is_asked(office: Office) -
     assert [row["began at"] for row in source(blueprint, 0).rows] == [NOW - 10 * HOUR, 1.0]
     assert (source(blueprint, 0).listed, source(blueprint, 1).rows) == (5, [{"seat": "s-1"}])
     assert len(source(blueprint, 2).rows) == 2
+
+
+def brought(*names: str) -> Section:
+    builder = TargetBuilder(SERVICE, "prod")
+    inline = Inline(Items([{"seat": name} for name in names], builder, {}))
+    return Section("first", SERVICE, "prod", Dated(inline, SERVICE.key, LISTING, "taken"), builder)
+
+
+async def test_of_what_was_brought_only_the_age_is_asked_and_not_when_a_run_begins(office: Office) -> None:
+    blueprint = plan(brought("s-1", "s-9"))
+    await ask(blueprint)
+    assert office.listers == []
+    assert listings.ageless(blueprint) == []
+    await ask(blueprint, only=set())
+    assert [target.began for target in blueprint.sections[0].source.targets()] == [NOW - 10 * HOUR, None]
+    assert blueprint.sections[0].source.check(lambda target: target.began is not None).count == 1
+    assert listings.ageless(blueprint) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "failure", "ageless"),
+    [("s-1", "", True), ("s-2", "", False), ("s-9", "", False), ("s-2", "page 2 is missing", True)],
+)
+async def test_the_age_of_what_was_brought_may_not_be_told(
+    office: Office, name: str, failure: str, ageless: bool
+) -> None:
+    office.items, office.failure = (item("s-1"), item("s-2", since=TEN)), failure
+    blueprint = plan(brought(name))
+    await listings.refresh(blueprint, None, Stop(), "first", ("acme.seats", "prod"))  # type: ignore[arg-type]
+    assert listings.ageless(blueprint) == (["acme.seats"] if ageless else [])
+    assert office.listers == [("acme.seats", "prod", "taken")]
 
 
 class Journal:

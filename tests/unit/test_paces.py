@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from orchestrator import paces
-from orchestrator.paces import AHEAD, NAME, OLD, keep, read
+from orchestrator.paces import AHEAD, NAME, OLD, Learned
 
 NOW = 1_700_000_000.0
 LANE = "prod/workspace.desktops"
+
+
+def keep(folder: Path, per_second: dict[str, float], now: float) -> None:
+    paces.keep(folder, {name: Learned(one) for name, one in per_second.items()}, now)
+
+
+def read(folder: Path, now: float) -> dict[str, float | None]:
+    return {name: one.per_second for name, one in paces.read(folder, now).items()}
+
+
+@pytest.mark.parametrize("learned", [Learned(187.25), Learned(answer=0.02), Learned(187.25, 0.02)])
+def test_what_is_not_known_of_a_lane_is_not_written(tmp_path: Path, learned: Learned) -> None:
+    paces.keep(tmp_path, {LANE: learned}, NOW)
+    assert paces.read(tmp_path, NOW) == {LANE: replace(learned, at=NOW)}
 
 
 def test_what_was_learned_is_there_next_time(tmp_path: Path) -> None:
@@ -85,6 +100,10 @@ def test_a_bad_file_is_left_out_and_told(tmp_path: Path, text: bytes, capsys: py
         {"per_second": 5, "at": float("nan")},
         {"per_second": 5, "at": None},
         {"per_second": 5},
+        {"at": NOW},
+        {"answer": -1, "at": NOW},
+        {"answer": 1e6, "at": NOW},
+        {"per_second": 5, "answer": "soon", "at": NOW},
     ],
     ids=repr,
 )
