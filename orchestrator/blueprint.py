@@ -70,7 +70,10 @@ def look_over(unsound: Unsound, config_file: ConfigFile, catalogue: Catalogue, r
 
 def _in_standing_order(groups: Sequence[Placed], catalogue: Catalogue) -> list[Placed]:
     """Put who lets people in first: single sign-on would log them straight back in."""
-    providers = {name for name, service in catalogue.services.items() if service.identity_provider}
+    known = catalogue.services
+    providers = {
+        group.service for _, _, group in groups if group.service in known and known[group.service].identity_provider
+    }
     first = [placed for placed in groups if placed[2].service in providers]
     if not first or len(first) == len(groups):
         return list(groups)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from orchestrator.model import NEWER
 
-SCHEMA = (
-    """
-    CREATE TABLE IF NOT EXISTS runs (
+# what a journal has, by name
+SCHEMA = {
+    "runs": """
+    CREATE TABLE runs (
         run TEXT PRIMARY KEY, plan TEXT NOT NULL, plan_path TEXT NOT NULL, config_path TEXT, digest TEXT NOT NULL,
         lock_name TEXT NOT NULL, require TEXT NOT NULL, started REAL NOT NULL, folder TEXT NOT NULL,
         selectors TEXT NOT NULL, planned INTEGER NOT NULL, variables TEXT NOT NULL, inputs TEXT NOT NULL,
@@ -19,23 +20,23 @@ SCHEMA = (
         cut_off REAL NOT NULL DEFAULT 0, ageless TEXT NOT NULL DEFAULT '[]')
     """,
     # outcome is NULL from the moment before the call until there is one; earlier and record then have the one before
-    """
-    CREATE TABLE IF NOT EXISTS targets (
+    "targets": """
+    CREATE TABLE targets (
         position INTEGER PRIMARY KEY, run TEXT NOT NULL, service TEXT NOT NULL, connection TEXT NOT NULL,
         target TEXT NOT NULL, stage TEXT NOT NULL, batch INTEGER, sent REAL, outcome TEXT, record TEXT, earlier TEXT,
         verification TEXT, protected INTEGER,
         UNIQUE (run, service, connection, target))
     """,
     # what a service listed when the run began, by the number of the plan's group; rows is JSON, without secrets
-    """
-    CREATE TABLE IF NOT EXISTS listings (
+    "listings": """
+    CREATE TABLE listings (
         run TEXT NOT NULL, section INTEGER NOT NULL, listed INTEGER NOT NULL, failure TEXT NOT NULL, rows TEXT NOT NULL,
         PRIMARY KEY (run, section))
     """,
-    "CREATE INDEX IF NOT EXISTS runs_by_lock ON runs (lock_name, started)",
-)
+    "runs_by_lock": "CREATE INDEX runs_by_lock ON runs (lock_name, started)",
+}
 
-# what a journal that was begun by an earlier version lacks
+# columns of runs that a journal which was begun by an earlier version lacks
 ADDED = {
     "seal": "ALTER TABLE runs ADD COLUMN seal TEXT NOT NULL DEFAULT ''",
     "subject": "ALTER TABLE runs ADD COLUMN subject TEXT NOT NULL DEFAULT ''",
@@ -155,9 +156,7 @@ PAIRS = """
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Make the tables that are not there, and add what those of an earlier version lack."""
-    for statement in SCHEMA:
-        connection.execute(statement)
+    """Make what is not there, and add what tables of an earlier version lack, in one transaction."""
     if not _lacking(connection):
         return
     connection.execute("BEGIN IMMEDIATE")  # somebody else may be about to do the same
@@ -167,5 +166,7 @@ def prepare(connection: sqlite3.Connection) -> None:
 
 
 def _lacking(connection: sqlite3.Connection) -> list[str]:
-    known = {row[1] for row in connection.execute("PRAGMA table_info(runs)")}
-    return [statement for name, statement in ADDED.items() if name not in known]
+    there = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+    columns = {row[1] for row in connection.execute("PRAGMA table_info(runs)")}
+    new = [statement for name, statement in SCHEMA.items() if name not in there]
+    return new + [statement for name, statement in ADDED.items() if columns and name not in columns]
