@@ -9,7 +9,7 @@ from __future__ import annotations
 
 HALF = 0.5  # of the pace at which a level began: there it ends
 FEW = 10  # calls of a level that tell the share which is refused ...
-MANY = 0.1  # ... and that it is not of a bucket at whose rate they go
+MANY = 0.06  # ... and that it is not of a bucket at whose rate they go
 IN_VAIN = 3  # levels in a row
 KNOWN = 16  # calls let through that tell at which rate they are, to a third or so
 STEP = 1.5  # times the pace, up or down

@@ -132,6 +132,13 @@ def test_a_slow_service_is_found_and_kept_to(hidden: float, slots: int) -> None:
     assert came.refused <= 0.01 + 32 / scenario.count  # some at the start, and one in some hundred or in two seconds
 
 
+@pytest.mark.parametrize("latency", [0.02, 0.2])
+def test_where_few_calls_go_a_second_no_refusal_is_risked_every_other_second(latency: float) -> None:
+    came = simulate(Hidden(rate=5.0, burst=5.0, latency=latency, count=600, slots=8, start=8.0))
+    assert came.over <= 1.01
+    assert came.refused <= 0.045  # it was 0.07
+
+
 @pytest.mark.parametrize("slots", [1, 2, 4])
 def test_the_slots_bound_a_lane_that_knows_nothing(slots: int) -> None:
     """Where the calls go as fast as the slots allow, the pace does not run away from them."""
