@@ -19,14 +19,17 @@ class Packing:
 
 
 def pack(targets: Iterator[Target], packing: Packing, numbers: Iterator[int]) -> Iterator[Batch]:
-    """Pack targets into batches: never an empty one, and only targets that share what `group_by` names."""
+    """Pack targets into batches: never an empty one, and only targets that share what `group_by` names.
+
+    What was refused before is not put beside what was not: a batch is refused for one of its targets.
+    """
     if packing.size == 1:
         for target in targets:
             yield Batch((target,), next(numbers))
         return
     open_batches: dict[tuple[object, ...], list[Target]] = {}
     for target in targets:
-        key = (target.expect, *(target.fields.get(name) for name in packing.group_by))
+        key = (target.suspect, target.expect, *(target.fields.get(name) for name in packing.group_by))
         members = open_batches.setdefault(key, [])
         members.append(target)
         if len(members) == packing.size:

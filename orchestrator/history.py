@@ -98,6 +98,9 @@ def recall(
     for service, connection, target, outcome in journal.outcomes(run):
         if (service, connection) not in finished and _settled(outcome, service, repeatable):
             seen.note_done(service, connection, target)
+    for service, connection, target in journal.refused(run):
+        if service in services and services[service].end.batch is not None:
+            seen.note_suspect(service, connection, target)
     for service, connection, target, outcome, verification, record in journal.unverified(run):
         if _to_look_at(service, outcome, verification, services, require):
             seen.note_unchecked(service, connection, target, record)

@@ -108,7 +108,7 @@ class Target:
     `id` is its identity within (service, connection): its key fields joined by `/`, a secret one as its
     fingerprint. `verify` says that it is to be looked at afterwards; `began` is since when the session is
     there, in seconds since the epoch, where the service tells. `names` is what else a listing calls it, such as the
-    person whose session it is.
+    person whose session it is. A `suspect` was refused in an earlier part of the run, and is put with its like.
     """
 
     service: str
@@ -120,6 +120,7 @@ class Target:
     verify: bool = False
     began: float | None = None
     names: Sequence[str] = ()
+    suspect: bool = False
 
 
 @dataclass(slots=True)

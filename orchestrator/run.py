@@ -238,7 +238,7 @@ def fresh(
             for target in source.targets():
                 if takes(target) and seen.take(target):
                     passed = 0
-                    yield target
+                    yield replace(target, suspect=True) if seen.suspects(target) else target
                     continue
                 if recheck is not None and takes(target) and target.verify and (record := seen.unchecked(target)):
                     recheck(decode(record, target))

@@ -33,6 +33,7 @@ class Seen:
         self._unchecked: dict[int, str] = {}
         self._done = Keys()
         self._taken = Keys()
+        self._suspects = Keys()  # what an earlier part of the run was refused for
         self._again = Keys()  # what was offered more than once
         self._only: Keys | None = None
         self._always: Collection[str] = ()
@@ -50,6 +51,14 @@ class Seen:
     def note_done(self, service: str, connection: str, target: str) -> None:
         """Note a target that an earlier part of the run is done with."""
         self._done.add(self._key(service, connection, target))
+
+    def note_suspect(self, service: str, connection: str, target: str) -> None:
+        """Note a target for which an earlier part of the run was refused."""
+        self._suspects.add(self._key(service, connection, target))
+
+    def suspects(self, target: Target) -> bool:
+        """Return whether an earlier part of the run was refused for a target."""
+        return bool(self._suspects) and self._key(target.service, target.connection, target.id) in self._suspects
 
     def note_unchecked(self, service: str, connection: str, target: str, record: str) -> None:
         """Note a target that an earlier part of the run called, with its line so far, and did not look at."""

@@ -109,6 +109,10 @@ class SqliteJournal:
         """Return (service, connection, target) of every target that is on record."""
         yield from self._execute(sql.IDENTITIES, (run,))
 
+    def refused(self, run: str) -> Iterator[tuple[str, str, str]]:
+        """Return (service, connection, target) of every target that failed with a refusal."""
+        yield from self._execute(sql.REFUSED, (run,))
+
     def in_flight(self, run: str) -> Iterator[Settled]:
         """Return as unknown every target that was sent and has no outcome: the call may have taken effect."""
         for service, connection, target, stage, batch, sent in self._execute(sql.IN_FLIGHT, (run,)):

@@ -128,6 +128,10 @@ UNVERIFIED = """
     SELECT service, connection, target, outcome, verification, record FROM targets
     WHERE run = ? AND verification IN ('pending', 'unavailable') AND outcome IS NOT NULL
 """
+REFUSED = """
+    SELECT service, connection, target FROM targets
+    WHERE run = ? AND outcome = 'failed' AND json_extract(record, '$.http_status') BETWEEN 400 AND 499
+"""
 ADD_LISTING = "INSERT OR REPLACE INTO listings (run, section, listed, failure, rows) VALUES (?, ?, ?, ?, ?)"
 LISTINGS = "SELECT section, listed, failure, rows FROM listings WHERE run = ?"
 LISTING_FAILURES = "SELECT failure FROM listings WHERE run = ? AND failure <> '' ORDER BY section"

@@ -51,6 +51,17 @@ def test_three_bad_ids_in_one_batch(site: Site) -> None:
     assert not site.state()["sessions"]["workspace"]
 
 
+def test_a_resume_does_not_put_what_was_refused_beside_the_rest(site: Site) -> None:
+    site.configure({"workspace.desktops": {"attempts": 1}})
+    site.fault("workspace", "status", operation="logoff", status=503, match="desktop-0150", times=1)
+    assert site.run("run", with_bad(site, 300, [5, 50])).code == 3
+    assert site.latest.outcomes == Counter(accepted=198, failed=102)
+    before = site.calls("workspace")
+    assert site.run("resume", "latest").code == 3
+    assert site.latest.outcomes == Counter(accepted=298, failed=2)
+    assert site.calls("workspace") - before == 1 + 3  # the hundred, and the two: together, and one by one
+
+
 def test_nothing_but_bad_ids(site: Site) -> None:
     rows = [{"desktop_id": f"bad-{number}"} for number in range(10)]
     assert site.run("run", site.plan(site.group("workspace.desktops", rows))).code == 3

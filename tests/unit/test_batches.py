@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 
 from hypothesis import given
@@ -61,6 +62,12 @@ def test_targets_that_expect_different_answers_never_share_a_call() -> None:
     mixed = [*made([{}], "denied"), *made([{}], "issued"), *made([{}], "denied")]
     packed = list(pack(iter(mixed), Packing(10), count(1)))
     assert [[target.expect for target in one.targets] for one in packed] == [["denied", "denied"], ["issued"]]
+
+
+def test_what_was_refused_before_never_shares_a_call_with_what_was_not() -> None:
+    given = [replace(one, suspect=one.id in ("1", "3")) for one in made([{}] * 4)]
+    batches = pack(iter(given), Packing(10), count(1))
+    assert [[one.id for one in batch.targets] for batch in batches] == [["0", "2"], ["1", "3"]]
 
 
 def test_a_stream_with_endless_groups_is_passed_on_before_it_ends() -> None:
