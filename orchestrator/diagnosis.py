@@ -255,7 +255,7 @@ def words(ruling: Ruling) -> str:
 
 def unusable(service: str, auth: str) -> Check:
     """Say that a connection cannot be used for a service at all."""
-    said = f"cannot be used for it: its auth is {auth}, or the service is not offered there"
+    said = f"cannot be used for it: its auth is {auth}, or it has no project, or the service is not offered there"
     return Check("permission", Status.FAILED, said, service, "name another connection, or correct this one")
 
 

@@ -25,7 +25,13 @@ def base_url(service: Service, connection: Connection) -> str:
     return f"https://{endpoint.host_by_region.get(region, host)}.{region}.{CLOUDS[cloud]}"
 
 
-def has_project(connection: Connection) -> bool:
-    """Return whether the project is known, or will be once there is a token for it."""
+def in_project(service: Service) -> bool:
+    """Return whether a service is called in a project."""
+    return "{project_id}" in service.end.path
+
+
+def lacks_project(service: Service, connection: Connection) -> bool:
+    """Return whether a service is called in a project, and none is known, nor will be once there is a token for it."""
     auth = connection.auth
-    return connection.project_id is not None or (isinstance(auth, IamToken) and auth.scope == "project")
+    known = connection.project_id is not None or (isinstance(auth, IamToken) and auth.scope == "project")
+    return in_project(service) and not known

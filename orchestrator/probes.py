@@ -10,7 +10,7 @@ import orjson
 from orchestrator.calling import Operation
 from orchestrator.catalogue import Catalogue
 from orchestrator.classify import Classify, compile_reading
-from orchestrator.endpoints import base_url
+from orchestrator.endpoints import base_url, lacks_project
 from orchestrator.looking import Listing
 from orchestrator.model import Target, Verdict
 from orchestrator.pages import page_fields
@@ -43,9 +43,9 @@ def url_of(service: Service, connection: Connection) -> str:
 
 
 def usable(connection: Connection, services: Iterable[Service]) -> dict[str, Service]:
-    """Return the services that a connection can be used for: its kind of auth, and offered where it is."""
+    """Return the services that a connection can be used for: its kind of auth, its project, offered where it is."""
     fitting = (one for one in services if connection.auth.type in one.auth and url_of(one, connection))
-    return {one.service: one for one in fitting}
+    return {one.service: one for one in fitting if not lacks_project(one, connection)}
 
 
 def sts_url(connection: Connection) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator import probes
 from orchestrator.blueprint import Blueprint
-from orchestrator.endpoints import base_url, has_project
+from orchestrator.endpoints import base_url, in_project
 from orchestrator.service import Service
 from orchestrator.settings import Connection
 
@@ -48,15 +48,10 @@ def _untouched(blueprint: Blueprint) -> Iterator[dict[str, Any]]:
 
 def _reaches(service: Service, connection: Connection) -> bool:
     """Return whether a connection could call a service: its credential, where it is, its project."""
-    fits = service.service in probes.usable(connection, [service])
-    return fits and (has_project(connection) or not _in_project(service))
+    return service.service in probes.usable(connection, [service])
 
 
 def _place(service: Service, connection: Connection) -> tuple[str, str]:
     """Return where a connection meets a service: two of one place reach the same sessions."""
     project = connection.project_id or connection.project or connection.region or ""
-    return base_url(service, connection), project if _in_project(service) else ""
-
-
-def _in_project(service: Service) -> bool:
-    return "{project_id}" in service.end.path
+    return base_url(service, connection), project if in_project(service) else ""

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.catalogue import Catalogue
 from orchestrator.dated import dated
-from orchestrator.endpoints import base_url, has_project
+from orchestrator.endpoints import base_url, lacks_project
 from orchestrator.model import Secret, Target
 from orchestrator.plan import Group, Placed, Stage
 from orchestrator.service import Service
@@ -173,7 +173,7 @@ def _fit(group: Group, service: Service, connection: Connection) -> Iterator[tup
     if connection.auth.type not in service.auth:
         takes = ", ".join(service.auth)
         yield ("connection",), f"{group.connection!r} has auth {connection.auth.type}; {service.service} takes {takes}"
-    elif "{project_id}" in service.end.path and not has_project(connection):
+    elif lacks_project(service, connection):
         yield ("connection",), f"{group.connection!r} has no project_id, which {service.service} needs"
     try:
         base_url(service, connection)

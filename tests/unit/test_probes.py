@@ -21,7 +21,7 @@ def connection(auth: dict[str, str] = AKSK, **more: Any) -> Connection:
 
 
 def test_the_addresses_of_a_cloud_are_those_of_its_services_and_of_the_login() -> None:
-    prod = connection(cloud="huaweicloud", region="cn-north-4")
+    prod = connection(cloud="huaweicloud", region="cn-north-4", project_id="p")
     known = probes.usable(prod, SERVICES.values())
     assert "mrs.cas" not in known
     urls = probes.addresses(prod, known.values())
@@ -36,6 +36,11 @@ def test_a_service_that_a_region_does_not_offer_is_not_asked() -> None:
     assert probes.addresses(otc, [])[0] == "https://iam.eu-de.otc.t-systems.com"
     assert probes.sts_url(otc) == ""
     assert probes.url_of(SERVICES["dcs.webcli"], connection(cloud="otc", region="eu-nowhere")) == ""
+
+
+def test_a_service_in_a_project_is_not_asked_without_one() -> None:
+    account = connection(cloud="huaweicloud", region="cn-north-4")
+    assert set(probes.usable(account, SERVICES.values())) == {"iam.access-key", "iam.token", "iam.user"}
 
 
 def test_an_endpoint_is_the_one_address() -> None:
