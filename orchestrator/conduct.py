@@ -223,8 +223,7 @@ async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, st
         tripwire,
         stop,
         partial(_came_out, trip, record.run),
-        partial(listings.refresh, blueprint, trip.connections, stop),
-        own.covers if any(step.own for step in steps) else nobody,
+        own=own.covers if any(step.own for step in steps) else nobody,
     )
     services = blueprint.catalogue.services
     before = history.recall(journal, record.run, services, intake.seen, record.require, counted.per_lane)
@@ -238,6 +237,7 @@ async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, st
     known = paces.read(state_dir, time.time())
     workshop = Workshop(blueprint, trip.connections, memory, stop, numbers, cut_off=cut_off, known=known)
     stages = workshop.build(steps, counted.per_lane)
+    intake.refresh = partial(listings.refresh, blueprint, workshop, stop)
     tripwire.lanes.update(workshop.lanes)
     view = View(record, list(workshop.lanes.values()), planned, journal, stop)
     failed = [*await _execute(trip, stages, intake, view), *listings.failures(blueprint)]

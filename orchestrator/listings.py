@@ -71,10 +71,10 @@ async def ask(
     return workshop.heard()
 
 
-async def refresh(blueprint: Blueprint, connections: Connections, stop: Stop, stage: str, lane: LaneName) -> None:
+async def refresh(blueprint: Blueprint, workshop: Workshop, stop: Stop, stage: str, lane: LaneName) -> None:
     """Ask since when the sessions of a lane in a stage are there: its turn comes long after the list."""
     looks: list[_Look] = [(section, source, source.look_again) for section, source in aged(blueprint, stage, lane)]
-    await _side_by_side(Workshop(blueprint, connections, Notes(), stop, itertools.count(1)), stop, looks, 0.0)
+    await _side_by_side(workshop, stop, looks, 0.0)
 
 
 async def _side_by_side(workshop: Workshop, stop: Stop, looks: Iterable[_Look], now: float) -> None:

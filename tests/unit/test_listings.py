@@ -129,7 +129,7 @@ async def test_the_age_of_what_was_brought_may_not_be_told(
 ) -> None:
     office.items, office.failure = (item("s-1"), item("s-2", since=TEN)), failure
     blueprint = plan(brought(name))
-    await listings.refresh(blueprint, None, Stop(), "first", ("acme.seats", "prod"))  # type: ignore[arg-type]
+    await listings.refresh(blueprint, office, Stop(), "first", ("acme.seats", "prod"))  # type: ignore[arg-type]
     assert listings.ageless(blueprint) == (["acme.seats"] if ageless else [])
     assert office.listers == [("acme.seats", "prod", "taken")]
 
