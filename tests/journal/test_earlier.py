@@ -21,7 +21,7 @@ def _earlier(statement: str) -> str:
 def test_a_journal_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     with closing(sqlite3.connect(path)) as earlier:
-        for statement in sql.SCHEMA:
+        for statement in sql.SCHEMA.values():
             earlier.execute(_earlier(statement))
         columns = sql.RUN_COLUMNS.removesuffix(", seal, subject, residual, cut_off, ageless")
         earlier.execute(
