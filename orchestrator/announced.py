@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from orchestrator.units import http_date
 
@@ -35,8 +35,7 @@ _PARAMETER = re.compile(r"(?:^|[;,\s])(q|r|t|w|limit|remaining|reset)\s*=\s*\"?(
 _LONGEST_HEADER = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Announced:
+class Announced(NamedTuple):
     """What an answer says about the service's limit.
 
     `wait` are the seconds until calls are let through again, `left` how many are let through before, `pace` the calls

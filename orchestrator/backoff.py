@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 LONGEST_WAIT = 3600.0  # seconds; a lane that is told to wait for longer halts
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(NamedTuple):
     """The pauses between attempts: `base` seconds doubled each time, never above `cap`, drawn from 0 to that."""
 
     base: float = 0.5

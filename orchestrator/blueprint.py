@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from orchestrator import validation
 from orchestrator.catalogue import Catalogue
@@ -23,8 +23,7 @@ GUARDED = ("guard", "protect")
 OF_A_TABLE = (",", ";", '"')
 
 
-@dataclass(frozen=True, slots=True)
-class Blueprint:
+class Blueprint(NamedTuple):
     """A plan that holds together with the config and the catalogue."""
 
     plan_file: PlanFile

@@ -1,8 +1,6 @@
 """A call as a description says it: its request with holes to fill in, and how hard the service may be called."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
@@ -24,7 +22,7 @@ class Limits(Strict):
     backoff: Duration | None = Field(None, description="the first pause between attempts, before jitter; it doubles")
     backoff_cap: Duration | None = None
 
-    def over(self, below: Limits) -> Limits:
+    def over(self, below: Self) -> Self:
         """Return these limits, with what is not said here taken from `below`."""
         return below.model_copy(update=self.model_dump(exclude_none=True, exclude={"rate"}) | self._rate())
 

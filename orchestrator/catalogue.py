@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from orchestrator import validation
 from orchestrator.errors import Fault, InvalidInput
@@ -19,8 +18,7 @@ OWN = Path(__file__).with_name("services")  # a file is named like the service t
 NO_OWN: Mapping[str, Path] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Read(Generic[Entry]):
+class Read(NamedTuple, Generic[Entry]):
     """One file of the catalogue as read: where it came from, its text for the lines of faults, what it says."""
 
     source: str
@@ -28,8 +26,7 @@ class Read(Generic[Entry]):
     entry: Entry
 
 
-@dataclass(frozen=True, slots=True)
-class Catalogue:
+class Catalogue(NamedTuple):
     """Descriptions by service name, and the rules that they share by the name they are included by."""
 
     services: Mapping[str, Service]

@@ -115,7 +115,7 @@ def _finished(blueprint: Blueprint, record: RunRecord, journal: SqliteJournal) -
     if any(listings.discoveries(blueprint)):
         return None
     per_lane = history.whole(record, journal.tally(record.run), blueprint.catalogue.services)
-    return Count(record.planned, dict(per_lane), {}, dict(record.inputs)) if per_lane else None
+    return Count(record.planned, dict(per_lane), {}, dict(record.inputs), Seen()) if per_lane else None
 
 
 @asynccontextmanager
@@ -126,7 +126,7 @@ async def _under_way(
     limit = options.deadline or blueprint.plan_file.plan.deadline
     stop = Stop(None if limit is None else time.monotonic() + limit)
     async with heard(stop) as ear, connections:
-        yield Trip(blueprint, options, watch, journal, connections, stop, ear)
+        yield Trip(blueprint, options, watch, journal, connections, stop, ear, [])
 
 
 async def _admitted(trip: Trip, record: RunRecord, read: Count | None) -> tuple[Count, Own]:

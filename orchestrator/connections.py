@@ -9,9 +9,8 @@ from __future__ import annotations
 import ssl
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
 CLOSE_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Linked:
+class Linked(NamedTuple):
     """One connection, ready for calls."""
 
     transport: HttpTransport

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from orchestrator.app import LaneName
 from orchestrator.errors import Fault, InvalidInput
@@ -16,8 +16,7 @@ from orchestrator.seen import Seen
 from orchestrator.selection import Selector
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(NamedTuple):
     """How many targets there are, in all and per lane, how many are set aside for which reason; each source's SHA-256.
 
     `seen` is what reading the same rows for real has to remember.
@@ -27,7 +26,7 @@ class Count:
     per_lane: dict[LaneName, int]
     set_aside: Mapping[str, int]
     digests: dict[str, str]
-    seen: Seen = field(default_factory=Seen)
+    seen: Seen
 
     @property
     def called(self) -> int:
@@ -61,7 +60,7 @@ def count(sections: Sequence[Section], selector: Selector, aside: Aside = NOBODY
         checked = section.source.check(takes)
         faults += checked.faults
         lane = (section.service.service, section.connection)
-        per_lane[lane] = per_lane.get(lane, 0) + checked.count
+        per_lane[lane] = per_lane.get(lane, 0) + checked.total
         if checked.digest:
             digests[section.source.name] = checked.digest
     if faults:

@@ -14,7 +14,7 @@ What a service answers is never an exception: it is a `model.Ruling`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class OrchestratorError(Exception):
@@ -23,8 +23,7 @@ class OrchestratorError(Exception):
     exit_code = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """One thing wrong with one input: where it is, what is wrong, what to do."""
 
     source: str

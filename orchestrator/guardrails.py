@@ -1,7 +1,5 @@
 """`guard:` of a plan: what must hold before, and while, anything is sent."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
@@ -36,13 +34,13 @@ def _words(value: object) -> object:
 
 def _unfit_wave(one: Amount, before: Amount | None) -> str:
     """Return what is wrong with the size of a wave, after the one before it."""
-    if not (one.count or one.share):
+    if not (one.number or one.share):
         return "lets nothing out"
     if before is not None and before.share == 1:
         return "comes after 100%, which is all"
-    if before is None or (one.count is None) is not (before.count is None):
+    if before is None or (one.number is None) is not (before.number is None):
         return ""
-    smaller = (one.count or one.share or 0) < (before.count or before.share or 0)
+    smaller = (one.number or one.share or 0) < (before.number or before.share or 0)
     return "is smaller than the wave before it" if smaller else ""
 
 

@@ -6,10 +6,9 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from orchestrator.errors import Refused
 from orchestrator.guardrails import Guard, ProtectedEntry
@@ -21,8 +20,7 @@ BAD = frozenset({Outcome.FAILED, Outcome.UNKNOWN, Outcome.STILL_ACTIVE})
 LaneName = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Keep:
+class Keep(NamedTuple):
     """What is never touched: targets of these services and connections with such a name, as it stands or as a glob."""
 
     targets: tuple[str, ...]
@@ -100,8 +98,8 @@ def check_size(guard: Guard, wanted: int, discovered: Mapping[LaneName, tuple[in
     most = guard.max_targets
     if most is None:
         return
-    if most.count is not None and wanted > most.count:
-        said = f"{plural(wanted, 'target')} would be called, and guard.max_targets allows {most.count}"
+    if most.number is not None and wanted > most.number:
+        said = f"{plural(wanted, 'target')} would be called, and guard.max_targets allows {most.number}"
         raise Refused(f"{said}; nothing was sent")
     for (service, connection), (found, listed) in discovered.items():
         if most.share is not None and found > most.of(listed):

@@ -1,11 +1,9 @@
 """A listing as a description says it: what is asked, what is told of each item, and what cannot be taken on trust."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from orchestrator.calling import Limits, Method, UrlPath
 from orchestrator.reading import Entry, Json
@@ -15,7 +13,7 @@ from orchestrator.validation import Place, Strict
 
 OF_A_PAGE = ("limit", "offset", "since", "until")
 UNCHECKED = "name it in unchecked"
-Paths = Annotated[tuple[str, ...], BeforeValidator(listed), one_or_more({"type": "string"})]
+Paths = Annotated[tuple[str, ...], BeforeValidator(listed), WithJsonSchema(one_or_more({"type": "string"}))]
 
 
 class By(Strict):

@@ -175,8 +175,7 @@ class Lost:
 Item = Mapping[str, tuple[str, ...]]  # what a listing tells of one thing: every value of every field it has
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """One page of a listing; `total` is the number of all items, where the service tells it."""
 
     items: Sequence[Item]

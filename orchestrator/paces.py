@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.logs import Log
 from orchestrator.private import Replacing
@@ -28,8 +27,7 @@ LONGEST_ANSWER = 3600.0  # seconds
 _log = Log()
 
 
-@dataclass(frozen=True, slots=True)
-class Learned:
+class Learned(NamedTuple):
     """Calls per second that a service let through, where it refused some, and the seconds that an answer takes.
 
     `at` is when that was learned, in seconds since the epoch.
@@ -55,7 +53,7 @@ def keep(folder: Path, learned: Mapping[str, Learned], now: float) -> None:
     if not learned:
         return
     known = read(folder, now)  # again: another plan's run may have written it meanwhile
-    known.update({name: replace(one, at=now) for name, one in learned.items()})
+    known.update({name: one._replace(at=now) for name, one in learned.items()})
     latest = sorted(known.items(), key=lambda item: item[1].at)[-MOST:]
     lanes = {name: _written(one) for name, one in latest}
     try:

@@ -1,20 +1,16 @@
 """The plan: what to end, in which order, under which guards. It has no secrets and no endpoints."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BeforeValidator,
     Field,
-    PlainValidator,
     ValidationError,
-    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -22,7 +18,7 @@ from pydantic import (
 from orchestrator import validation, yamltext
 from orchestrator.errors import Fault, InvalidInput
 from orchestrator.guardrails import Guard, Texts
-from orchestrator.units import Duration
+from orchestrator.units import Duration, Parsed
 from orchestrator.validation import Form, MisfitError, Place, Strict
 
 _VARIABLE = re.compile(r"\$(\$|\{([^{}]*)\}|\{)")
@@ -48,7 +44,7 @@ def _rows(value: object) -> object:
 
 
 _ROWS_SCHEMA = {"type": "array", "items": {"type": "object", "additionalProperties": True}}
-ItemRows = Annotated[Sequence[Mapping[str, Any]], PlainValidator(_rows), WithJsonSchema(_ROWS_SCHEMA)]
+ItemRows = Annotated[Sequence[Mapping[str, Any]], Parsed(_rows, _ROWS_SCHEMA)]
 
 
 class Group(Strict):
@@ -72,7 +68,7 @@ class Group(Strict):
     verify: bool | None = Field(None, description="look afterwards whether the session is gone, where that is possible")
 
     @model_validator(mode="after")
-    def _one_source(self) -> Group:
+    def _one_source(self) -> Self:
         given = [name for name, value in self._sources().items() if value is not None]
         if len(given) != 1:
             said = f"has {' and '.join(given)}" if given else "has none"
@@ -124,7 +120,7 @@ class Plan(Strict):
         return value
 
     @model_validator(mode="after")
-    def _hangs_together(self) -> Plan:
+    def _hangs_together(self) -> Self:
         if (self.stages is None) == (self.targets is None):
             said = "has neither" if self.stages is None else "has both"
             place = () if self.stages is None else ("stages",)

@@ -1,10 +1,8 @@
 """What tells one response from another, and what it then means: the conditions and rules of a description."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from orchestrator import yamltext
 from orchestrator.model import Verdict
@@ -17,8 +15,8 @@ Json = Annotated[Any, BeforeValidator(yamltext.typed)]
 
 _ONE_SHAPE = {"enum": list(get_args(Shape))}
 
-Patterns = Annotated[tuple[Pattern, ...], BeforeValidator(listed), one_or_more({"type": "string"})]
-Shapes = Annotated[tuple[Shape, ...], BeforeValidator(listed), one_or_more(_ONE_SHAPE)]
+Patterns = Annotated[tuple[Pattern, ...], BeforeValidator(listed), WithJsonSchema(one_or_more({"type": "string"}))]
+Shapes = Annotated[tuple[Shape, ...], BeforeValidator(listed), WithJsonSchema(one_or_more(_ONE_SHAPE))]
 
 
 class Check(Strict):
@@ -29,7 +27,7 @@ class Check(Strict):
     matches: Pattern | None = None
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> Check:
+    def _exactly_one(self) -> Self:
         if len(self.model_fields_set) != 1:
             raise ValueError("needs exactly one of absent, equals, matches")
         return self
@@ -51,37 +49,38 @@ class Condition(Strict):
 _SAYS_NOTHING: tuple[object, ...] = (None, "", (), {})
 
 
-class Decisive(Condition):
-    """Conditions that decide something, so that there has to be one."""
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if not any(getattr(self, name) not in _SAYS_NOTHING for name in Condition.model_fields):
-            raise ValueError("has no condition, and would decide every response")
-        return self
+def _decisive(condition: Condition) -> None:
+    if not any(getattr(condition, name) not in _SAYS_NOTHING for name in Condition.model_fields):
+        raise ValueError("has no condition, and would decide every response")
 
 
-class Telling(Decisive):
-    """Conditions by which a service says something in its own words: a bare status, or what is not there, says nothing.
-
-    A wrong URL answers 404 for everybody, and a login page has no error code either.
-    """
-
-    @model_validator(mode="after")
-    def _tells(self) -> Self:
-        checks = [*self.body.values(), *self.header.values()]
-        said = any(check.absent is not True and check.absent is not False for check in checks)
-        if not (self.code or self.message or self.text or self.cookie_cleared or said):
-            raise ValueError("would take a wrong URL for an ended session; it needs a code, a message, or a value")
-        return self
+def _telling(condition: Condition) -> Condition:
+    _decisive(condition)
+    checks = [*condition.body.values(), *condition.header.values()]
+    said = any(check.absent is not True and check.absent is not False for check in checks)
+    if not (condition.code or condition.message or condition.text or condition.cookie_cleared or said):
+        raise ValueError("would take a wrong URL for an ended session; it needs a code, a message, or a value")
+    return condition
 
 
-class Rule(Decisive):
+Telling = Annotated[Condition, AfterValidator(_telling)]
+"""Conditions by which a service says something in its own words: a bare status, or what is not there, says nothing.
+
+A wrong URL answers 404 for everybody, and a login page has no error code either.
+"""
+
+
+class Rule(Condition):
     """A response that meets the conditions means `then`; with `batch` only when the call carried several targets."""
 
     batch: bool | None = None
     then: Verdict
     note: str = ""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        _decisive(self)
+        return self
 
 
 class Include(Strict):

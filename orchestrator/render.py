@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import orjson
@@ -20,8 +19,7 @@ _UNRESERVED = "-_.~"
 _AS_IT_IS = re.compile(r"[A-Za-z0-9_.~-]*")  # most ids: to look takes a tenth of what `quote` does
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a connection's calls go, and what its paths may name."""
 
     base_url: str

@@ -10,7 +10,7 @@ import hashlib
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +189,7 @@ def _text(path: Path) -> str:
 
 
 def _protected(blueprint: Blueprint) -> dict[str, str]:
-    keeps = [asdict(keep) for keep in blueprint.keeps]
+    keeps = [keep._asdict() for keep in blueprint.keeps]
     return {PROTECTED: digest_of(keeps)} if keeps else {}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.catalogue import Catalogue
 from orchestrator.dated import dated
@@ -23,8 +23,7 @@ Resolve = Callable[[str], Secret]
 Problems = list[tuple[Place, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """One group of a plan, ready to be read: its stage, its service, its connection, its source."""
 
     stage: str

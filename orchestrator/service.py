@@ -4,12 +4,10 @@ A description is data: strict keys, no expressions, patterns compiled at load. W
 the first rule whose conditions all hold decides, then `success`, then the usual meaning of the status, else it failed.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -41,7 +39,7 @@ class Endpoint(Strict):
     own: str | None = Field(None, description="an example of the URL that the connection has to give")
 
     @model_validator(mode="after")
-    def _one_way(self) -> Endpoint:
+    def _one_way(self) -> Self:
         if (self.cloud_host is None) == (self.own is None):
             raise ValueError("needs either cloud_host or own")
         return self
@@ -103,7 +101,7 @@ class ReadBack(Strict):
     limits: Limits = Limits()
 
     @model_validator(mode="after")
-    def _one_way(self) -> ReadBack:
+    def _one_way(self) -> Self:
         if (self.listing is None) == (self.question is None):
             raise ValueError("needs either listing or question")
         if self.listing is not None and not (self.state and self.gone and self.alive):
@@ -149,7 +147,7 @@ class Service(Reading):
     identity_provider: bool = Field(False, description="people log in to other services through it: it goes first")
 
     @model_validator(mode="after")
-    def _hangs_together(self) -> Service:
+    def _hangs_together(self) -> Self:
         parts = (self._unfit_fields(), self._unfit_templates(), self._unfit_readings(), self._unfit_listings())
         more = (self._unfit_own(), self._unfit_repetitions())
         if found := [*itertools.chain(*parts, *more)] or [*self._unused_keys()]:

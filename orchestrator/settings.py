@@ -3,12 +3,10 @@
 Read from one YAML file and from the environment (`ORCHESTRATOR_` and `__` for nesting), which wins.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
@@ -77,7 +75,7 @@ class IamToken(Strict):
     )
 
     @model_validator(mode="after")
-    def _who(self) -> IamToken:
+    def _who(self) -> Self:
         if not self.user_id and not (self.user and self.domain):
             raise ValueError("needs user and domain, or user_id")
         return self
@@ -125,7 +123,7 @@ class Tls(Strict):
     insecure: bool = False
 
     @model_validator(mode="after")
-    def _one_way(self) -> Tls:
+    def _one_way(self) -> Self:
         if (self.ca_file is not None) + (self.fingerprint is not None) + self.insecure > 1:
             raise ValueError("needs at most one of ca_file, fingerprint and insecure; they rule each other out")
         return self
@@ -145,7 +143,7 @@ class Connection(Strict):
     auth: Auth
 
     @model_validator(mode="after")
-    def _somewhere(self) -> Connection:
+    def _somewhere(self) -> Self:
         if self.cloud is None and self.endpoint is None and not self.endpoints:
             raise ValueError("needs cloud and region, or an endpoint")
         if self.cloud is not None and self.region is None:

@@ -12,9 +12,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 from orchestrator.errors import Fault
 from orchestrator.model import Secret, Target
@@ -42,11 +41,10 @@ def nobody(target: Target) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(NamedTuple):
     """What a first reading found: how many targets, the SHA-256 of the content, everything that is wrong."""
 
-    count: int
+    total: int
     digest: str
     faults: tuple[Fault, ...] = ()
 

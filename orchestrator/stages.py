@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from orchestrator.blueprint import Blueprint
 from orchestrator.sections import Section
@@ -13,8 +13,7 @@ SECOND_PASS = "second pass"  # noqa: S105  the name of a stage
 OWN = "own credential"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One stage: its groups, the stages that it waits for, what has to have come of them, and a rest in seconds.
 
     A second pass calls `anew` what was called before. The step of what is the run's `own` takes that and nothing else.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.validation import Place
 
@@ -30,8 +29,7 @@ def texts(template: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
             yield from texts(value, (*place, i))
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(NamedTuple):
     """What templates may name: fields, those of them that may be missing, those that a whole batch shares."""
 
     fields: Collection[str]

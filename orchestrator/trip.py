@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.blueprint import Blueprint
 from orchestrator.connections import Connections
@@ -19,20 +18,18 @@ if TYPE_CHECKING:
     from orchestrator.sealing import Sealed
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What the command line says about a run. `ask` puts a yes-or-no question to a person, where there is one."""
 
     report_dir: Path | None = None
     deadline: float | None = None
-    selector: Selector = field(default_factory=lambda: Selector(()))
+    selector: Selector = Selector(())
     yes: bool = False
     ask: Callable[[str], bool] | None = None
     sealed: Sealed | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Trip:
+class Trip(NamedTuple):
     """Everything that one run goes with."""
 
     blueprint: Blueprint
@@ -42,7 +39,7 @@ class Trip:
     connections: Connections
     stop: Stop
     ear: Ear
-    notes: list[str] = field(default_factory=list)
+    notes: list[str]
 
     @property
     def selector(self) -> Selector:

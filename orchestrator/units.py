@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
+from pydantic_core import CoreSchema, core_schema
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d{1,9}(?:\.\d{1,6})?(?:ms|s|m|h|d))+")
@@ -18,8 +19,7 @@ _RATE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)/(\d{0,6})(s|m|h|d)")
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%")
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(NamedTuple):
     """At most `calls` in every `seconds`."""
 
     calls: float
@@ -35,16 +35,15 @@ class Rate:
         return f"{self.calls:g}/{unit}" if unit else f"{self.calls:g}/{self.seconds:g}s"
 
 
-@dataclass(frozen=True, slots=True)
-class Amount:
-    """A count of targets, or a share of all of them (`share` between 0 and 1)."""
+class Amount(NamedTuple):
+    """A number of targets, or a share of all of them (`share` between 0 and 1)."""
 
-    count: int | None = None
+    number: int | None = None
     share: float | None = None
 
     def of(self, total: int) -> int:
         """Return the number of targets that this means when there are `total`, rounded down."""
-        return self.count if self.count is not None else int((self.share or 0.0) * total + 1e-9)
+        return self.number if self.number is not None else int((self.share or 0.0) * total + 1e-9)
 
 
 def parse_duration(value: object) -> float:
@@ -84,7 +83,7 @@ def parse_amount(value: object) -> Amount:
     if (match := _SHARE.fullmatch(text)) and float(match[1]) <= 100:
         return Amount(share=float(match[1]) / 100)
     if re.fullmatch(r"\d{1,12}", text):
-        return Amount(count=int(text))
+        return Amount(number=int(text))
     raise ValueError("should be a count such as 500 or a share such as 10%")
 
 
@@ -150,6 +149,20 @@ def parse_status(value: object) -> str:
     return text
 
 
+class Parsed:
+    """The pydantic type of what `parse` makes of a value; it raises ValueError with what would be right."""
+
+    def __init__(self, parse: Callable[[object], object], written: dict[str, Any]) -> None:
+        self._parse = parse
+        self._written = written  # the JSON schema
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._parse)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return dict(self._written)
+
+
 def listed(value: object) -> object:
     """Return a single value as a list of one; raise ValueError for an empty list."""
     if isinstance(value, list | tuple) and not value:
@@ -157,28 +170,26 @@ def listed(value: object) -> object:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def one_or_more(one: dict[str, Any]) -> WithJsonSchema:
+def one_or_more(one: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of what may be written as one value or as a list."""
-    return WithJsonSchema({"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]})
+    return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
 
 
 _DURATION_SCHEMA = {"type": ["string", "number"], "examples": ["30s", "45m", "1h30m"]}
 _RATE_SCHEMA = {"type": "string", "pattern": rf"^{_RATE.pattern}$", "examples": ["5/s", "60/m", "350/10s"]}
 _AMOUNT_SCHEMA = {"type": ["string", "integer"], "examples": [500, "10%"]}
 
-Duration = Annotated[float, BeforeValidator(_positive), WithJsonSchema(_DURATION_SCHEMA)]
-Rates = Annotated[
-    tuple[Rate, ...],
-    BeforeValidator(_rates),
-    one_or_more(_RATE_SCHEMA),
-]
-Quantity = Annotated[Amount, BeforeValidator(parse_amount), WithJsonSchema(_AMOUNT_SCHEMA)]
-Pattern = Annotated[str, BeforeValidator(parse_pattern)]
+Duration = Annotated[float, Parsed(_positive, _DURATION_SCHEMA)]
+Rates = Annotated[tuple[Rate, ...], Parsed(_rates, one_or_more(_RATE_SCHEMA))]
+Quantity = Annotated[Amount, Parsed(parse_amount, _AMOUNT_SCHEMA)]
+Pattern = Annotated[str, Parsed(parse_pattern, {"type": "string"})]
 Statuses = Annotated[
-    tuple[Annotated[str, BeforeValidator(parse_status)], ...],
+    tuple[Annotated[str, Parsed(parse_status, {"type": "string"})], ...],
     BeforeValidator(listed),
-    one_or_more(
-        {"anyOf": [{"type": "integer", "minimum": 100, "maximum": 599}, {"type": "string", "pattern": "^[1-5]xx$"}]}
+    WithJsonSchema(
+        one_or_more(
+            {"anyOf": [{"type": "integer", "minimum": 100, "maximum": 599}, {"type": "string", "pattern": "^[1-5]xx$"}]}
+        )
     ),
 ]
 

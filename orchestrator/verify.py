@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from orchestrator.discovery import began
 from orchestrator.lane import Lane
@@ -34,8 +34,7 @@ class State(Enum):
     UNCLEAR = "unclear"
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(NamedTuple):
     """What was seen of one target, and why it is unclear if it is."""
 
     state: State
@@ -185,8 +184,7 @@ def _lacking(target: Target, names: Sequence[str]) -> Sight | None:
     return _unclear(f"it has no {' and no '.join(missing)}, so that nothing can be asked about it") if missing else None
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(NamedTuple):
     """When to look: not before `lag` seconds after the calls, and the last time when `deadline` more are over.
 
     Only a look that begins then can say that a session lives on. `lag_field` is the field of a target, if there is

@@ -7,9 +7,8 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
@@ -27,8 +26,7 @@ LIVE_SECONDS = 0.25
 WINDOW = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One lane at one moment; `rate` is targets per second, `left` seconds or None when nobody can tell."""
 
     name: str

@@ -6,7 +6,6 @@ import argparse
 import importlib.util
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     if options.sealed:
         sealed = _sealed(options)
         plan = _prepared(sealed.seal.plan.path, sealed.seal.plan.variables, config_file)
-        chosen = replace(_options(options, options.yes, sealed.seal.selector), sealed=sealed)
+        chosen = _options(options, options.yes, sealed.seal.selector)._replace(sealed=sealed)
     else:
         plan = _prepared(options.plan, common.variables(options), config_file)
         chosen = _options(options, options.yes, options.only)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sqlite3
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from orchestrator.model import NEWER
 
@@ -89,8 +89,7 @@ SETTLED = f"""
 """  # noqa: S608  constants only
 
 
-@dataclass(frozen=True, slots=True)
-class Insert:
+class Insert(NamedTuple):
     """A statement that puts a row into the journal, and the place for the row's values in it."""
 
     statement: str

@@ -132,7 +132,7 @@ async def test_each_ending_is_followed_by_the_lag_and_the_deadline_again() -> No
 
 async def test_nothing_that_lives_is_told_before_it_was_ended_once_more() -> None:
     """With it told, stop_when_failed would stop the run before the second call that ends it."""
-    world = World(allowed=Amount(count=0))
+    world = World(allowed=Amount(number=0))
     world.stubborn = {str(n): 1 for n in range(5)}
     await world.end(*"01234")
     assert not world.stop.is_set()
@@ -150,7 +150,7 @@ async def test_what_is_about_to_be_ended_again_is_not_on_record_as_ended() -> No
 
 
 async def test_too_many_that_live_on_after_all_stop_the_run() -> None:
-    world = World(allowed=Amount(count=1))
+    world = World(allowed=Amount(number=1))
     world.stubborn = {"a": 99, "b": 99}
     await world.end("a", "b", "c")
     assert world.stop.exit_code == 5
@@ -220,7 +220,7 @@ async def test_what_an_earlier_part_of_the_run_left_is_looked_at_with_the_rest()
 
 
 async def test_a_target_that_fails_in_both_passes_counts_once() -> None:
-    world = World(allowed=Amount(count=1), twice=True)
+    world = World(allowed=Amount(number=1), twice=True)
     world.service.answer = lambda batch: REFUSED
     await world.end("a")
     await world.end("a")
@@ -229,7 +229,7 @@ async def test_a_target_that_fails_in_both_passes_counts_once() -> None:
 
 
 async def test_a_target_that_ends_in_the_second_pass_did_not_fail() -> None:
-    world = World(allowed=Amount(count=1), twice=True)
+    world = World(allowed=Amount(number=1), twice=True)
     world.service.answer = lambda batch: REFUSED if len(world.service.calls) == 1 else ENDED
     await world.end("a")
     await world.end("a")

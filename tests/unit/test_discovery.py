@@ -50,7 +50,7 @@ async def test_a_target_has_what_was_listed_and_what_its_group_says() -> None:
     source = await looked(item("s-1", user="a", since=TEN))
     (target,) = source.targets()
     assert (target.id, target.fields, target.began) == ("s-1", {"seat": "s-1", "message": "bye"}, NOW - 10 * HOUR)
-    assert (source.listed, source.failure, source.check().count) == (1, "", 1)
+    assert (source.listed, source.failure, source.check().total) == (1, "", 1)
 
 
 async def test_a_filter_that_the_service_ignored_is_applied_to_what_it_tells() -> None:

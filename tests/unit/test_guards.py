@@ -143,13 +143,13 @@ def test_one_more_than_may_fail_stops_the_run(allowed: str, total: int, most: in
 @pytest.mark.parametrize("outcome", [Outcome.ENDED, Outcome.ACCEPTED, Outcome.NOT_ATTEMPTED, Outcome.DENIED])
 def test_what_does_not_count_as_failed(outcome: Outcome) -> None:
     stop = Stop()
-    Tripwire(Amount(count=0), {LANE: 9}, stop).note([settled("a", outcome)])
+    Tripwire(Amount(number=0), {LANE: 9}, stop).note([settled("a", outcome)])
     assert not stop.is_set()
 
 
 def test_a_target_counts_once_however_often_it_is_settled() -> None:
     stop = Stop()
-    tripwire = Tripwire(Amount(count=1), {LANE: 9}, stop)
+    tripwire = Tripwire(Amount(number=1), {LANE: 9}, stop)
     tripwire.note([settled("a", Outcome.STILL_ACTIVE)])
     tripwire.note([settled("a", Outcome.FAILED, Outcome.STILL_ACTIVE)])
     assert tripwire.failed[LANE] == 1
@@ -160,7 +160,7 @@ def test_a_target_counts_once_however_often_it_is_settled() -> None:
 
 def test_what_was_not_called_again_takes_nothing_back() -> None:
     stop = Stop()
-    tripwire = Tripwire(Amount(count=0), {LANE: 9}, stop)
+    tripwire = Tripwire(Amount(number=0), {LANE: 9}, stop)
     tripwire.note([settled("a", Outcome.STILL_ACTIVE)])
     tripwire.note([settled("a", Outcome.NOT_ATTEMPTED, Outcome.STILL_ACTIVE)])
     assert tripwire.failed[LANE] == 1

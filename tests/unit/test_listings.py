@@ -116,7 +116,7 @@ async def test_of_what_was_brought_only_the_age_is_asked_and_not_when_a_run_begi
     assert listings.ageless(blueprint) == []
     await ask(blueprint, only=set())
     assert [target.began for target in blueprint.sections[0].source.targets()] == [NOW - 10 * HOUR, None]
-    assert blueprint.sections[0].source.check(lambda target: target.began is not None).count == 1
+    assert blueprint.sections[0].source.check(lambda target: target.began is not None).total == 1
     assert listings.ageless(blueprint) == []
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ def read(folder: Path, now: float) -> dict[str, float | None]:
 @pytest.mark.parametrize("learned", [Learned(187.25), Learned(answer=0.02), Learned(187.25, 0.02)])
 def test_what_is_not_known_of_a_lane_is_not_written(tmp_path: Path, learned: Learned) -> None:
     paces.keep(tmp_path, {LANE: learned}, NOW)
-    assert paces.read(tmp_path, NOW) == {LANE: replace(learned, at=NOW)}
+    assert paces.read(tmp_path, NOW) == {LANE: learned._replace(at=NOW)}
 
 
 def test_what_was_learned_is_there_next_time(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_a_plan_is_read() -> None:
     found = read(NIGHTLY).plan
     assert (found.name, found.require, found.deadline) == ("nightly", "ended", 2700.0)
     assert found.guard is not None
-    assert (found.guard.max_targets, found.guard.stop_when_failed) == (Amount(count=5000), Amount(share=0.1))
+    assert (found.guard.max_targets, found.guard.stop_when_failed) == (Amount(number=5000), Amount(share=0.1))
     groups = [group for _, _, group in found.groups()]
     assert [group.service for group in groups] == ["dcs.webcli", "workspace.desktops", "mrs.cas"]
     assert groups[0].items == ({"instance_id": "0123", "client_id": "env:WEBCLI"},)

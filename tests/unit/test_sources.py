@@ -60,7 +60,7 @@ def ids(source: Rows) -> list[str]:
 def test_a_file_is_read(tmp_path: Path, name: str, data: str | bytes, expected: list[str]) -> None:
     source = rows(written(tmp_path, name, data))
     checked = source.check()
-    assert (checked.count, checked.faults) == (len(expected), ())
+    assert (checked.total, checked.faults) == (len(expected), ())
     assert ids(source) == expected
     assert ids(source) == expected
 
@@ -124,7 +124,7 @@ def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path, name: str, fault: s
 def test_every_bad_row_counts_and_the_first_are_named(tmp_path: Path) -> None:
     path = written(tmp_path, "a.csv", "desktop_id,message\n" + "d,\n,x\n" * 50)
     checked = rows(path).check()
-    assert checked.count == 50
+    assert checked.total == 50
     assert len(checked.faults) == MAX_FAULTS + 1
     assert [fault.line for fault in checked.faults[:3]] == [3, 5, 7]
     assert checked.faults[-1].message == f"has {50 - MAX_FAULTS} more rows that are not valid"
@@ -171,7 +171,7 @@ def test_standard_input_is_read_once_and_can_be_read_again(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
     source = rows(None)
-    assert source.check().count == len(expected)
+    assert source.check().total == len(expected)
     assert ids(source) == expected
     assert ids(source) == expected
 
@@ -203,7 +203,7 @@ def test_the_digest_of_standard_input_does_not_use_it_up(monkeypatch: pytest.Mon
 def test_items_are_made_again_whenever_they_are_read() -> None:
     rows_of = [{"desktop_id": "d1"}, {"desktop_id": "d2", "message": "mine"}]
     source = Inline(Items(rows_of, DESKTOPS, {"message": "bye"}))
-    assert source.check().count == 2
+    assert source.check().total == 2
     assert [target.fields["message"] for target in source.targets()] == ["bye", "mine"]
     assert [target.id for target in source.targets()] == ["d1", "d2"]
 
@@ -228,7 +228,7 @@ def test_a_nested_value_is_no_secret(tmp_path: Path) -> None:
 def test_a_file_that_shrinks_before_it_is_used_is_told_of(tmp_path: Path) -> None:
     path = written(tmp_path, "a.txt", "d1\nd2\n")
     source = rows(path)
-    assert source.check().count == 2
+    assert source.check().total == 2
     path.write_text("d1\n")
     with pytest.raises(UnreadableError, match="is not what it was"):
         list(source.targets())
