@@ -129,7 +129,7 @@ class Oracle:
                 lanes += [lane] if lane.targets else []
             ends = max((lane.ends for lane in lanes), default=begins)
             over[step.name] = ends, max((lane.worst_ends for lane in lanes), default=late)
-            stages.append(StageForecast(step.name, begins, ends, over[step.name][1], tuple(lanes)))
+            stages.append(StageForecast(step.name, begins, ends, over[step.name][1], tuple(lanes), step.rest))
         return tuple(stage for stage in stages if stage.lanes)
 
     def _lane(self, step: Step, sections: Sequence[Section]) -> LaneForecast:

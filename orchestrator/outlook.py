@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from orchestrator.units import plural
+from orchestrator.units import plural, written_duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,14 @@ class LaneForecast:
 
 @dataclass(frozen=True, slots=True)
 class StageForecast:
-    """One stage, in seconds from the start of the run; its lanes run side by side."""
+    """One stage, in seconds from the start of the run, after so long a rest; its lanes run side by side."""
 
     name: str
     begins: float
     ends: float
     worst_ends: float
     lanes: Sequence[LaneForecast]
+    rest: float = 0.0
 
     @property
     def bottleneck(self) -> LaneForecast:
@@ -178,14 +179,15 @@ class Forecast:
             for lane in stage.lanes:
                 yield from _told(lane)
             if len(self.stages) > 1:
-                yield f"  stage {stage.name}: {spoken(stage.ends - stage.begins)}, bound by {stage.bottleneck.lane}"
+                took = f"{_rested(stage)}{spoken(stage.ends - stage.begins)}"
+                yield f"  stage {stage.name}: {took}, bound by {stage.bottleneck.lane}"
         if self.set_aside:
             why = ", ".join(f"{number:,} {reason}" for reason, number in self.set_aside.items())
             yield f"{plural(sum(self.set_aside.values()), 'target')} would be set aside: {why}."
         if self.listed_twice:
             yield f"{plural(self.listed_twice, 'row')} named a target that was listed before, and would be called once."
         if self.bottleneck:
-            yield f"It takes {spoken(self.seconds)} at these rates, bound by {self.bottleneck.lane}."
+            yield f"It takes {spoken(self.seconds)} at these rates, bound by {self._bound(self.bottleneck)}."
             yield f"At the worst, with every attempt used up: {spoken(self.worst_seconds)}{self._limit()}."
             yield from self._assumption()
         if self.deadline is not None and self.seconds > self.deadline:
@@ -195,6 +197,12 @@ class Forecast:
         yield from self.notes
         if self.refusal:
             yield f"A run would be refused: {self.refusal}"
+
+    def _bound(self, bottleneck: LaneForecast) -> str:
+        """Return what the run waits for longest: a lane, or the rest before a stage."""
+        longest = max(self.stages, key=lambda stage: stage.rest)
+        rests = longest.rest > bottleneck.busy
+        return f"the rest before stage {longest.name}" if rests else bottleneck.lane
 
     def _assumption(self) -> Iterator[str]:
         if unknown := {lane.lane: lane.latency for lane in self.lanes if lane.assumed}:
@@ -221,10 +229,15 @@ def _told(lane: LaneForecast) -> Iterator[str]:
     yield f"    {', '.join(lane.examples)}{', ...' if lane.targets > len(lane.examples) else ''}"
 
 
+def _rested(stage: StageForecast) -> str:
+    return f"after a rest of {written_duration(stage.rest)}, " if stage.rest else ""
+
+
 def _stage(stage: StageForecast) -> dict[str, Any]:
     return _rounded(
         {
             "name": stage.name,
+            "rest": stage.rest,
             "begins": stage.begins,
             "ends": stage.ends,
             "worst_ends": stage.worst_ends,

@@ -149,6 +149,10 @@ def test_a_second_pass_calls_identity_providers_again(tmp_path: Path) -> None:
     assert [stage.name for stage in found.stages] == ["identity", "targets", "second pass"]
     assert found.seconds == pytest.approx(0.1 + 0.6 + 60 + 0.1, rel=0.01)
     assert (found.targets, found.calls) == (7, 8)
+    assert "stage second pass: after a rest of 1m, about 1 s, bound by mrs.cas@m" in found.text()
+    assert "It takes about 61 s at these rates, bound by the rest before stage second pass." in found.text()
+    longer = predicted(tmp_path, {"targets": [dcs(100), tickets], "second_pass": "2s"})
+    assert "at these rates, bound by dcs.webcli@" in longer.text()
 
 
 def test_the_worst_uses_every_attempt_up_until_the_deadline(tmp_path: Path) -> None:
