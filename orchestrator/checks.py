@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.lane import Lane, Memory
@@ -10,7 +10,7 @@ from orchestrator.logs import Log
 from orchestrator.model import Batch, Outcome, Secret, Settled, Target, Verification
 from orchestrator.verify import Verifier
 
-LOOKED_AT = frozenset({Outcome.ENDED, Outcome.ACCEPTED, Outcome.ALREADY_ENDED})
+LOOKED_AT = frozenset({Outcome.ENDED, Outcome.ACCEPTED, Outcome.ALREADY_ENDED, Outcome.UNKNOWN})
 
 _log = Log()
 
@@ -59,11 +59,18 @@ class Watched:
         """Take what came of looking at targets."""
         self._memory.settle(settled)
 
-    def call_again(self, living: Sequence[Settled]) -> None:
-        """Note that these live on, and are about to be called once more: nothing is final, and nothing is ended."""
+    def call_again(self, living: Sequence[Settled], unknown: Collection[str]) -> None:
+        """Note that these live on, and are about to be called once more: nothing is final, and nothing is ended.
+
+        Of the `unknown` targets among them not even an order was taken.
+        """
         self._living = {one.target.id: one for one in living}
+        so_far = {name: Outcome.UNKNOWN for name in unknown}
         self._memory.settle(
-            [replace(one, outcome=Outcome.ACCEPTED, verification=Verification.PENDING) for one in living]
+            [
+                replace(one, outcome=so_far.get(one.target.id, Outcome.ACCEPTED), verification=Verification.PENDING)
+                for one in living
+            ]
         )
 
     def _told(self, one: Settled) -> Settled:
@@ -115,5 +122,6 @@ class Check:
             if not again:
                 return
             _log.warning("ended_again", service=lane.service, connection=lane.connection, targets=len(again))
-            self.watched.call_again(again)
+            unknown = {one.target.id for one in pending if one.outcome is Outcome.UNKNOWN}
+            self.watched.call_again(again, unknown)
             await lane.run(iter([one.target for one in again]))

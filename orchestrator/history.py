@@ -81,7 +81,8 @@ def recall(
     Returns how many targets that are, by lane; those of a lane that is done with all it `planned` are not noted one by
     one. What of it was never looked at, or in vain while the run requires more, is noted as such and not counted.
 
-    A target that was in flight when the program ended is unknown until it is called again, where that may be.
+    A target that was in flight when the program ended is unknown until it is called again, where that may be, or else
+    looked at.
     """
     repeatable = _Repeatable(services)
     journal.note_unknown(run, list(journal.in_flight(run)))
@@ -113,13 +114,14 @@ def _settled(outcome: str, service: str, repeatable: Mapping[str, bool]) -> bool
 
 
 def _to_look_at(name: str, outcome: str, verification: str, services: Mapping[str, Service], require: str) -> bool:
-    """Return whether a target that is done is still to be looked at, where that is possible."""
-    pending = verification == Verification.PENDING
-    in_vain = verification == Verification.UNAVAILABLE and not meets(require, outcome, verification)
-    if outcome not in DONE or not (pending or in_vain):
-        return False
+    """Return whether a target that gets no further call is still to be looked at, where that is possible."""
     service = services.get(name)
-    return service is not None and service.verify is not None
+    if service is None or service.verify is None:
+        return False
+    if outcome == Outcome.UNKNOWN:
+        return not service.end.idempotent
+    in_vain = verification == Verification.UNAVAILABLE and not meets(require, outcome, verification)
+    return outcome in DONE and (verification == Verification.PENDING or in_vain)
 
 
 class _Repeatable(dict[str, bool]):

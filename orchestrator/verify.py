@@ -278,10 +278,12 @@ class Verifier:
 
     def _confirmed(self, one: Settled) -> Settled:
         outcome = one.outcome if one.outcome is Outcome.ALREADY_ENDED else Outcome.ENDED
-        return replace(one, outcome=outcome, verification=Verification.CONFIRMED, settled=self._wall())
+        reason = _both(one.reason, "seen to be gone all the same") if one.outcome is Outcome.UNKNOWN else one.reason
+        return replace(one, outcome=outcome, verification=Verification.CONFIRMED, reason=reason, settled=self._wall())
 
     def _living(self, one: Settled, sight: Sight) -> Settled:
-        said = f"the service took the order, and the session still lives ({sight.reason})"
+        order = "no clear answer is on record" if one.outcome is Outcome.UNKNOWN else "the service took the order"
+        said = f"{order}, and the session still lives ({sight.reason})"
         contradicted = Verification.CONTRADICTED
         return replace(one, outcome=Outcome.STILL_ACTIVE, verification=contradicted, reason=said, settled=self._wall())
 
@@ -289,7 +291,8 @@ class Verifier:
 def _doubted(one: Settled, alive: Sight, why: str, verification: Verification) -> Settled:
     """Take back that a target is ended: it was seen alive, and nobody could look again."""
     said = f"seen alive ({alive.reason}), and not again: {why}"
-    return replace(one, outcome=Outcome.ACCEPTED, verification=verification, reason=_both(one.reason, said))
+    outcome = Outcome.UNKNOWN if one.outcome is Outcome.UNKNOWN else Outcome.ACCEPTED
+    return replace(one, outcome=outcome, verification=verification, reason=_both(one.reason, said))
 
 
 def _both(reason: str, more: str) -> str:

@@ -136,7 +136,7 @@ class SqliteJournal:
         ]
 
     def unverified(self, run: str) -> Iterator[tuple[str, str, str, str, str, str]]:
-        """Return what was to be looked at and was not, or in vain.
+        """Return what was to be looked at and was not, or in vain, and what got no clear answer.
 
         These are (service, connection, target, outcome, verification, line of outcomes.jsonl).
         """

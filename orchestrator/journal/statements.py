@@ -125,7 +125,7 @@ COUNTS = """
 """
 UNVERIFIED = """
     SELECT service, connection, target, outcome, verification, record FROM targets
-    WHERE run = ? AND verification IN ('pending', 'unavailable') AND outcome IS NOT NULL
+    WHERE run = ? AND outcome IS NOT NULL AND (verification IN ('pending', 'unavailable') OR outcome = 'unknown')
 """
 REFUSED = """
     SELECT service, connection, target FROM targets

@@ -124,6 +124,17 @@ def test_what_lives_on_is_ended_once_more_and_then_told(site: Site) -> None:
     assert site.latest.summary["verification"]["contradicted"] == 1
 
 
+def test_a_call_whose_answer_is_lost_is_settled_by_what_is_seen(site: Site) -> None:
+    group = site.desktops(10)
+    names = [record["desktop_id"] for record in site.desktop_rows]
+    site.settings(ignored={"workspace": {names[0]: 99}})
+    site.fault("workspace", "lost", operation="logoff", times=None)
+    site.looking("workspace.desktops", "1s")
+    assert site.run("run", site.plan(group)).code == 3
+    assert fared(site) == {("ended", "confirmed"): 9, ("still_active", "contradicted"): 1}
+    assert list(site.state()["sessions"]["workspace"]) == [names[0]]
+
+
 @pytest.mark.parametrize("require", ["accepted", "verified"])
 def test_a_read_back_that_fails_is_unavailable_and_never_green(site: Site, require: str) -> None:
     site.fault("workspace", "status", operation="connect_desktops", status=500, times=None)

@@ -195,9 +195,38 @@ async def test_a_second_call_without_an_answer_replaces_the_first() -> None:
     world.stubborn = {"a": 99}
     world.service.answer = lambda batch: LOST if len(world.service.calls) > 1 else ENDED
     await world.end("a")
-    assert world.journal.fared == {"a": ("unknown", "not_requested")}
+    assert world.journal.fared == {"a": ("still_active", "contradicted")}
     assert world.tripwire.failed[LANE] == 1
-    assert world.journal.number == {"unknown": 1}
+    assert world.journal.number == {"still_active": 1}
+
+
+async def test_a_call_whose_answer_was_lost_is_looked_at_and_settled_by_what_is_seen() -> None:
+    world = World()
+    world.service.answer = lambda batch: LOST
+    world.stubborn = {"b": 99}
+    await world.lane.run(iter([target("a"), target("b"), target("c", verify=False)]))
+    assert world.journal.fared["a"] == world.journal.fared["b"] == ("unknown", "pending")
+    assert world.tripwire.failed[LANE] == 3
+    await world.check.carry_out(world.lane)
+    assert world.journal.fared == {
+        "a": ("ended", "confirmed"),
+        "b": ("still_active", "contradicted"),
+        "c": ("unknown", "not_requested"),
+    }
+    assert world.journal.kept["a"].reason.endswith("; seen to be gone all the same")
+    assert "no clear answer is on record, and the session still lives" in world.journal.kept["b"].reason
+    assert world.tripwire.failed[LANE] == 2
+
+
+async def test_what_lives_on_and_was_never_answered_for_is_not_accepted_until_it_is_called_again() -> None:
+    world = World()
+    world.stubborn = {"a": 3}
+    world.service.answer = lambda batch: ENDED if len(world.service.calls) > 3 else LOST
+    before: list[tuple[str, str]] = []
+    world.service.before = lambda: before.extend(world.journal.fared.values())
+    await world.end("a")
+    assert before[-1] == ("unknown", "pending")
+    assert world.journal.fared == {"a": ("ended", "confirmed")}
 
 
 async def test_when_the_run_stops_what_was_not_looked_at_stays_pending() -> None:

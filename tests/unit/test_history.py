@@ -22,6 +22,9 @@ RECORD = RunRecord(
 )
 SERVICES = catalogue.load().services
 REPEATABLE, ONCE, LOOKS = "dcs.webcli", "cbh.console", "workspace.desktops"
+ONCE_LOOKS = "once.sessions"
+_END = SERVICES[LOOKS].end.model_copy(update={"idempotent": False})
+SERVICES = {**SERVICES, ONCE_LOOKS: SERVICES[LOOKS].model_copy(update={"service": ONCE_LOOKS, "end": _END})}
 
 
 @pytest.fixture
@@ -164,6 +167,11 @@ async def test_what_a_resume_sends_again(
         ("verified", Outcome.ENDED, Verification.UNAVAILABLE, "das.builtin-account", False),
         ("verified", Outcome.ENDED, Verification.PENDING, "no.longer-in-the-catalogue", False),
         ("verified", Outcome.STILL_ACTIVE, Verification.CONTRADICTED, LOOKS, False),
+        ("accepted", Outcome.UNKNOWN, Verification.PENDING, LOOKS, False),
+        ("accepted", Outcome.UNKNOWN, Verification.NOT_REQUESTED, ONCE_LOOKS, True),
+        ("accepted", Outcome.UNKNOWN, Verification.PENDING, ONCE_LOOKS, True),
+        ("accepted", Outcome.UNKNOWN, Verification.UNAVAILABLE, ONCE_LOOKS, True),
+        ("accepted", Outcome.UNKNOWN, Verification.NOT_REQUESTED, ONCE, False),
     ],
 )
 async def test_what_a_resume_looks_at_again(
@@ -176,7 +184,7 @@ async def test_what_a_resume_looks_at_again(
     called = seen.take(target("a", service))
     record = seen.unchecked(target("a", service))
     assert (record is not None) is looked_at
-    assert called is (outcome is Outcome.STILL_ACTIVE)
+    assert called is (outcome is Outcome.STILL_ACTIVE or (outcome is Outcome.UNKNOWN and service == LOOKS))
     assert settled[service, "prod"] == (0 if looked_at or called else 1)
 
 

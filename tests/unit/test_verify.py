@@ -81,7 +81,12 @@ class Watch:
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [(Outcome.ENDED, "ended"), (Outcome.ACCEPTED, "ended"), (Outcome.ALREADY_ENDED, "already_ended")],
+    [
+        (Outcome.ENDED, "ended"),
+        (Outcome.ACCEPTED, "ended"),
+        (Outcome.ALREADY_ENDED, "already_ended"),
+        (Outcome.UNKNOWN, "ended"),
+    ],
 )
 async def test_what_is_seen_to_be_gone_is_confirmed(before: Outcome, after: str) -> None:
     watch = Watch(GONE)
@@ -130,6 +135,13 @@ async def test_what_was_seen_alive_and_then_not_at_all_is_not_called_ended(befor
     assert await watch.verify(settled("a", outcome=before)) == []
     assert watch.fared == {"a": ("accepted", "unavailable")}
     assert watch.told[0].reason == "seen alive (state is ON), and not again: HTTP 500"
+
+
+@pytest.mark.parametrize("script", [(UNCLEAR,), (ALIVE, UNCLEAR)])
+async def test_what_was_never_answered_for_and_cannot_be_made_out_stays_unknown(script: tuple[Sight, ...]) -> None:
+    watch = Watch(*script)
+    assert await watch.verify(settled("a", outcome=Outcome.UNKNOWN)) == []
+    assert watch.fared == {"a": ("unknown", "unavailable")}
 
 
 async def test_what_was_seen_alive_is_gone_when_it_is_seen_to_be_gone() -> None:
