@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.lane import Lane, Memory
@@ -59,19 +59,14 @@ class Watched:
         """Take what came of looking at targets."""
         self._memory.settle(settled)
 
-    def call_again(self, living: Sequence[Settled], unknown: Collection[str]) -> None:
+    def call_again(self, living: Sequence[Settled], before: Sequence[Settled]) -> None:
         """Note that these live on, and are about to be called once more: nothing is final, and nothing is ended.
 
-        Of the `unknown` targets among them not even an order was taken.
+        `before` tells of which of them not even the order is known to have been taken.
         """
         self._living = {one.target.id: one for one in living}
-        so_far = {name: Outcome.UNKNOWN for name in unknown}
-        self._memory.settle(
-            [
-                replace(one, outcome=so_far.get(one.target.id, Outcome.ACCEPTED), verification=Verification.PENDING)
-                for one in living
-            ]
-        )
+        unknown = {one.target.id for one in before if one.outcome is Outcome.UNKNOWN}
+        self._memory.settle([_open(one, known=one.target.id not in unknown) for one in living])
 
     def _told(self, one: Settled) -> Settled:
         living = self._living.pop(one.target.id, None)
@@ -81,6 +76,11 @@ class Watched:
             one = replace(one, attempts=living.attempts + one.attempts, first_sent=living.first_sent)
         looks = one.target.verify and one.outcome in LOOKED_AT
         return replace(one, verification=Verification.PENDING) if looks else one
+
+
+def _open(one: Settled, *, known: bool) -> Settled:
+    outcome = Outcome.ACCEPTED if known else Outcome.UNKNOWN
+    return replace(one, outcome=outcome, verification=Verification.PENDING)
 
 
 class Unseen:
@@ -122,6 +122,5 @@ class Check:
             if not again:
                 return
             _log.warning("ended_again", service=lane.service, connection=lane.connection, targets=len(again))
-            unknown = {one.target.id for one in pending if one.outcome is Outcome.UNKNOWN}
-            self.watched.call_again(again, unknown)
+            self.watched.call_again(again, pending)
             await lane.run(iter([one.target for one in again]))
