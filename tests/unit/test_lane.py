@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from lanes import BUSY, ENDED, LOST, NEVER_SENT, REFUSED, SPLIT, START, Bench, Service, targets, throttled
 
-from orchestrator.lane import LEFT_TOGETHER
+from orchestrator.lane import AT_FIRST, LEFT_TOGETHER
 from orchestrator.learning import HOPELESS
 from orchestrator.model import Batch, Outcome, Ruling, Secret, Verdict
 
@@ -115,6 +115,17 @@ async def test_no_more_calls_at_a_time_than_slots(concurrency: int) -> None:
     bench.service.ticks = 10
     await bench.run(30)
     assert bench.service.most_open == concurrency
+
+
+async def test_until_a_call_came_back_few_are_under_way() -> None:
+    bench = Bench(Service(), concurrency=100)
+    bench.service.ticks = 300
+    open_before: list[int] = []
+    bench.service.before = lambda: open_before.append(bench.service.open)
+    await bench.run(300)
+    assert open_before[:AT_FIRST] == list(range(AT_FIRST))
+    assert open_before[AT_FIRST] < AT_FIRST
+    assert bench.service.most_open == 100
 
 
 async def test_a_turn_is_taken_for_every_attempt() -> None:
