@@ -62,6 +62,7 @@ class Decision(NamedTuple):
 
 Holds = Callable[[Facts], bool]
 Classify = Callable[[Response, int, float], Ruling]
+WEB_PAGE = "a web page, of a login or a proxy perhaps"
 
 
 def compile_reading(reading: Reading, rules: Iterable[Rule], name: str) -> Classify:
@@ -279,8 +280,12 @@ def _form(facts: Facts) -> str:
         return ""
     if facts.shape != "other":
         return f" with a body of the form {facts.shape!r}"
-    page = facts.response.body.lstrip()[:1] == b"<"
-    return f" with {'a web page, of a login or a proxy perhaps,' if page else 'a body that is not JSON'}"
+    return f" with {WEB_PAGE}," if is_web_page(facts.response.body) else " with a body that is not JSON"
+
+
+def is_web_page(body: bytes) -> bool:
+    """Return whether a body that is not JSON is what a login or a proxy shows to people."""
+    return body.lstrip()[:1] == b"<"
 
 
 def request_id(headers: Mapping[str, str], value: Any) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from orchestrator.classify import Classify, compile_reading
+from orchestrator.classify import WEB_PAGE, Classify, compile_reading, is_web_page
 from orchestrator.looking import Listing
 from orchestrator.model import Item, Page, Response, Ruling, Verdict
 from orchestrator.reading import Check, Reading, Rule, Success
@@ -58,7 +58,7 @@ def _page(
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return "the listing's answer is not JSON"
+        return f"the listing's answer is {WEB_PAGE if is_web_page(body) else 'not JSON'}"
     listed = _at(value, items)
     if not isinstance(listed, list):
         return f"the listing's answer has no list {'.'.join(items)!r}"

@@ -61,6 +61,21 @@ def test_what_is_no_list_of_objects_is_no_page(listing: Listing, service: Servic
     assert (ruling.verdict, ruling.page) == (Verdict.FAIL, None)
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"\n<!doctype html><form>", "is a web page, of a login or a proxy perhaps"),
+        (b"cut of", "is not JSON"),
+        (b"", "is not JSON"),
+    ],
+    ids=["page", "text", "empty"],
+)
+@pytest.mark.parametrize(("listing", "service"), LISTINGS)
+def test_what_is_no_json_is_no_page_and_named(listing: Listing, service: Service, body: bytes, said: str) -> None:
+    ruling = read(listing, 200, body)
+    assert (ruling.verdict, ruling.reason) == (Verdict.FAIL, f"the listing's answer {said}")
+
+
 @pytest.mark.parametrize("total", [None, "3", True, 3.0, [], {}], ids=repr)
 @pytest.mark.parametrize(("listing", "service"), LISTINGS)
 def test_a_total_that_is_no_number_is_no_page(listing: Listing, service: Service, total: Any) -> None:
