@@ -91,6 +91,18 @@ class Stage(Strict):
 Placed = tuple[Place, Stage, Group]
 
 
+def _unfit(stages: Sequence[Stage]) -> Iterator[tuple[Place, str]]:
+    """Yield which names of stages are there twice, and what waits for a stage that does not stand before it."""
+    names = [stage.name for stage in stages]
+    for i, stage in enumerate(stages):
+        if stage.name in names[:i]:
+            yield (i, "name"), "there are two stages of the same name"
+        for j, name in enumerate(stage.needs or ()):
+            if name not in names[:i]:
+                hint = validation.suggestion(name, names[:i]) or "; a stage can need those that stand before it"
+                yield (i, "needs", j), f"there is no stage {name!r} before this one{hint}"
+
+
 class Plan(Strict):
     """One cleanup."""
 
@@ -119,27 +131,20 @@ class Plan(Strict):
             raise MisfitError([((name,), f"{name!r} is not a name for a variable") for name in wrong])
         return value
 
+    @field_validator("stages")
+    @classmethod
+    def _in_order(cls, value: tuple[Stage, ...] | None) -> tuple[Stage, ...] | None:
+        if wrong := list(_unfit(value or ())):
+            raise MisfitError(wrong)
+        return value
+
     @model_validator(mode="after")
-    def _hangs_together(self) -> Self:
+    def _one_way(self) -> Self:
         if (self.stages is None) == (self.targets is None):
             said = "has neither" if self.stages is None else "has both"
             place = () if self.stages is None else ("stages",)
             raise MisfitError([(place, f"needs `targets:` (one stage) or `stages:`; it {said}")])
-        names = [stage.name for stage in self.ordered()]
-        if wrong := list(self._unfit_needs(names)):
-            raise MisfitError(wrong)
-        twice = [i for i, name in enumerate(names) if name in names[:i]]
-        if twice:
-            raise MisfitError([(("stages", i, "name"), "there are two stages of the same name") for i in twice])
         return self
-
-    def _unfit_needs(self, names: Sequence[str]) -> Iterator[tuple[Place, str]]:
-        """Yield what is wrong with what stages wait for: only what stands before can be waited for."""
-        for i, stage in enumerate(self.stages or ()):
-            for j, name in enumerate(stage.needs or ()):
-                if name not in names[:i]:
-                    hint = validation.suggestion(name, names[:i]) or "; a stage can need those that stand before it"
-                    yield ("stages", i, "needs", j), f"there is no stage {name!r} before this one{hint}"
 
     def stage(self, name: str) -> Stage | None:
         """Return the stage of a name; None for those that the program makes."""
