@@ -26,7 +26,7 @@ from orchestrator.guards import waves
 from orchestrator.lane import Lane, Memory
 from orchestrator.listing import Lister, parameters
 from orchestrator.looking import Listing
-from orchestrator.model import Verdict
+from orchestrator.model import LaneName, Verdict
 from orchestrator.paces import Learned
 from orchestrator.pacing import Pacer, Stop
 from orchestrator.pages import compile_listing
@@ -42,7 +42,6 @@ from orchestrator.templates import holes
 from orchestrator.verify import ByQuestion, InListing, Look, Notes, Verifier
 
 DEAD_KEY = "the gateway refuses the access key, which the plan deactivates"
-LaneName = tuple[str, str]
 
 
 def prepare(plan_path: Path, variables: dict[str, str], config_file: ConfigFile, *, offline: bool = False) -> Blueprint:

@@ -25,7 +25,7 @@ from orchestrator.guards import Aside
 from orchestrator.journal import SqliteJournal, lock
 from orchestrator.logs import Log
 from orchestrator.memory import RunMemory
-from orchestrator.model import RunRecord, Secret, Target, meets
+from orchestrator.model import LaneName, RunRecord, Secret, Target, meets
 from orchestrator.ownership import Own
 from orchestrator.pacing import Stop
 from orchestrator.private import private_folder, write_secret
@@ -33,7 +33,7 @@ from orchestrator.run import Intake, StageWork
 from orchestrator.seen import Seen
 from orchestrator.selection import Selector
 from orchestrator.signals import heard
-from orchestrator.sources import nobody
+from orchestrator.sources import Takes, nobody
 from orchestrator.stages import Step, steps_of
 from orchestrator.trip import Options, Trip
 from orchestrator.units import plural
@@ -210,42 +210,48 @@ def _make_folder(record: RunRecord) -> None:
 
 
 async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, steps: Sequence[Step]) -> Finished:
-    blueprint, journal, stop = trip.blueprint, trip.journal, trip.stop
-    plan = blueprint.plan_file.plan
+    blueprint, journal, stop, guard = trip.blueprint, trip.journal, trip.stop, trip.blueprint.plan_file.plan.guard
     listings.keep(blueprint, journal, record.run)
     without = listings.empty(blueprint)
     journal.start()
-    tripwire = guards.Tripwire(plan.guard.stop_when_failed, counted.per_lane, stop, record.require)
-    intake = Intake(
-        trip.selector.takes,
-        counted.seen,
-        _aside(trip, record),
-        tripwire,
-        stop,
-        partial(_came_out, trip, record.run),
-        own=own.covers if any(step.own for step in steps) else nobody,
-    )
-    services = blueprint.catalogue.services
-    before = history.recall(journal, record.run, services, intake.seen, record.require, counted.per_lane)
-    intake.finished = {lane for lane, number in counted.per_lane.items() if 0 < number == before[lane]}
-    planned = {lane: number - before[lane] for lane, number in counted.per_lane.items()}
-    twice = {section.service.service for step in steps if step.anew for section in step.sections}
-    memory = RunMemory(journal, record.run, lambda target, secret: _keep(record, target, secret), tripwire, twice)
-    numbers = itertools.count(journal.last_batch(record.run) + 1)
-    cut_off = record.cut_off or record.started
-    state_dir = blueprint.config_file.state_dir
-    known = paces.read(state_dir, time.time())
-    workshop = Workshop(blueprint, trip.connections, memory, stop, numbers, cut_off=cut_off, known=known)
+    tripwire = guards.Tripwire(guard.stop_when_failed, counted.per_lane, stop, record.require)
+    takes_own = own.covers if any(step.own for step in steps) else nobody
+    intake, planned = _intake(trip, record, counted, tripwire, takes_own)
+    workshop = _workshop(trip, record, steps, tripwire)
     stages = workshop.build(steps, counted.per_lane)
     intake.refresh = partial(listings.refresh, blueprint, workshop, stop)
     tripwire.lanes.update(workshop.lanes)
     view = View(record, list(workshop.lanes.values()), planned, journal, stop)
     failed = [*await _execute(trip, stages, intake, view), *listings.failures(blueprint)]
-    paces.keep(state_dir, workshop.learned(), time.time())
+    paces.keep(blueprint.config_file.state_dir, workshop.learned(), time.time())
     from orchestrator.ending import conclude  # with all the report's formats: nothing needs them before
 
     told = [*failed, *trip.notes, *without, *listings.bounded(blueprint), *_twice(intake.seen)]
-    return await conclude(view, told, bool(failed), plan.allow_empty)
+    return await conclude(view, told, bool(failed), blueprint.plan_file.plan.allow_empty)
+
+
+def _intake(
+    trip: Trip, record: RunRecord, counted: Count, tripwire: guards.Tripwire, own: Takes
+) -> tuple[Intake, dict[LaneName, int]]:
+    """Return what is taken up of the sources, and how many targets of each lane an earlier part of the run left."""
+    came_out = partial(_came_out, trip, record.run)
+    aside = _aside(trip, record)
+    intake = Intake(trip.selector.takes, counted.seen, aside, tripwire, trip.stop, came_out, own=own)
+    services = trip.blueprint.catalogue.services
+    before = history.recall(trip.journal, record.run, services, intake.seen, record.require, counted.per_lane)
+    intake.finished = {lane for lane, number in counted.per_lane.items() if 0 < number == before[lane]}
+    return intake, {lane: number - before[lane] for lane, number in counted.per_lane.items()}
+
+
+def _workshop(trip: Trip, record: RunRecord, steps: Sequence[Step], tripwire: guards.Tripwire) -> Workshop:
+    """Return what makes the run's lanes, with the memory that they share and the paces that are known."""
+    twice = {section.service.service for step in steps if step.anew for section in step.sections}
+    keep = partial(_keep, record)
+    memory = RunMemory(trip.journal, record.run, keep, tripwire, twice)
+    numbers = itertools.count(trip.journal.last_batch(record.run) + 1)
+    known = paces.read(trip.blueprint.config_file.state_dir, time.time())
+    cut_off = record.cut_off or record.started
+    return Workshop(trip.blueprint, trip.connections, memory, trip.stop, numbers, cut_off=cut_off, known=known)
 
 
 async def _came_out(trip: Trip, run_id: str, stage: str, requirement: str) -> bool:

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from orchestrator.app import LaneName
 from orchestrator.errors import Fault, InvalidInput
 from orchestrator.guards import NOBODY, Aside
-from orchestrator.model import Target
+from orchestrator.model import LaneName, Target
 from orchestrator.rows import UnreadableError
 from orchestrator.sections import Section
 from orchestrator.seen import Seen

@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator import admission, listings, ownership, paces
-from orchestrator.app import LaneName
 from orchestrator.blueprint import Blueprint
 from orchestrator.connections import Connections
 from orchestrator.counting import Count, count
 from orchestrator.endpoints import base_url
 from orchestrator.errors import NothingMatched
 from orchestrator.guards import Aside, waves
-from orchestrator.model import Target
+from orchestrator.model import LaneName, Target
 from orchestrator.outlook import Forecast, LaneForecast, Listed, StageForecast
 from orchestrator.ownership import NOTHING, Own
 from orchestrator.paces import Learned

@@ -12,12 +12,11 @@ from typing import NamedTuple, Protocol
 
 from orchestrator.errors import Refused
 from orchestrator.guardrails import Guard, ProtectedEntry
-from orchestrator.model import NEWER, PROTECTED, Outcome, Settled, Target, Verification, meets
+from orchestrator.model import NEWER, PROTECTED, LaneName, Outcome, Settled, Target, Verification, meets
 from orchestrator.pacing import MIDWAY, Stop
 from orchestrator.units import Amount, plural
 
 BAD = frozenset({Outcome.FAILED, Outcome.UNKNOWN, Outcome.STILL_ACTIVE})
-LaneName = tuple[str, str]
 
 
 class Keep(NamedTuple):

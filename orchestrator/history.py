@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from orchestrator.app import LaneName
 from orchestrator.errors import InvalidInput, Refused
 from orchestrator.journal import BACKENDS, SqliteJournal
-from orchestrator.model import DONE, Outcome, RunRecord, Tallied, Verification, meets
+from orchestrator.model import DONE, LaneName, Outcome, RunRecord, Tallied, Verification, meets
 from orchestrator.seen import Seen
 from orchestrator.service import Service
 from orchestrator.settings import ConfigFile

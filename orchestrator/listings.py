@@ -8,7 +8,7 @@ from functools import partial
 
 import anyio
 
-from orchestrator.app import LaneName, Workshop
+from orchestrator.app import Workshop
 from orchestrator.blueprint import Blueprint
 from orchestrator.connections import Connections
 from orchestrator.dated import Dated
@@ -16,6 +16,7 @@ from orchestrator.discovery import Discovery
 from orchestrator.journal import SqliteJournal
 from orchestrator.listing import Lister
 from orchestrator.logs import Log
+from orchestrator.model import LaneName
 from orchestrator.paces import Learned
 from orchestrator.pacing import Stop
 from orchestrator.run import keep_deadline

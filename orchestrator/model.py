@@ -58,6 +58,7 @@ class Unread(Secret):
 
 
 FieldValue = str | int | bool | Secret
+LaneName = tuple[str, str]  # a service, and the connection on which it is called
 
 
 class Verdict(StrEnum):

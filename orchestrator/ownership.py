@@ -14,7 +14,7 @@ from orchestrator.blueprint import Blueprint
 from orchestrator.connections import Connections, Linked
 from orchestrator.errors import Refused
 from orchestrator.logs import Log
-from orchestrator.model import Lost, Request, Response, Secret, Target
+from orchestrator.model import LaneName, Lost, Request, Response, Secret, Target
 from orchestrator.pacing import Stop
 from orchestrator.settings import Connection
 from orchestrator.sources import Takes
@@ -148,7 +148,7 @@ def check(blueprint: Blueprint, own: Own, called: Takes, *, yes: bool = False) -
 
 def _check_last(blueprint: Blueprint, own: Own, called: Takes) -> None:
     """Raise Refused when a connection has two targets that are its own: after the first it can end no more."""
-    last: dict[str, dict[tuple[str, str], Target]] = {}
+    last: dict[str, dict[LaneName, Target]] = {}
     for one in _targets(blueprint, called):
         if own.is_last_call(one):
             last.setdefault(one.connection, {})[one.service, one.id] = one

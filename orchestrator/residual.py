@@ -8,11 +8,12 @@ from typing import Any
 from orchestrator import probes
 from orchestrator.blueprint import Blueprint
 from orchestrator.endpoints import base_url, in_project
+from orchestrator.model import LaneName
 from orchestrator.service import Service
 from orchestrator.settings import Connection
 
 
-def declared(blueprint: Blueprint, planned: Mapping[tuple[str, str], int]) -> dict[str, Any]:
+def declared(blueprint: Blueprint, planned: Mapping[LaneName, int]) -> dict[str, Any]:
     """Return, as plain values, what remains by what is known when the run begins; nothing without a subject."""
     if blueprint.plan_file.plan.subject is None:
         return {}
@@ -27,7 +28,7 @@ def _used(blueprint: Blueprint, name: str) -> list[str]:
     return sorted({section.connection for section in blueprint.sections if section.service.service == name})
 
 
-def _known(service: Service, connections: list[str], planned: Mapping[tuple[str, str], int]) -> dict[str, Any]:
+def _known(service: Service, connections: list[str], planned: Mapping[LaneName, int]) -> dict[str, Any]:
     return {
         "service": service.service,
         "connections": connections,

@@ -19,7 +19,7 @@ from orchestrator.guards import Aside, Tripwire
 from orchestrator.journal.record import decode
 from orchestrator.lane import LEFT_TOGETHER, Lane
 from orchestrator.logs import Log
-from orchestrator.model import Outcome, Settled, Tallied, Target, meets
+from orchestrator.model import LaneName, Outcome, Settled, Tallied, Target, meets
 from orchestrator.pacing import MIDWAY, Stop
 from orchestrator.rows import UnreadableError
 from orchestrator.seen import Seen
@@ -59,7 +59,7 @@ class StageWork:
     broken: bool = False
 
 
-async def unchanged(_stage: str, _lane: tuple[str, str]) -> None:
+async def unchanged(_stage: str, _lane: LaneName) -> None:
     """Ask nothing."""
 
 
@@ -78,9 +78,9 @@ class Intake:
     tripwire: Tripwire
     stop: Stop
     came_out: Callable[[str, str], Awaitable[bool]]
-    refresh: Callable[[str, tuple[str, str]], Awaitable[None]] = unchanged
+    refresh: Callable[[str, LaneName], Awaitable[None]] = unchanged
     own: Takes = nobody
-    finished: Collection[tuple[str, str]] = ()
+    finished: Collection[LaneName] = ()
     failed: list[str] = field(default_factory=list)
 
     def targets(self, stage: StageWork, work: LaneWork) -> Iterator[Target | None]:

@@ -6,10 +6,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.app import LaneName
 from orchestrator.journal import SqliteJournal
 from orchestrator.lane import Lane
-from orchestrator.model import RunRecord
+from orchestrator.model import LaneName, RunRecord
 from orchestrator.pacing import Stop
 
 
