@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.errors import InvalidInput, Refused
@@ -87,14 +87,25 @@ def recall(
     journal.note_unknown(run, list(journal.in_flight(run)))
     counts: Counter[LaneName] = Counter()
     for one in journal.tally(run):
-        lane = (one.service, one.connection)
-        counts[lane] += one.number if _settled(one.outcome, one.service, repeatable) else 0
         looked_at = not _to_look_at(one.service, one.outcome, one.verification, services, require)
-        counts[lane] -= 0 if looked_at else one.number
-    settled = Counter({lane: number for lane, number in counts.items() if number})
-    finished = {lane for lane, number in planned.items() if number == settled[lane]}
-    if counts.keys() <= finished:
-        return settled
+        over = looked_at and _settled(one.outcome, one.service, repeatable)
+        counts[one.service, one.connection] += one.number if over else 0
+    finished = {lane for lane, number in planned.items() if number == counts[lane]}
+    if not counts.keys() <= finished:
+        _recall_each(journal, run, services, seen, require, finished)
+    return Counter({lane: number for lane, number in counts.items() if number})
+
+
+def _recall_each(
+    journal: SqliteJournal,
+    run: str,
+    services: Mapping[str, Service],
+    seen: Seen,
+    require: str,
+    finished: Collection[LaneName],
+) -> None:
+    """Note one by one what needs no call, what was refused, and what is still to be looked at."""
+    repeatable = _Repeatable(services)
     for service, connection, target, outcome in journal.outcomes(run):
         if (service, connection) not in finished and _settled(outcome, service, repeatable):
             seen.note_done(service, connection, target)
@@ -104,7 +115,6 @@ def recall(
     for service, connection, target, outcome, verification, record in journal.unverified(run):
         if _to_look_at(service, outcome, verification, services, require):
             seen.note_unchecked(service, connection, target, record)
-    return settled
 
 
 def _settled(outcome: str, service: str, repeatable: Mapping[str, bool]) -> bool:
