@@ -33,7 +33,6 @@ from orchestrator.run import Intake, StageWork
 from orchestrator.seen import Seen
 from orchestrator.selection import Selector
 from orchestrator.signals import heard
-from orchestrator.sources import Takes, nobody
 from orchestrator.stages import Step, steps_of
 from orchestrator.trip import Options, Trip
 from orchestrator.units import plural
@@ -215,8 +214,9 @@ async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, st
     without = listings.empty(blueprint)
     journal.start()
     tripwire = guards.Tripwire(guard.stop_when_failed, counted.per_lane, stop, record.require)
-    takes_own = own.covers if any(step.own for step in steps) else nobody
-    intake, planned = _intake(trip, record, counted, tripwire, takes_own)
+    intake, planned = _intake(trip, record, counted, tripwire)
+    if any(step.own for step in steps):
+        intake.own, intake.last = own.covers, own.is_last_call
     workshop = _workshop(trip, record, steps, tripwire)
     stages = workshop.build(steps, counted.per_lane)
     intake.refresh = partial(listings.refresh, blueprint, workshop, stop)
@@ -231,12 +231,12 @@ async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, st
 
 
 def _intake(
-    trip: Trip, record: RunRecord, counted: Count, tripwire: guards.Tripwire, own: Takes
+    trip: Trip, record: RunRecord, counted: Count, tripwire: guards.Tripwire
 ) -> tuple[Intake, dict[LaneName, int]]:
     """Return what is taken up of the sources, and how many targets of each lane an earlier part of the run left."""
     came_out = partial(_came_out, trip, record.run)
     aside = _aside(trip, record)
-    intake = Intake(trip.selector.takes, counted.seen, aside, tripwire, trip.stop, came_out, own=own)
+    intake = Intake(trip.selector.takes, counted.seen, aside, tripwire, trip.stop, came_out)
     services = trip.blueprint.catalogue.services
     before = history.recall(trip.journal, record.run, services, intake.seen, record.require, counted.per_lane)
     intake.finished = {lane for lane, number in counted.per_lane.items() if 0 < number == before[lane]}

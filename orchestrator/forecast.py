@@ -11,7 +11,6 @@ from orchestrator.blueprint import Blueprint
 from orchestrator.connections import Connections
 from orchestrator.counting import Count, count
 from orchestrator.endpoints import base_url
-from orchestrator.errors import NothingMatched
 from orchestrator.guards import Aside, waves
 from orchestrator.model import LaneName, Target
 from orchestrator.outlook import Forecast, LaneForecast, Listed, StageForecast
@@ -78,8 +77,7 @@ def predict(
     plan = blueprint.plan_file.plan
     aside = Aside(blueprint.keeps, time.time() - (plan.older_than or 0.0))
     counted = count(blueprint.sections, selector, aside)
-    if not (counted.total or listings.failures(blueprint) or plan.allow_empty):
-        raise NothingMatched("no target matches")
+    admission.something(blueprint, counted, selector)
     known = {**found.heard, **paces.read(blueprint.config_file.state_dir, time.time())}
     oracle = Oracle(blueprint, selector, aside, counted, Ways(blueprint, latency, known), found.own)
     stages = oracle.stages(steps_of(blueprint))

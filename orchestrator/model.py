@@ -260,6 +260,8 @@ def meets(require: str, outcome: str, verification: str, *, protected: bool = Fa
         return True
     if require == "verified":
         return outcome in CHECKS or (outcome in DONE and verification == Verification.CONFIRMED)
+    if require == "ended" and verification in (Verification.UNAVAILABLE, Verification.PENDING):
+        return False  # who could be asked, and was not or in vain, is not known to be out
     return outcome in GOOD.get(require, ())
 
 

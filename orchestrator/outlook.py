@@ -217,6 +217,8 @@ def spoken(seconds: float) -> str:
     """Return a duration as people say it."""
     if seconds < 90:
         return f"about {max(1, round(seconds))} s"
+    if seconds < 600:
+        return f"about {seconds / 60:.1f} min"
     return f"about {round(seconds / 60)} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
 
 

@@ -93,7 +93,7 @@ def _top(summary: Summary) -> Iterator[str]:
 
 def _banner(summary: Summary) -> Iterator[str]:
     facts = summary.facts
-    colour = "fine" if summary.green else "doubt" if facts.exit_code is None else "bad"
+    colour = "fine" if summary.green else "doubt" if summary.met or facts.exit_code is None else "bad"
     code = "" if facts.exit_code is None else f" <small>exit code {facts.exit_code}</small>"
     yield f'<header class="{colour}">\n<h1><bdi>{safe(facts.plan)}</bdi></h1>\n'
     yield f'<p class="status">{safe(summary.status.capitalize())}{code}</p>\n'

@@ -70,7 +70,7 @@ class JUnitWriter:
     def _red_run(self) -> bool:
         """Return whether the run failed although no target did: a skipped target alone looks green to CI."""
         counts = dict(self._summary.open_counts())
-        return not self._summary.green and not any(key not in ("not_attempted", wording.IN_FLIGHT) for key in counts)
+        return not self._summary.met and not any(key not in ("not_attempted", wording.IN_FLIGHT) for key in counts)
 
     def _counts(self) -> dict[str, str]:
         bad = dict(self._summary.open_counts())

@@ -26,6 +26,7 @@ STATUS = {
     130: ("interrupted", "The run was interrupted; no new calls were made."),
     143: ("terminated", "The run was told to stop; no new calls were made."),
 }
+UNCHECKED = "could not be looked at afterwards: they count as the service said, and may live."
 SOURCE_FAILED = "The run finished, but not everything that it was to read could be read; targets may be missing."
 
 
@@ -81,9 +82,19 @@ class Summary:
         return self.total - self.good
 
     @property
-    def green(self) -> bool:
-        """Return whether the run ended well, and every target with it."""
+    def met(self) -> bool:
+        """Return whether the run ended well, and every target is as the plan requires."""
         return self.facts.exit_code == 0 and not self.not_good
+
+    @property
+    def unchecked(self) -> int:
+        """Return how many targets were to be looked at afterwards, and could not be."""
+        return self.verifications["unavailable"]
+
+    @property
+    def green(self) -> bool:
+        """Return whether nobody has to be told: all is as required, and every look saw something."""
+        return self.met and not self.unchecked
 
     @property
     def duration(self) -> float | None:
@@ -134,7 +145,8 @@ class Summary:
     def remarks(self) -> tuple[str, ...]:
         """Return what the bare numbers would hide: what accepted does not say, and what was left alone."""
         numbers = (("accepted", self.counts.get("accepted", 0)), (PROTECTED, self.protected))
-        return tuple(f"{count:,} {outcome}: {wording.meaning(outcome)}." for outcome, count in numbers if count)
+        told = tuple(f"{count:,} {outcome}: {wording.meaning(outcome)}." for outcome, count in numbers if count)
+        return (*told, f"{self.unchecked:,} {UNCHECKED}") if self.met and self.unchecked else told
 
     @property
     def cut_off(self) -> str:
@@ -185,6 +197,8 @@ class Summary:
         code = self.facts.exit_code
         if code == 0 and self.not_good:  # never a false green, whoever made the mistake
             code = 3
+        if self.met and self.unchecked:
+            return "good, and not all could be checked", STATUS[0][1]
         unknown = ("failed", f"Exit code {code} is not one that the program knows: it counts as a failure.")
         return STATUS.get(code, unknown)
 

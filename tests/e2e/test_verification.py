@@ -135,14 +135,29 @@ def test_a_call_whose_answer_is_lost_is_settled_by_what_is_seen(site: Site) -> N
     assert list(site.state()["sessions"]["workspace"]) == [names[0]]
 
 
-@pytest.mark.parametrize("require", ["accepted", "verified"])
-def test_a_read_back_that_fails_is_unavailable_and_never_green(site: Site, require: str) -> None:
+@pytest.mark.parametrize(("require", "code"), [("accepted", 0), ("ended", 3), ("verified", 3)])
+def test_a_read_back_that_fails_is_unavailable_and_never_green(site: Site, require: str, code: int) -> None:
     site.fault("workspace", "status", operation="connect_desktops", status=500, times=None)
     site.looking("workspace.desktops", "1s")
-    plan = site.plan(site.desktops(5), require=require)
-    assert site.run("run", plan).code == (0 if require == "accepted" else 3)
+    ran = site.run("run", site.plan(site.desktops(5), require=require))
+    assert ran.code == code
     assert fared(site) == {("accepted", "unavailable"): 5}
     assert all("could not be checked" in record["reason"] for record in site.latest.records)
+    assert ("GOOD, AND NOT ALL COULD BE CHECKED (exit code 0)" in ran.out) is (code == 0)
+
+
+@pytest.mark.parametrize(("require", "code"), [("accepted", 0), ("ended", 3)])
+def test_that_a_service_says_ended_is_not_enough_where_it_was_asked_in_vain(
+    site: Site, require: str, code: int
+) -> None:
+    group = site.tickets(3)
+    site.fault("cas", "content_type", operation="login_form", times=None)
+    site.looking("mrs.cas", "1s")
+    ran = site.run("run", site.plan(group, require=require))
+    assert ran.code == code
+    assert fared(site) == {("ended", "unavailable"): 3}
+    assert ran.out
+    assert (site.latest.summary["resume"] is None) is (code == 0)
 
 
 @pytest.mark.parametrize("kind", [{"kind": "status", "status": 404}, {"kind": "content_type"}], ids=["404", "page"])

@@ -128,7 +128,9 @@ def test_what_was_only_accepted_is_not_gone_on_with() -> None:
     [
         ("ended", "accepted", "unavailable", True),
         ("verified", "ended", "unavailable", True),
-        ("ended", "ended", "unavailable", False),
+        ("ended", "ended", "unavailable", True),
+        ("ended", "ended", "not_requested", False),
+        ("accepted", "ended", "unavailable", False),
         ("verified", "ended", "not_requested", False),
         ("verified", "ended", "confirmed", False),
         ("accepted", "still_active", "contradicted", True),
@@ -141,6 +143,14 @@ def test_what_could_not_be_looked_at_is_gone_on_with_where_the_plan_requires_mor
     code = 0 if meets(require, outcome, verification) else 3
     found = summarize(replace(FACTS, require=require, exit_code=code), tally, folder="reports/r")
     assert found.resume == (RESUME if goes_on else None)
+
+
+@pytest.mark.parametrize("outcome", ["accepted", "ended", "already_ended"])
+def test_a_look_that_failed_is_never_green_also_where_the_plan_does_not_ask_for_it(outcome: str) -> None:
+    tally = [Tallied("a", "b", outcome, "unavailable", False, 2), Tallied("a", "b", "ended", "confirmed", False, 7)]
+    found = summarize(replace(FACTS, require="accepted", exit_code=0), tally, folder="reports/r")
+    assert (found.met, found.green, found.status) == (True, False, "good, and not all could be checked")
+    assert found.remarks[-1].startswith("2 could not be looked at afterwards")
 
 
 def test_a_file_name_that_is_no_text_does_not_break_the_document() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator import app, forecast, paces, run, settings
-from orchestrator.outlook import Forecast
+from orchestrator.outlook import Forecast, spoken
 from orchestrator.paces import Learned
 from orchestrator.selection import Selector
 
@@ -160,6 +160,14 @@ def test_the_worst_uses_every_attempt_up_until_the_deadline(tmp_path: Path) -> N
     bounded = predicted(tmp_path, {"targets": [das(1)]}, deadline=20.0)
     assert bounded.worst_seconds == 20.0
     assert "about 20 s, when the deadline ends it." in bounded.text()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.2, "1 s"), (89.4, "89 s"), (149, "2.5 min"), (210.8, "3.5 min"), (3000, "50 min"), (9000, "2.5 h")],
+)
+def test_a_duration_is_said_to_within_a_twentieth(seconds: float, said: str) -> None:
+    assert spoken(seconds) == f"about {said}"
 
 
 def test_only_what_is_selected_counts(tmp_path: Path) -> None:

@@ -171,7 +171,8 @@ def test_what_was_not_called_again_takes_nothing_back() -> None:
     [
         ("accepted", Outcome.ACCEPTED, Verification.UNAVAILABLE, 0),
         ("ended", Outcome.ACCEPTED, Verification.UNAVAILABLE, 1),
-        ("ended", Outcome.ENDED, Verification.UNAVAILABLE, 0),
+        ("ended", Outcome.ENDED, Verification.NOT_REQUESTED, 0),
+        ("ended", Outcome.ENDED, Verification.UNAVAILABLE, 1),
         ("verified", Outcome.ENDED, Verification.UNAVAILABLE, 1),
         ("verified", Outcome.ENDED, Verification.CONFIRMED, 0),
         ("verified", Outcome.DENIED, Verification.NOT_REQUESTED, 0),

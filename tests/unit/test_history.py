@@ -159,7 +159,7 @@ async def test_what_a_resume_sends_again(
         ("accepted", Outcome.ENDED, Verification.PENDING, LOOKS, True),
         ("accepted", Outcome.ACCEPTED, Verification.UNAVAILABLE, LOOKS, False),
         ("ended", Outcome.ACCEPTED, Verification.UNAVAILABLE, LOOKS, True),
-        ("ended", Outcome.ENDED, Verification.UNAVAILABLE, LOOKS, False),
+        ("ended", Outcome.ENDED, Verification.UNAVAILABLE, LOOKS, True),
         ("verified", Outcome.ENDED, Verification.UNAVAILABLE, LOOKS, True),
         ("verified", Outcome.ALREADY_ENDED, Verification.UNAVAILABLE, LOOKS, True),
         ("verified", Outcome.ENDED, Verification.CONFIRMED, LOOKS, False),
