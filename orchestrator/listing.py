@@ -86,8 +86,10 @@ class Lister:
             items = await self._translators[name].read({by.filter: filters[name]})
             there = [item for item in items if set(item.get(by.filter, filters[name])) & set(filters[name])]
             values = tuple(dict.fromkeys(value for item in there for value in item.get(by.field, ())))
-            if not values:
-                asked = ", ".join(filters[name])
+            told = {value for item in there for value in item.get(by.filter, filters[name])}
+            missing = [value for value in filters[name] if not values or value not in told]
+            if missing:  # the others are not all that was asked for
+                asked = ", ".join(missing)
                 raise IncompleteError(f"the listing {by.listing} has nothing whose {by.filter} is {asked}")
             found[by.field] = values
         return found

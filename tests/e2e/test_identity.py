@@ -73,6 +73,14 @@ def test_a_name_that_nobody_has_makes_the_list_of_keys_a_failed_one(site: Site) 
     assert set(site.state()["access_keys"].values()) == {"active"}
 
 
+def test_one_name_of_several_that_nobody_has_does_not_make_the_list_shorter_in_silence(site: Site) -> None:
+    first, *_ = users(site)
+    assert site.run("run", site.plan(discover("iam.access-key", user=[first["name"], "nobody"]))).code == 3
+    (note,) = (note for note in site.latest.summary["notes"] if "lists for stage" in note)
+    assert "nothing whose name is nobody" in note
+    assert set(site.state()["access_keys"].values()) == {"active"}
+
+
 def test_late_is_waited_for_and_ignored_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     _, leaver, _ = users(site)
     groups = everything_of(site, monkeypatch, leaver)
