@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -33,6 +33,7 @@ from orchestrator.run import Intake, StageWork
 from orchestrator.seen import Seen
 from orchestrator.selection import Selector
 from orchestrator.signals import heard
+from orchestrator.sources import Source
 from orchestrator.stages import Step, steps_of
 from orchestrator.trip import Options, Trip
 from orchestrator.units import plural
@@ -95,13 +96,13 @@ async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watc
                 await listings.ask(blueprint, trip.connections, trip.stop, unlisted, now=record.started)
             if not trip.stop.is_set():  # what was not told of its age now is no better than what never was
                 admission.ask_again(blueprint, record, yes=options.yes, ask=None, agreed=agreed)
-            asked = finished is None and (any(listings.discoveries(blueprint)) or any(listings.aged(blueprint)))
+            asked = finished is None and (
+                any(listings.discoveries(blueprint)) or any(listings.aged(blueprint.sections))
+            )
             counted, own = await _admitted(trip, record, None if asked else read)
             journal.reopen(record.run)
             steps = steps_of(blueprint, second_pass=record.exit_code in history.UNFINISHED)
-            ageless = sorted({*record.ageless, *listings.ageless(blueprint)})
-            record = replace(record, ageless=ageless)
-            return await _carry_out(trip, record, counted, own, steps)
+            return await _carry_out(trip, record, counted, own, steps, listings.ageless(blueprint))
 
 
 def _read(blueprint: Blueprint, options: Options) -> Count:
@@ -208,7 +209,10 @@ def _make_folder(record: RunRecord) -> None:
         raise InvalidInput.one("report_dir", said) from None
 
 
-async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, steps: Sequence[Step]) -> Finished:
+async def _carry_out(
+    trip: Trip, record: RunRecord, counted: Count, own: Own, steps: Sequence[Step], agreed: Collection[str] = ()
+) -> Finished:
+    """Do what was admitted; of the services that are `agreed` nobody has to tell since when a session is there."""
     blueprint, journal, stop, guard = trip.blueprint, trip.journal, trip.stop, trip.blueprint.plan_file.plan.guard
     listings.keep(blueprint, journal, record.run)
     without = listings.empty(blueprint)
@@ -219,13 +223,14 @@ async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, st
         intake.own, intake.last = own.covers, own.is_last_call
     workshop = _workshop(trip, record, steps, tripwire)
     stages = workshop.build(steps, counted.per_lane)
-    intake.refresh = partial(listings.refresh, blueprint, workshop, stop)
+    intake.refresh = partial(_refreshed, trip, workshop, agreed)
     tripwire.lanes.update(workshop.lanes)
     view = View(record, list(workshop.lanes.values()), planned, journal, stop)
     failed = [*await _execute(trip, stages, intake, view), *listings.failures(blueprint)]
     paces.keep(blueprint.config_file.state_dir, workshop.learned(), time.time())
     from orchestrator.ending import conclude  # with all the report's formats: nothing needs them before
 
+    view.record = replace(record, ageless=sorted({*record.ageless, *listings.ageless(blueprint)}))
     told = [*failed, *trip.notes, *without, *listings.bounded(blueprint), *_twice(intake.seen)]
     return await conclude(view, told, bool(failed), blueprint.plan_file.plan.allow_empty)
 
@@ -252,6 +257,13 @@ def _workshop(trip: Trip, record: RunRecord, steps: Sequence[Step], tripwire: gu
     known = paces.read(trip.blueprint.config_file.state_dir, time.time())
     cut_off = record.cut_off or record.started
     return Workshop(trip.blueprint, trip.connections, memory, trip.stop, numbers, cut_off=cut_off, known=known)
+
+
+async def _refreshed(trip: Trip, workshop: Workshop, agreed: Collection[str], sources: Sequence[Source]) -> str:
+    """Ask since when the sessions of a lane are there; return why it must not begin, if so."""
+    sections = [section for section in trip.blueprint.sections if section.source in sources]
+    failure = await listings.refresh(workshop, trip.stop, sections)
+    return "" if sections[0].service.service in agreed else failure
 
 
 async def _came_out(trip: Trip, run_id: str, stage: str, requirement: str) -> bool:

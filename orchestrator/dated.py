@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from orchestrator.discovery import moments
+from orchestrator.discovery import LATE, moments
 from orchestrator.listing import IncompleteError, Lister
 from orchestrator.looking import Listing
 from orchestrator.model import Target
 from orchestrator.service import Service
-from orchestrator.sources import Checked, Source, Takes, everything
+from orchestrator.sources import BROKEN, Checked, Source, Takes, everything
 
 
 class Dated:
     """A source whose targets are those of another; once `look_again` has asked, they say since when they are there.
 
     What is brought when a run begins began before it, and nobody asks then; it may be another session later on.
+    `unasked` is why it could not be asked then, if so.
     """
 
     def __init__(self, source: Source, key: Sequence[str], listing: Listing, listing_name: str) -> None:
@@ -27,7 +27,7 @@ class Dated:
         self.listing = listing
         self._source = source
         self._key = key
-        self._unasked = False
+        self.unasked = ""
         self._moments: dict[tuple[str, ...], float | None] = {}
 
     @property
@@ -38,16 +38,21 @@ class Dated:
     @property
     def tells_age(self) -> bool:
         """Return whether it is known of everything that is listed by now since when it is there."""
-        if self._unasked or None not in self._moments.values():
-            return not self._unasked
-        return not any(self._moments.get(self._name(target), 0.0) is None for target in self._source.targets())
+        if self.unasked or None not in self._moments.values():
+            return not self.unasked
+        try:
+            return not any(self._moments.get(self._name(target), 0.0) is None for target in self._source.targets())
+        except BROKEN:  # who reads it for its targets tells of it
+            return False
 
     async def look_again(self, lister: Lister, _now: float) -> None:
         """Ask since when the sessions are there now; until that is answered, nothing is known of it."""
-        self._unasked = True
-        with contextlib.suppress(IncompleteError):
+        self.unasked = LATE
+        try:
             self._moments = moments(self.listing, await lister.read({}), self._key)
-            self._unasked = False
+            self.unasked = ""
+        except IncompleteError as error:
+            self.unasked = str(error)
 
     def check(self, takes: Takes = everything) -> Checked:
         """Read it all once, and count what is taken of it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +19,7 @@ from orchestrator.targets import RowError, TargetBuilder
 
 BEGAN = "began at"  # in a row: since when the session is there; no field has such a name
 NAMES = "listed as"  # in a row: what else was told of it
+LATE = "it was not read to its end in time"
 Filters = Mapping[str, Sequence[str]]
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _EPOCH = re.compile(r"\d{10}|\d{13}")
@@ -28,7 +28,8 @@ _EPOCH = re.compile(r"\d{10}|\d{13}")
 class Discovery:
     """A group whose targets the service lists; it has none until `look`, or `restore`, was called.
 
-    `listed` is how many the service listed, `failure` why the list is not whole, if so.
+    `listed` is how many the service listed, `failure` why the list is not whole, if so; `unasked` is why it could not
+    be asked once more since when the sessions are there, if so.
     """
 
     interactive = False
@@ -58,7 +59,7 @@ class Discovery:
         self._filters = filters
         self._where = where
         self._older_than = older_than
-        self._unasked = False
+        self.unasked = ""
 
     @property
     def asked(self) -> str:
@@ -73,14 +74,14 @@ class Discovery:
     @property
     def tells_age(self) -> bool:
         """Return whether it is known of everything that was listed since when it is there."""
-        return self.listing.began is not None and not self._unasked and all(BEGAN in row for row in self.rows)
+        return self.listing.began is not None and not self.unasked and all(BEGAN in row for row in self.rows)
 
     async def look(self, lister: Lister, now: float) -> None:
         """Ask the service; a list that is not whole gives no target, unless a part of it is wanted.
 
         `now` is when the run began. It may be cancelled, and then the list is not whole.
         """
-        self.failure = "it was not read to its end in time"
+        self.failure = LATE
         try:
             items = await lister.read(self._filters)
             self.failure = ""
@@ -96,17 +97,18 @@ class Discovery:
 
         Until that is answered, nothing is known of it: they may be other sessions by now.
         """
-        self._unasked = True
-        with contextlib.suppress(IncompleteError):
-            items = await lister.read(self._filters)
-            self._unasked = False
-            key = self._builder.key
-            known = moments(self.listing, items, key)
-            for row in self.rows:
-                name = tuple(row.get(name, "") for name in key)
-                moment = known.get(name, row.pop(BEGAN, None))
-                if moment is not None:
-                    row[BEGAN] = moment
+        self.unasked = LATE
+        try:
+            known = moments(self.listing, await lister.read(self._filters), self._builder.key)
+        except IncompleteError as error:
+            self.unasked = str(error)
+            return
+        self.unasked = ""
+        for row in self.rows:
+            name = tuple(row.get(name, "") for name in self._builder.key)
+            moment = known.get(name, row.pop(BEGAN, None))
+            if moment is not None:
+                row[BEGAN] = moment
 
     def restore(self, rows: Sequence[dict[str, Any]], listed: int) -> None:
         """Take what was listed when the run began."""

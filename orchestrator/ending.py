@@ -35,7 +35,7 @@ async def conclude(view: View, notes: Sequence[str], source_failed: bool, allow_
     ended = replace(earlier, exit_code=code, reason=stop.reason, notes=[*cut_off, *halted, *notes])
     as_before = ended == earlier and not journal.counts  # a resume that found nothing to do
     record = ended if as_before else replace(ended, ended=time.time())
-    journal.finish(record.run, record.ended or 0.0, code, record.reason, record.notes)
+    journal.finish(record)
     summary = story.summarized(journal, record, tally, Counter())
     try:
         written = standing(Path(record.folder), summary) if as_before else None

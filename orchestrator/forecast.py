@@ -120,7 +120,7 @@ class Oracle:
             for sections in _by_lane(step.sections).values():
                 lane = self._lane(step, sections)
                 since, since_late = free.get(lane.lane, (0.0, 0.0))
-                asks = self.ways.asks(step.name, sections, lane.targets) if step.needs and lane.targets else Tally()
+                asks = self.ways.asks(sections, lane.targets) if step.needs and lane.targets else Tally()
                 lane = lane.at(max(begins, since) + asks.look_seconds, max(late, since_late) + asks.worst)
                 free[lane.lane] = lane.ends, lane.worst_ends
                 lanes += [lane] if lane.targets else []

@@ -36,14 +36,11 @@ def discoveries(blueprint: Blueprint) -> Iterator[tuple[int, Section, Discovery]
             yield number, section, section.source
 
 
-def aged(
-    blueprint: Blueprint, stage: str | None = None, lane: LaneName | None = None
-) -> Iterator[tuple[Section, Discovery | Dated]]:
-    """Yield every group (of a lane in a stage) of which it can be asked since when its sessions are there."""
-    for section in blueprint.sections:
+def aged(sections: Iterable[Section]) -> Iterator[tuple[Section, Discovery | Dated]]:
+    """Yield every group of which it can be asked since when its sessions are there."""
+    for section in sections:
         source = section.source
-        meant = stage in (None, section.stage) and lane in (None, (section.service.service, section.connection))
-        if meant and isinstance(source, Discovery | Dated) and source.asks_age:
+        if isinstance(source, Discovery | Dated) and source.asks_age:
             yield section, source
 
 
@@ -62,8 +59,8 @@ async def ask(
         if only is None or number in only:
             looks.append((section, source, source.look))
     if only is not None:
-        asked = [source for _, source, _ in looks]
-        looks += [(section, source, source.look_again) for section, source in aged(blueprint) if source not in asked]
+        known = [section for section in blueprint.sections if section not in (one for one, _, _ in looks)]
+        looks += [(section, source, source.look_again) for section, source in aged(known)]
     workshop = Workshop(blueprint, connections, Notes(), stop, itertools.count(1))
     async with anyio.create_task_group() as watch:
         watch.start_soon(keep_deadline, stop)
@@ -72,10 +69,15 @@ async def ask(
     return workshop.heard()
 
 
-async def refresh(blueprint: Blueprint, workshop: Workshop, stop: Stop, stage: str, lane: LaneName) -> None:
-    """Ask since when the sessions of a lane in a stage are there: its turn comes long after the list."""
-    looks: list[_Look] = [(section, source, source.look_again) for section, source in aged(blueprint, stage, lane)]
-    await _side_by_side(workshop, stop, looks, 0.0)
+async def refresh(workshop: Workshop, stop: Stop, sections: Iterable[Section]) -> str:
+    """Ask since when the sessions of groups are there, whose turn comes long after the list.
+
+    Return why that could not be asked, if so: then there may be other sessions by now, of people who are welcome.
+    """
+    asked = list(aged(sections))
+    await _side_by_side(workshop, stop, [(section, source, source.look_again) for section, source in asked], 0.0)
+    failure = next((source.unasked for _, source in asked if source.unasked), "")
+    return f"since when its sessions are there could not be asked: {failure}" if failure else ""
 
 
 async def _side_by_side(workshop: Workshop, stop: Stop, looks: Iterable[_Look], now: float) -> None:

@@ -14,16 +14,14 @@ from dataclasses import dataclass, field, replace
 import anyio
 
 from orchestrator.checks import Check
-from orchestrator.errors import InvalidInput
 from orchestrator.guards import Aside, Tripwire
 from orchestrator.journal.record import decode
 from orchestrator.lane import LEFT_TOGETHER, Lane
 from orchestrator.logs import Log
 from orchestrator.model import LaneName, Outcome, Settled, Tallied, Target, meets
 from orchestrator.pacing import MIDWAY, Stop
-from orchestrator.rows import UnreadableError
 from orchestrator.seen import Seen
-from orchestrator.sources import Source, Takes, nobody
+from orchestrator.sources import BROKEN, Source, Takes, nobody
 
 PASSED_OVER = 1000  # targets in a row that are not called, after which others get a turn
 PORTION = 20_000  # targets of a lane that is looked at which are called together: what is pending is in memory
@@ -59,18 +57,19 @@ class StageWork:
     broken: bool = False
 
 
-async def unchanged(_stage: str, _lane: LaneName) -> None:
+async def unchanged(_sources: Sequence[Source]) -> str:
     """Ask nothing."""
+    return ""
 
 
 @dataclass(slots=True)
 class Intake:
     """What a run takes up of its sources, once; what it sets aside; what went wrong with sources.
 
-    `came_out(stage, requirement)` says whether a stage that is over was good enough; `refresh(stage, lane)` asks,
-    before a lane of one that had to wait begins, since when its sessions are there by now. What is the run's `own` is
-    left to the stage for that; a target that is the `last` call of its own credential is not looked at, because nobody
-    could. Of lanes that are `finished` the sources need not be read.
+    `came_out(stage, requirement)` says whether a stage that is over was good enough; `refresh(sources)` asks, before a
+    lane of one that had to wait begins, since when its sessions are there by now, and returns why the lane must not
+    begin, if so. What is the run's `own` is left to the stage for that; a target that is the `last` call of its own
+    credential is not looked at, because nobody could. Of lanes that are `finished` the sources need not be read.
     """
 
     takes: Takes
@@ -79,7 +78,7 @@ class Intake:
     tripwire: Tripwire
     stop: Stop
     came_out: Callable[[str, str], Awaitable[bool]]
-    refresh: Callable[[str, LaneName], Awaitable[None]] = unchanged
+    refresh: Callable[[Sequence[Source]], Awaitable[str]] = unchanged
     own: Takes = nobody
     last: Takes = nobody
     finished: Collection[LaneName] = ()
@@ -139,7 +138,11 @@ async def _stage(stage: StageWork, over: dict[str, tuple[StageWork, anyio.Event]
         intake = replace(intake, takes=lambda target: takes(target) and own(target), own=nobody)
     async with anyio.create_task_group() as group:
         for work in stage.lanes:
-            group.start_soon(_leave if short else _work, stage, work, intake, ", ".join(short))
+            if short:
+                said = f"the stage {', '.join(short)} did not come out as this one needs it"
+                group.start_soon(_leave, stage, work, intake, said)
+            else:
+                group.start_soon(_work, stage, work, intake)
     over[stage.name][1].set()
 
 
@@ -147,21 +150,24 @@ async def _good(intake: Intake, stage: StageWork, requirement: str) -> bool:
     return requirement == "any" or (not stage.broken and await intake.came_out(stage.name, requirement))
 
 
-async def _leave(stage: StageWork, work: LaneWork, intake: Intake, short: str) -> None:
-    """Settle the targets of a stage that does not begin."""
+async def _leave(stage: StageWork, work: LaneWork, intake: Intake, reason: str) -> None:
+    """Settle the targets of a lane that does not begin."""
     for count, target in enumerate(intake.targets(stage, work)):
         if target is not None:
-            work.lane.set_aside(target, f"the stage {short} did not come out as this one needs it")
+            work.lane.set_aside(target, reason)
         if count % LEFT_TOGETHER == 0:
             await work.lane.flush()
 
 
-async def _work(stage: StageWork, work: LaneWork, intake: Intake, _: str) -> None:
+async def _work(stage: StageWork, work: LaneWork, intake: Intake) -> None:
     """Let a lane's targets out, wave after wave; a wave that is not good is the last."""
     name = (work.lane.service, work.lane.connection)
     async with work.lane.busy:
         if stage.needs and name not in intake.finished and not intake.stop.is_set():
-            await intake.refresh(stage.name, name)
+            unasked = await intake.refresh(work.sources)
+            if unasked and not intake.stop.is_set():
+                await _leave(stage, work, intake, unasked)
+                return
         targets = intake.targets(stage, work)
         for size in work.waves:
             if size is not None:
@@ -247,7 +253,7 @@ def fresh(
                 passed += 1
                 if passed % PASSED_OVER == 0:
                     yield None
-        except (OSError, UnreadableError, InvalidInput, ValueError) as error:
+        except BROKEN as error:
             failed.append(f"{source.name} changed while it was read: {error}")
             _log.error("source_failed", source=source.name, reason=str(error))
 

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
 
-from orchestrator.errors import Fault
+from orchestrator.errors import Fault, InvalidInput
 from orchestrator.model import Secret, Target
 from orchestrator.references import literal
 from orchestrator.rows import FORMATS, Lines, Parsed, Read, Row, UnreadableError, guessed
@@ -26,6 +26,7 @@ MAX_FAULTS = 20
 MAX_LINE = 1_000_000
 SPOOL_IN_MEMORY = 8 * 1024 * 1024
 BLOCK = 1 << 20
+BROKEN = (OSError, UnreadableError, InvalidInput, ValueError)  # what reading a source that changed may raise
 
 
 Takes = Callable[[Target], bool]

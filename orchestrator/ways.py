@@ -112,10 +112,10 @@ class Ways:
             self._blueprint.plan_file.plan.reattempt if service.end.idempotent else 0,
         )
 
-    def asks(self, stage: str, sections: Sequence[Section], targets: int) -> Tally:
+    def asks(self, sections: Sequence[Section], targets: int) -> Tally:
         """Return what it takes to ask, before a lane of a stage begins, since when its sessions are there."""
-        tally, lane = Tally(), (sections[0].service.service, sections[0].connection)
-        for section, source in listings.aged(self._blueprint, stage, lane):
+        tally = Tally()
+        for section, source in listings.aged(sections):
             pace = self._reads(section.service, section.connection, source.listing)
             listed = max(targets, self._listed(section.service, section.connection, source.listing_name))
             calls = pages(listed, source.listing.page_size)

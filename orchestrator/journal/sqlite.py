@@ -50,9 +50,10 @@ class SqliteJournal:
         """Note that a run goes on."""
         self._execute(sql.REOPEN_RUN, (run,))
 
-    def finish(self, run: str, ended: float, exit_code: int, reason: str, notes: Sequence[str]) -> None:
-        """Note how a run ended."""
-        self._execute(sql.FINISH_RUN, (ended, exit_code, reason, _packed(notes), run))
+    def finish(self, record: RunRecord) -> None:
+        """Note how a run ended, and what was learned of it on the way."""
+        told = [record.ended, record.exit_code, record.reason, record.notes, record.ageless]
+        self._execute(sql.FINISH_RUN, [*map(_packed, told), record.run])
 
     def runs(self) -> list[RunRecord]:
         """Return every run, the oldest first."""

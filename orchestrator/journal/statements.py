@@ -51,7 +51,7 @@ RUN_COLUMNS = (
 )
 ADD_RUN = f"INSERT INTO runs ({RUN_COLUMNS}) VALUES ({', '.join('?' * 22)})"  # noqa: S608  constants only
 REOPEN_RUN = "UPDATE runs SET ended = NULL, exit_code = NULL, reason = '', notes = '[]' WHERE run = ?"
-FINISH_RUN = "UPDATE runs SET ended = ?, exit_code = ?, reason = ?, notes = ? WHERE run = ?"
+FINISH_RUN = "UPDATE runs SET ended = ?, exit_code = ?, reason = ?, notes = ?, ageless = ? WHERE run = ?"
 RUNS = f"SELECT {RUN_COLUMNS} FROM runs ORDER BY started, run"  # noqa: S608
 RUN = f"SELECT {RUN_COLUMNS} FROM runs WHERE run = ?"  # noqa: S608
 LATEST_RUN = f"SELECT {RUN_COLUMNS} FROM runs WHERE lock_name = ? ORDER BY started DESC, run DESC LIMIT 1"  # noqa: S608

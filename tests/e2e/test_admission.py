@@ -264,6 +264,32 @@ def test_who_signs_in_while_the_stages_before_are_under_way_is_left_alone(site: 
     assert site.state()["sessions"]["workspaceapp"] == ["returns"]
 
 
+@pytest.mark.parametrize(
+    "source", [{"discover": {"session_state": "Active"}}, {"items": [{"session_id": "s-1"}]}], ids=["found", "brought"]
+)
+def test_a_stage_that_waited_calls_nobody_whose_age_cannot_be_asked_any_more(site: Site, source: Record) -> None:
+    site.seed(app_sessions=[{"session_id": "s-1", "since": time.time() - 3600}])
+    site.configure(services={"workspaceapp.sessions": {"reads": {"attempts": 1}}})
+    site.fault("das", "slow", operation="logoff", seconds=3, times=1)
+    sessions = {"service": "workspaceapp.sessions", "connection": "cloud", **source, "verify": False}
+    stages = [{"name": "first", "targets": [site.databases(1)]}, {"name": "second", "targets": [sessions]}]
+    site.write("staged.yaml", {"name": "staged", "stages": stages})
+    with site.started("run", "staged.yaml") as process:
+        until(lambda: site.calls("das"))
+        site.fault("workspaceapp", "status", operation="list_sessions", status=403, times=None)
+        assert process.wait(20) == 3
+    told = {record["service"]: (record["outcome"], record["reason"]) for record in site.latest.records}
+    assert told["das.builtin-account"][0] == "ended"
+    outcome, reason = told["workspaceapp.sessions"]
+    assert outcome == "not_attempted"
+    assert reason.startswith("since when its sessions are there could not be asked: page 1 could not be read: HTTP 403")
+    assert site.state()["sessions"]["workspaceapp"] == ["s-1"]
+    assert site.run("resume", "latest").code == 0, "whoever goes on knowing it takes it on himself"
+    assert site.latest.outcomes == Counter(ended=1, accepted=1)
+    assert "workspaceapp.sessions" in site.latest.summary["not_told_when_begun"]
+    assert site.run("show", "latest", "--json").out.count("workspaceapp.sessions") > 1
+
+
 # Signals
 
 

@@ -41,14 +41,14 @@ def test_a_run_is_found_as_it_was_noted(journal: SqliteJournal) -> None:
 
 def test_a_run_that_ended_says_how(journal: SqliteJournal) -> None:
     journal.add(a_run())
-    journal.finish(RUN, 1234.5, 3, "because", ["a note", "another"])
-    found = journal.find(RUN)
-    assert found == replace(a_run(), ended=1234.5, exit_code=3, reason="because", notes=["a note", "another"])
+    ended = replace(a_run(), ended=1234.5, exit_code=3, reason="because", notes=["a note", "another"], ageless=["x"])
+    journal.finish(ended)
+    assert journal.find(RUN) == ended
 
 
 def test_a_run_that_goes_on_is_not_over(journal: SqliteJournal) -> None:
     journal.add(a_run())
-    journal.finish(RUN, 1234.5, 130, "interrupted", ["a note"])
+    journal.finish(replace(a_run(), ended=1234.5, exit_code=130, reason="interrupted", notes=["a note"]))
     journal.reopen(RUN)
     assert journal.find(RUN) == replace(a_run(), notes=[])
 

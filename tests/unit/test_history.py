@@ -84,7 +84,7 @@ async def test_the_latest_of_no_runs_is_no_run(journal: SqliteJournal) -> None:
 async def test_a_run_is_unfinished_by_its_exit_code(journal: SqliteJournal, code: int | None, over: bool) -> None:
     journal.add(RECORD)
     if code is not None:
-        journal.finish(RUN, 2000.0, code, "", [])
+        journal.finish(replace(RECORD, ended=2000.0, exit_code=code))
     found = history.unfinished(journal, "nightly")
     assert (found is None) is over
 
@@ -269,7 +269,7 @@ async def test_the_summary_of_a_run_that_was_cut_off(journal: SqliteJournal) -> 
 async def test_the_summary_of_a_run_that_is_over(journal: SqliteJournal) -> None:
     journal.add(RECORD)
     await note(journal, "a", Outcome.ENDED)
-    journal.finish(RUN, 2000.0, 0, "", ["a note"])
+    journal.finish(replace(RECORD, ended=2000.0, exit_code=0, notes=["a note"]))
     summary = story.summary(journal, history.find(journal, RUN))
     assert summary.green
     assert list(summary.notes) == ["a note"]
