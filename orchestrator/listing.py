@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from orchestrator.conclusion import summary
 from orchestrator.lane import Lane
@@ -18,7 +18,7 @@ from orchestrator.templates import holes
 Filters = Mapping[str, Sequence[str]]
 Found = dict[tuple[str, ...], Item]
 IGNORED = "and no item shows it: the service may ignore that filter; leave it out if that many are meant"
-AGAIN = 2  # so often a listing that does not add up is read: it may have changed while it was read
+AGAIN = 3  # so often a listing that does not add up is read: it may have changed while it was read
 MAX_PAGES = 20_000
 BEYOND = frozenset({400, 404, 416})  # what a service may answer to who asks for more than there is
 
@@ -71,9 +71,9 @@ class Lister:
         for asked in self._askings({**own, **translated}):
             unchecked = [name for name in asked if name in self._listing.unchecked]
             try:
-                self._add(found, await (self._proven(asked, unchecked) if unchecked else self._whole(asked)))
+                _add(found, await (self._proven(asked, unchecked) if unchecked else self._whole(asked)), self._key)
             except IncompleteError as error:
-                self._add(found, error.items)
+                _add(found, error.items, self._key)
                 raise IncompleteError(str(error), list(found.values())) from None
         return [item for item in found.values() if all(set(item.get(n, ())) & set(v) for n, v in translated.items())]
 
@@ -83,7 +83,10 @@ class Lister:
         for name, by in self._listing.by.items():
             if name not in filters:
                 continue
-            items = await self._translators[name].read({by.filter: filters[name]})
+            try:
+                items = await self._translators[name].read({by.filter: filters[name]})
+            except IncompleteError as error:  # what it has are no items of this listing
+                raise IncompleteError(f"of the listing {by.listing}: {error}") from None
             there = [item for item in items if set(item.get(by.filter, filters[name])) & set(filters[name])]
             values = tuple(dict.fromkeys(value for item in there for value in item.get(by.field, ())))
             told = {value for item in there for value in item.get(by.filter, filters[name])}
@@ -120,74 +123,125 @@ class Lister:
         """Return how many items there are, from the total where it is told."""
         if self._listing.total is None:
             return len(await self._whole(filters))
-        page = await self._page(1, page_fields(self._listing, 1, 0, self._clock()), filters, {})
+        page = await self._page(filters, 1, 1, 0)
         return page.total or 0
 
     async def _whole(self, filters: Filters) -> Sequence[Item]:
-        """Read it to its end, once more where it does not add up: what ends while it is read moves the pages."""
+        """Read it to its end, again where it does not add up: what ends while it is read moves the pages.
+
+        Each reading has to add up by itself: what an earlier one had may be gone, and would stand for what is missing.
+        """
         found: Found = {}
         said = ""
         for _ in range(AGAIN):
-            items, total, said = await self._pass(filters)
-            found = {name: item for name, item in found.items() if len(name) == len(self._key)}  # others count twice
-            self._add(found, items.values())
-            if not said and len(found) >= total:
-                return list(found.values())
-            said = said or f"it says that there are {total}, and listed {len(found)}"
+            reading = _Reading(partial(self._page, filters), self._listing.page_size, self._key)
+            try:
+                said = await reading.carry_out()
+            except IncompleteError as error:
+                raise IncompleteError(str(error), list({**found, **reading.found}.values()), error.status) from None
+            if not said:
+                return list(reading.found.values())
+            found |= reading.found
         raise IncompleteError(said, list(found.values()))
 
-    async def _pass(self, filters: Filters) -> tuple[Found, int, str]:
-        """Read page after page; return what is listed by key, the largest total told, and why it broke off, if so.
-
-        A page with room in it is the last one when it is known that the total is not that of a page: else another is
-        asked for, and the list is over when there is nothing new in it.
-        """
-        found: Found = {}
-        before: Sequence[Item] = ()
-        size, offset, total = self._listing.page_size, 0, 0
-        of_all = over = False
-        for number in range(1, MAX_PAGES + 1):
-            known = len(found)
-            fields = page_fields(self._listing, size or 0, offset, self._clock())
-            try:
-                page = await self._page(number, fields, filters, found)
-            except IncompleteError as error:
-                if over and error.status in BEYOND:
-                    return found, total, ""
-                raise
-            total = max(total, page.total or 0)
-            if page.items != before:
-                self._add(found, page.items)
-            if size is None or not page.items:
-                return found, total, ""
-            if len(found) == known:
-                return found, total, "" if over else f"page {number} has nothing that was not listed before"
-            offset += len(page.items)
-            before = page.items
-            of_all = of_all or total > len(page.items)
-            over = len(page.items) < size and offset >= total
-            if over and of_all:
-                return found, total, ""
-        raise IncompleteError(f"it has more than {MAX_PAGES} pages", list(found.values()))
-
-    async def _page(self, number: int, fields: Mapping[str, Any], filters: Filters, so_far: Found) -> Page:
+    async def _page(self, filters: Filters, number: int, limit: int, offset: int) -> Page:
+        fields = page_fields(self._listing, limit, offset, self._clock())
         asked = {**{name: list(values) for name, values in filters.items()}, **fields}
         target = Target(self._lane.service, self._lane.connection, f"page {number}", asked)
         ruling: Ruling = await self._lane.ask(Batch((target,), next(self._numbers)))
         if ruling.verdict is not Verdict.ENDED or ruling.page is None:
-            said = f"page {number} could not be read: {summary(ruling)}"
-            raise IncompleteError(said, list(so_far.values()), ruling.status)
+            raise IncompleteError(f"page {number} could not be read: {summary(ruling)}", status=ruling.status)
         return ruling.page
 
-    def _add(self, found: Found, items: Iterable[Item]) -> None:
-        for item in items:
-            name = self._identity(item, found)
-            found[name] = _both(found[name], item) if name in found else item
 
-    def _identity(self, item: Item, found: Found) -> tuple[str, ...]:
-        """Return what tells an item from the others; one without its key counts, and is refused later."""
-        parts = tuple("/".join(item.get(name, ())) for name in self._key)
-        return parts if all(parts) else (*parts, f"without its key {len(found)}")
+class _Reading:
+    """One reading of a listing, from its first page to its last; `ask(number, limit, offset)` gives a page.
+
+    `found` is what it has by key. Whether a total is that of all, or that of its page, has to be found out; None is
+    for what is not known.
+    """
+
+    def __init__(self, ask: Callable[[int, int, int], Awaitable[Page]], size: int | None, key: Sequence[str]) -> None:
+        self.found: Found = {}
+        self._ask = ask
+        self._size = size
+        self._key = key
+        self._total = 0
+        self._largest = 0
+        self._of_all: bool | None = None
+
+    async def carry_out(self) -> str:
+        """Read it; return why it is not whole, if so. Raises IncompleteError when a page cannot be read."""
+        if said := await (self._single() if self._size is None else self._pages(self._size)):
+            return said
+        lacks = len(self.found) < self._total
+        return f"it says that there are {self._total}, and listed {len(self.found)}" if lacks else ""
+
+    async def _single(self) -> str:
+        page = await self._ask(1, 0, 0)
+        self._take(page)
+        return "it says that there is more, and not how to ask for that" if page.more else ""
+
+    async def _pages(self, size: int) -> str:
+        """Read page after page; one with room in it is the last if the total is that of all.
+
+        Else another is asked for, and the list is over when there is nothing new in it.
+        """
+        offset, over = 0, False
+        before: Sequence[Item] = ()
+        for number in range(1, MAX_PAGES + 1):
+            try:
+                page = await self._ask(number, size, offset)
+            except IncompleteError as error:
+                if over and self._of_all is None and error.status in BEYOND:
+                    return ""
+                raise
+            news = page.items != before and self._take(page)
+            if not page.items:
+                return await self._after(number, size, offset)
+            if not news:
+                return "" if over else f"page {number} has nothing that was not listed before"
+            offset, before = offset + len(page.items), page.items
+            over = len(page.items) < size and offset >= self._total
+            if over and await self._tells_all(offset):
+                return ""
+        return f"it has more than {MAX_PAGES} pages"
+
+    def _take(self, page: Page) -> bool:
+        """Take a page; return whether something in it was not listed before."""
+        known = len(self.found)
+        _add(self.found, page.items, self._key)
+        told = page.total or 0
+        self._total, self._largest = max(self._total, told), max(self._largest, len(page.items))
+        if self._of_all is None and told > len(page.items) > 0:
+            self._of_all = True
+        return len(self.found) > known
+
+    async def _tells_all(self, offset: int) -> bool:
+        """Return whether the total is that of all; where every total was that of its page, a page of one shows it."""
+        if self._of_all is None and offset > 1:
+            page = await self._ask(1, 1, 0)
+            told = page.total or 0
+            self._of_all = True if told > len(page.items) else False if told < offset else None
+        return bool(self._of_all)
+
+    async def _after(self, number: int, size: int, offset: int) -> str:
+        """Return why an empty page is not the end; nothing but another page shows it where no total does."""
+        if self._of_all is False and (await self._ask(number + 1, size, offset + self._largest)).items:
+            return f"page {number} is empty, and the one after it is not"
+        return ""
+
+
+def _add(found: Found, items: Iterable[Item], key: Sequence[str]) -> None:
+    for item in items:
+        name = _identity(item, key, found)
+        found[name] = _both(found[name], item) if name in found else item
+
+
+def _identity(item: Item, key: Sequence[str], found: Found) -> tuple[str, ...]:
+    """Return what tells an item from the others; one without its key counts, and is refused later."""
+    parts = tuple("/".join(item.get(name, ())) for name in key)
+    return parts if all(parts) else (*parts, f"without its key {len(found)}")
 
 
 def _both(one: Item, other: Item) -> Item:

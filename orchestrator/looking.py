@@ -33,7 +33,8 @@ class Listing(Strict):
     `{limit}` and `{offset}` are the page, `{since}` and `{until}` a window of time. Any other hole of the query is a
     filter that the service applies: `{name}` takes one value, so that the list is read once for each, `{*name}`
     several. What is told of the items is compared again: an ignored filter would end everybody's sessions. A filter of
-    which nothing is told is `unchecked`, and believed only where the service lists more without it.
+    which nothing is told is `unchecked`, and believed only where the service lists more without it. A link at `next` is
+    not followed: a list that has one is not whole.
     """
 
     method: Method = "GET"
@@ -44,6 +45,7 @@ class Listing(Strict):
     unchecked: tuple[str, ...] = Field((), description="filters that no field of an item shows")
     items: str = Field(description="where in the body the list is, with dots")
     total: str | None = Field(None, description="where in the body the number of all items is")
+    next: str | None = Field(None, description="where in the body a link to more is, in a list without pages")
     page_size: int | None = Field(None, ge=1, le=100_000, description="the largest that the service takes")
     window: Duration | None = Field(None, description="how far back {since} is, where the service sets a bound")
     fields: dict[str, Paths] = Field(description="what is told of an item: where, and all that is there counts")
@@ -91,5 +93,7 @@ class Listing(Strict):
                 yield ("by", name), said
         if self.page_size is not None and self.total is None:
             yield ("page_size",), "needs total as well: without it a short page would pass for the last one"
+        if self.page_size is not None and self.next is not None:
+            yield ("next",), "does not go with page_size: the total shows whether there is more"
         if self.began is not None and self.began not in self.fields:
             yield ("began",), f"names {self.began!r}, which is not among the listing's fields"

@@ -177,10 +177,11 @@ Item = Mapping[str, tuple[str, ...]]  # what a listing tells of one thing: every
 
 
 class Page(NamedTuple):
-    """One page of a listing; `total` is the number of all items, where the service tells it."""
+    """One page: `total` is the number of all items, where the service tells it, `more` whether it links to others."""
 
     items: Sequence[Item]
     total: int | None = None
+    more: bool = False
 
 
 @word(frozen=True, slots=True)

@@ -37,13 +37,14 @@ def compile_listing(listing: Listing, rules: Iterable[Rule], name: str) -> Class
     answered = compile_reading(reading, rules, name)
     items = listing.items.split(".")
     total = listing.total.split(".") if listing.total else None
+    more = listing.next.split(".") if listing.next else None
     fields = {field: [path.split(".") for path in paths] for field, paths in listing.fields.items()}
 
     def classify(response: Response, batch: int, now: float) -> Ruling:
         ruling = answered(response, batch, now)
         if ruling.verdict is not Verdict.ENDED:
             return ruling
-        found = _page(response.body, items, total, fields)
+        found = _page(response.body, items, total, more, fields)
         if isinstance(found, str):
             return replace(ruling, verdict=Verdict.FAIL, reason=found)
         return replace(ruling, page=found)
@@ -52,7 +53,11 @@ def compile_listing(listing: Listing, rules: Iterable[Rule], name: str) -> Class
 
 
 def _page(
-    body: bytes, items: Sequence[str], total: Sequence[str] | None, fields: Mapping[str, Sequence[Sequence[str]]]
+    body: bytes,
+    items: Sequence[str],
+    total: Sequence[str] | None,
+    more: Sequence[str] | None,
+    fields: Mapping[str, Sequence[Sequence[str]]],
 ) -> Page | str:
     """Return the page, or what is wrong with an answer that should be one."""
     try:
@@ -67,7 +72,7 @@ def _page(
     number = _at(value, total) if total else None
     if total and (not isinstance(number, int) or isinstance(number, bool)):
         return f"the listing's answer does not say how many there are ({'.'.join(total)!r})"
-    return Page([_item(item, fields) for item in listed], number)
+    return Page([_item(item, fields) for item in listed], number, bool(more and _at(value, more)))
 
 
 def _item(item: Mapping[str, Any], fields: Mapping[str, Sequence[Sequence[str]]]) -> Item:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import Any
 
@@ -79,6 +80,18 @@ def test_one_name_of_several_that_nobody_has_does_not_make_the_list_shorter_in_s
     (note,) = (note for note in site.latest.summary["notes"] if "lists for stage" in note)
     assert "nothing whose name is nobody" in note
     assert set(site.state()["access_keys"].values()) == {"active"}
+
+
+@pytest.mark.parametrize("group", [discover("iam.user", enabled="true"), discover("iam.access-key", user="user-0001")])
+def test_a_list_of_users_that_links_to_more_is_not_whole(site: Site, group: Record) -> None:
+    first, *_ = users(site)
+    one = {"id": first["id"], "name": first["name"], "enabled": True}
+    body = {"users": [one], "links": {"next": f"{site.url}/v3/users?page=2", "previous": None, "self": ""}}
+    site.fault("iam", "status", operation="list_users", status=200, body=json.dumps(body), times=None)
+    assert site.run("run", site.plan({**group, "partial": True} if "user" in group["discover"] else group)).code == 3
+    assert "it says that there is more, and not how to ask for that" in " ".join(site.latest.summary["notes"])
+    assert site.latest.records == []
+    assert all(site.state()["users"].values())
 
 
 def test_late_is_waited_for_and_ignored_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

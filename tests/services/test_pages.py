@@ -54,6 +54,18 @@ def test_an_empty_page_is_a_page(listing: Listing, service: Service) -> None:
     assert (list(ruling.page.items), ruling.page.total) == ([], 0 if listing.total else None)
 
 
+@pytest.mark.parametrize(
+    ("links", "more"),
+    [({}, False), ({"next": None}, False), ({"next": ""}, False), ({"next": "https://x/2"}, True), ([], False)],
+    ids=str,
+)
+def test_a_link_to_more_is_seen(links: Any, more: bool) -> None:
+    users = CATALOGUE.services["iam.user"].listings["users"]
+    ruling = read(users, 200, {**answer(users, []), "links": links})
+    assert ruling.page is not None
+    assert ruling.page.more is more
+
+
 @pytest.mark.parametrize("items", [None, {}, "", 0, [1], ["a"], [None], [{}, []]], ids=repr)
 @pytest.mark.parametrize(("listing", "service"), LISTINGS)
 def test_what_is_no_list_of_objects_is_no_page(listing: Listing, service: Service, items: Any) -> None:

@@ -66,13 +66,19 @@ async def failed(
 async def test_pages_are_read_to_the_last(count: int, calls: int) -> None:
     book = Book(lambda asked: page_of(things(*range(count)), asked))
     assert await lister(book).read({}) == things(*range(count))
-    assert [asked["offset"] for asked in book.asked] == [min(count, 10 * n) for n in range(calls)]
+    offsets = [10 * n for n in range(calls)] if count != 9 else [0, 0]  # a page of one shows that the nine are all
+    assert [asked["offset"] for asked in book.asked] == offsets
 
 
 async def test_without_pages_there_is_one_call() -> None:
     book = Book(lambda asked: Page(things(1, 2)))
     assert await lister(book, listing()).read({}) == things(1, 2)
     assert [(asked["limit"], asked["offset"]) for asked in book.asked] == [(0, 0)]
+
+
+async def test_a_list_without_pages_that_has_more_is_not_whole() -> None:
+    error = await failed(Book(lambda asked: Page(things(1, 2), more=True)), of=listing())
+    assert (str(error), error.items) == ("it says that there is more, and not how to ask for that", things(1, 2))
 
 
 async def test_a_short_page_in_the_middle_is_not_the_last() -> None:
@@ -91,7 +97,7 @@ def short_of(total: int, *readings: Sequence[Item]) -> Book:
 
     def answer(asked: Fields) -> Page:
         nonlocal begun
-        begun += asked["offset"] == 0
+        begun += (asked["offset"], asked["limit"]) == (0, 10)
         return Page(page_of(readings[begun - 1], asked).items, total)
 
     return Book(answer)
@@ -100,14 +106,14 @@ def short_of(total: int, *readings: Sequence[Item]) -> Book:
 async def test_a_list_that_does_not_add_up_is_read_once_more() -> None:
     book = short_of(3, things(1, 2), things(1, 2, 3))
     assert await lister(book).read({}) == things(1, 2, 3)
-    assert [asked["offset"] for asked in book.asked] == [0, 2, 0, 3]
+    assert [asked["offset"] for asked in book.asked] == [0, 2, 0, 0]
 
 
-async def test_a_list_that_never_adds_up_is_read_twice_and_is_not_whole() -> None:
-    book = short_of(3, things(1), things(1, 2))
+async def test_a_list_that_never_adds_up_is_read_three_times_and_is_not_whole() -> None:
+    book = short_of(3, things(1), things(1), things(1, 2))
     error = await failed(book)
     assert (str(error), error.items) == ("it says that there are 3, and listed 2", things(1, 2))
-    assert [asked["offset"] for asked in book.asked] == [0, 1, 0, 2]
+    assert [asked["offset"] for asked in book.asked] == [0, 1, 0, 1, 0, 2]
 
 
 @pytest.mark.parametrize(
@@ -125,10 +131,19 @@ async def test_the_largest_total_that_is_told_is_what_there_is(last: Page, said:
     assert str(await failed(book)) == said
 
 
-async def test_what_ended_while_the_list_was_read_does_not_count_as_missing() -> None:
-    """Pages move when something ends; what the first reading had of it fills the gap."""
-    book = short_of(25, things(*range(24)), things(*range(1, 25)))
-    assert sorted(one["id"] for one in await lister(book).read({})) == sorted((f"t-{n}",) for n in range(25))
+async def test_what_is_gone_does_not_stand_for_what_is_missing() -> None:
+    """Pages move when something ends: two readings that lack something are no whole list, whatever they have in all."""
+    error = await failed(short_of(25, *[things(*range(24)), things(*range(1, 25))] * 2))
+    assert str(error) == "it says that there are 25, and listed 24"
+    assert len(error.items) == 25
+
+
+async def test_what_is_told_of_a_thing_is_what_the_last_reading_had() -> None:
+    book = short_of(2, things(1, state="ON"), [*things(1, state="OFF"), *things(2)])
+    assert await lister(book).read({}) == [*things(1, state="OFF"), *things(2)]
+    assert (await failed(short_of(2, *(things(1, state=state) for state in ("ON", "ON", "OFF"))))).items == things(
+        1, state="OFF"
+    )
 
 
 @pytest.mark.parametrize("told", [lambda page: len(page), lambda page: 0], ids=["of the page", "nothing"])
@@ -140,6 +155,35 @@ async def test_a_total_that_is_that_of_a_page_does_not_end_a_list(told: Callable
         return Page(items, told(items))
 
     assert await lister(Book(answer)).read({}) == things(*range(45))
+
+
+def of_a_page(cap: int, at: Mapping[int, int]) -> Callable[[Fields], Page | str]:
+    """Return what lists 45 things, `cap` on a page or as many as are said by offset, and tells how many are on it."""
+
+    def answer(asked: Fields) -> Page | str:
+        offset = asked["offset"]
+        room = at.get(offset, cap)
+        items = things(*range(45))[offset : offset + min(room, asked["limit"])]
+        return Page(items, len(items)) if room >= 0 else "no"
+
+    return answer
+
+
+async def test_where_totals_are_those_of_pages_a_short_page_is_not_the_last() -> None:
+    assert await lister(Book(of_a_page(10, {20: 5}))).read({}) == things(*range(45))
+
+
+@pytest.mark.parametrize(
+    ("cap", "at", "said"),
+    [
+        (4, {8: 0}, "page 3 is empty, and the one after it is not"),
+        (10, {20: 5, 25: 0}, "page 4 is empty, and the one after it is not"),
+        (4, {4: -1}, "page 2 could not be read: no (HTTP 404)"),
+    ],
+    ids=["gap", "late gap", "refused"],
+)
+async def test_where_totals_are_those_of_pages_a_gap_is_not_the_end(cap: int, at: dict[int, int], said: str) -> None:
+    assert str(await failed(Book(of_a_page(cap, at), 404))) == said
 
 
 @pytest.mark.parametrize("status", [400, 404, 416])
@@ -170,7 +214,7 @@ async def test_a_service_that_ignores_the_offset_is_not_asked_for_ever(same: lis
     book = Book(lambda asked: Page(same, 1_000_000))
     error = await failed(book)
     assert str(error) == "page 2 has nothing that was not listed before"
-    assert len(book.asked) == 4
+    assert len(book.asked) == 6
 
 
 async def test_what_is_listed_twice_has_the_values_of_both() -> None:
