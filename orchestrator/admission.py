@@ -97,7 +97,7 @@ def check_targets(
         return selector.takes(target) and not aside.reason(target)
 
     ownership.check(blueprint, own, called, yes=yes)
-    guards.check_size(blueprint.plan_file.plan.guard, counted.called, listings.sizes(blueprint, called))
+    guards.check_size(blueprint.plan_file.plan.guard, counted.called, listings.listed(blueprint))
 
 
 def refusal(blueprint: Blueprint, counted: Count, own: Own, selector: Selector, aside: Aside) -> str:

@@ -115,7 +115,7 @@ def _finished(blueprint: Blueprint, record: RunRecord, journal: SqliteJournal) -
     if any(listings.discoveries(blueprint)):
         return None
     per_lane = history.whole(record, journal.tally(record.run), blueprint.catalogue.services)
-    return Count(record.planned, dict(per_lane), {}, dict(record.inputs), Seen()) if per_lane else None
+    return Count(record.planned, dict(per_lane), per_lane, {}, dict(record.inputs), Seen()) if per_lane else None
 
 
 @asynccontextmanager
@@ -143,7 +143,8 @@ async def _admitted(trip: Trip, record: RunRecord, read: Count | None) -> tuple[
 
 
 def _aside(trip: Trip, record: RunRecord) -> Aside:
-    return Aside(trip.blueprint.keeps, record.cut_off or record.started)
+    older_than = trip.blueprint.plan_file.plan.older_than
+    return Aside(trip.blueprint.keeps, record.cut_off or record.started, aged=older_than is not None)
 
 
 def _paths(blueprint: Blueprint, options: Options) -> dict[str, str]:

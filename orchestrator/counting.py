@@ -18,19 +18,15 @@ from orchestrator.selection import Selector
 class Count(NamedTuple):
     """How many targets there are, in all and per lane, how many are set aside for which reason; each source's SHA-256.
 
-    `seen` is what reading the same rows for real has to remember.
+    `called` has by lane how many are to be called, `seen` what reading the same rows for real has to remember.
     """
 
     total: int
     per_lane: dict[LaneName, int]
+    called: Mapping[LaneName, int]
     set_aside: Mapping[str, int]
     digests: dict[str, str]
     seen: Seen
-
-    @property
-    def called(self) -> int:
-        """Return how many targets are to be called."""
-        return self.total - sum(self.set_aside.values())
 
 
 def digests(sections: Sequence[Section]) -> dict[str, str] | None:
@@ -47,13 +43,16 @@ def count(sections: Sequence[Section], selector: Selector, aside: Aside = NOBODY
     per_lane: dict[LaneName, int] = {}
     digests: dict[str, str] = {}
     faults: list[Fault] = []
-    seen, left = Seen(), Counter[str]()
+    seen, left, called = Seen(), Counter[str](), Counter[LaneName]()
 
     def takes(target: Target) -> bool:
-        taken = selector.takes(target) and seen.take(target)
-        if taken and (reason := aside.reason(target)):
+        if not (selector.takes(target) and seen.take(target)):
+            return False
+        if reason := aside.reason(target):
             left[reason] += 1
-        return taken
+        else:
+            called[target.service, target.connection] += 1
+        return True
 
     for section in sections:
         checked = section.source.check(takes)
@@ -65,4 +64,4 @@ def count(sections: Sequence[Section], selector: Selector, aside: Aside = NOBODY
     if faults:
         raise InvalidInput(faults)
     once = {section.service.service for section in sections if not section.service.end.idempotent}
-    return Count(sum(per_lane.values()), per_lane, left, digests, seen.second(once))
+    return Count(sum(per_lane.values()), per_lane, called, left, digests, seen.second(once))

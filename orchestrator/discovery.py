@@ -28,7 +28,7 @@ _EPOCH = re.compile(r"\d{10}|\d{13}")
 class Discovery:
     """A group whose targets the service lists; it has none until `look`, or `restore`, was called.
 
-    `listed` is how many the service listed, `failure` why the list is not whole, if so; `unasked` is why it could not
+    `listed` is how many the service listed, `things` the hash of the key of each of them; `failure` why the list is not whole, if so; `unasked` is why it could not
     be asked once more since when the sessions are there, if so.
     """
 
@@ -53,6 +53,7 @@ class Discovery:
         self.partial = partial
         self.rows: list[dict[str, Any]] = []
         self.listed = 0
+        self.things: frozenset[int] | None = None
         self.failure = ""
         self._builder = builder
         self._common = common
@@ -89,6 +90,7 @@ class Discovery:
             self.failure = str(error)
             items = list(error.items) if self.partial else []
         self.listed = len(items)
+        self.things = frozenset(hash(tuple(item.get(name) for name in self._builder.key)) for item in items)
         self.rows = [self._row(item) for item in items if self._wanted(item, now)]
         self._refuse_strangers()
 
@@ -112,7 +114,7 @@ class Discovery:
 
     def restore(self, rows: Sequence[dict[str, Any]], listed: int) -> None:
         """Take what was listed when the run began."""
-        self.rows, self.listed, self.failure = list(rows), listed, ""
+        self.rows, self.listed, self.things, self.failure = list(rows), listed, None, ""
 
     def check(self, takes: Takes = everything) -> Checked:
         """Count what is taken."""

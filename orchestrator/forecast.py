@@ -75,7 +75,7 @@ def predict(
 ) -> Forecast:
     """Return what a run would do with what is listed by now."""
     plan = blueprint.plan_file.plan
-    aside = Aside(blueprint.keeps, time.time() - (plan.older_than or 0.0))
+    aside = Aside(blueprint.keeps, time.time() - (plan.older_than or 0.0), aged=plan.older_than is not None)
     counted = count(blueprint.sections, selector, aside)
     admission.something(blueprint, counted, selector)
     known = {**found.heard, **paces.read(blueprint.config_file.state_dir, time.time())}

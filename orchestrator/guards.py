@@ -16,6 +16,7 @@ from orchestrator.model import NEWER, PROTECTED, LaneName, Outcome, Settled, Tar
 from orchestrator.pacing import MIDWAY, Stop
 from orchestrator.units import Amount, plural
 
+UNTOLD = "older_than: the service does not tell since when it is there"
 BAD = frozenset({Outcome.FAILED, Outcome.UNKNOWN, Outcome.STILL_ACTIVE})
 
 
@@ -62,9 +63,12 @@ def _read(text: str) -> Iterator[tuple[int, Keep]]:
 
 
 class Aside:
-    """Which targets are not called, and why: protected, or begun after the cut-off (seconds since the epoch)."""
+    """Which targets are not called, and why: protected, or begun after the cut-off (seconds since the epoch).
 
-    def __init__(self, keeps: Iterable[Keep], cut_off: float | None) -> None:
+    Where only the `aged` are meant, one of which it is not told since when it is there is not called either.
+    """
+
+    def __init__(self, keeps: Iterable[Keep], cut_off: float | None, *, aged: bool = False) -> None:
         self._everywhere: set[str] = set()
         self._keeps: list[Keep] = []
         for keep in keeps:
@@ -72,6 +76,7 @@ class Aside:
             self._everywhere |= set(keep.targets) if plain else set()
             self._keeps += [] if plain else [keep]
         self._cut_off = cut_off
+        self._aged = aged
 
     def reason(self, target: Target) -> str:
         """Return why a target is not called; empty when it is."""
@@ -79,8 +84,9 @@ class Aside:
             return PROTECTED
         if any(keep.covers(target) for keep in self._keeps):
             return PROTECTED
-        late = self._cut_off is not None and target.began is not None and target.began > self._cut_off
-        return NEWER if late else ""
+        if target.began is None:
+            return UNTOLD if self._aged else ""
+        return NEWER if self._cut_off is not None and target.began > self._cut_off else ""
 
     def _named(self, target: Target) -> bool:
         return not self._everywhere.isdisjoint(_names(target))
@@ -89,21 +95,22 @@ class Aside:
 NOBODY = Aside((), None)
 
 
-def check_size(guard: Guard, wanted: int, discovered: Mapping[LaneName, tuple[int, int]]) -> None:
+def check_size(guard: Guard, called: Mapping[LaneName, int], listed: Mapping[LaneName, int]) -> None:
     """Raise Refused when more targets would be called than the plan allows, or in a lane more of what was listed.
 
-    `discovered` has by lane how many targets were found, and out of how many that are listed.
+    `called` has by lane how many targets that are, `listed` how many things its service listed, where it was asked.
     """
-    most = guard.max_targets
+    most, wanted = guard.max_targets, sum(called.values())
     if most is None:
         return
     if most.number is not None and wanted > most.number:
         said = f"{plural(wanted, 'target')} would be called, and guard.max_targets allows {most.number}"
         raise Refused(f"{said}; nothing was sent")
-    for (service, connection), (found, listed) in discovered.items():
-        if most.share is not None and found > most.of(listed):
-            said = f"{found} targets of {service}@{connection} were found"
-            share = f"{most.share:.0%} of the {listed} that are listed"
+    for name, there in listed.items():
+        mine = called.get(name, 0)
+        if most.share is not None and mine > most.of(there):
+            said = f"{plural(mine, 'target')} of {'@'.join(name)} would be called"
+            share = f"{most.share:.0%} of the {there} that are listed"
             raise Refused(f"{said}, and guard.max_targets allows {share}; nothing was sent")
 
 

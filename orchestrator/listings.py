@@ -21,7 +21,6 @@ from orchestrator.paces import Learned
 from orchestrator.pacing import Stop
 from orchestrator.run import keep_deadline
 from orchestrator.sections import Section
-from orchestrator.sources import Takes
 from orchestrator.units import written_duration
 from orchestrator.verify import Notes
 
@@ -106,19 +105,20 @@ def restore(blueprint: Blueprint, journal: SqliteJournal, run: str) -> set[int]:
     return missing
 
 
-def sizes(blueprint: Blueprint, called: Takes) -> dict[LaneName, tuple[int, int]]:
-    """Return by lane how many of the targets that were discovered are called, and out of how many that are listed.
+def listed(blueprint: Blueprint) -> dict[LaneName, int]:
+    """Return by lane how many things its service listed for the plan: what is in two lists is one.
 
-    What two groups found is one target, and what two groups asked alike is one list.
+    Of a list that was restored nothing but its length is known; two groups that asked alike had the same.
     """
-    found: dict[LaneName, set[str]] = {}
-    listed: dict[LaneName, dict[str, int]] = {}
+    things: dict[LaneName, set[int]] = {}
+    lengths: dict[LaneName, dict[str, int]] = {}
     for _, section, source in discoveries(blueprint):
         lane = (section.service.service, section.connection)
-        found.setdefault(lane, set()).update(target.id for target in source.targets() if called(target))
-        lists = listed.setdefault(lane, {})
-        lists[source.asked] = max(source.listed, lists.get(source.asked, 0))  # of two, one may have broken off
-    return {lane: (len(ids), sum(listed[lane].values())) for lane, ids in found.items()}
+        known = lengths.setdefault(lane, {})
+        if source.things is None:
+            known[source.asked] = max(source.listed, known.get(source.asked, 0))  # of two, one may have broken off
+        things.setdefault(lane, set()).update(source.things or ())
+    return {lane: len(found) + sum(lengths[lane].values()) for lane, found in things.items()}
 
 
 def tells_age(section: Section) -> bool:

@@ -229,12 +229,10 @@ def _same(section: Section, group: SealedGroup) -> bool:
 def _restore(source: Discovery, section: Section, group: SealedGroup) -> None:
     """Give a group the rows that were sealed, with what is known now of since when their sessions are there."""
     key = section.service.key
-    moments = {tuple(row.get(name) for name in key): row[BEGAN] for row in source.rows if BEGAN in row}
+    moments = {tuple(row.get(name) for name in key): row.get(BEGAN) for row in source.rows}
     rows = [dict(row) for row in group.rows]
     for row in rows:
-        moment = moments.get(tuple(row.get(name) for name in key), row.get(BEGAN))
+        moment = moments.get(tuple(row.get(name) for name in key), row.pop(BEGAN, None))
         if isinstance(moment, int | float):
             row[BEGAN] = float(moment)
-        else:
-            row.pop(BEGAN, None)
-    source.restore(rows, group.listed)
+    source.rows = rows

@@ -199,6 +199,19 @@ def test_a_group_that_wants_nobody_makes_no_share_smaller(site: Site) -> None:
     assert "50 targets of workspace.desktops@cloud" in done.err
 
 
+def test_lists_that_overlap_and_a_list_of_ones_own_are_held_to_a_share_too(site: Site) -> None:
+    people(site, 10)
+    wider = {**FLEET, "discover": {"connect_status": ["CONNECTED", "REGISTERED"]}}
+    done = site.run("run", site.plan(FLEET, wider, guard={"max_targets": "60%"}))
+    assert (done.code, "60% of the 10 that are listed" in done.err) == (4, True)
+    (site.folder / "some.txt").write_text("".join(f"d-{n:04}\n" for n in range(5)))
+    brought = {"service": "workspace.desktops", "connection": "cloud", "from": "some.txt", "verify": False}
+    one = {**FLEET, "where": {"desktop_id": "d-0009"}}
+    done = site.run("run", site.plan(one, brought, guard={"max_targets": "50%"}))
+    assert "6 targets of workspace.desktops@cloud would be called" in done.err
+    assert site.run("run", site.plan(one, brought, guard={"max_targets": "60%"})).code == 0
+
+
 def test_a_stage_whose_list_is_not_whole_did_not_come_out_well(site: Site) -> None:
     people(site, 3)
     site.looking("workspace.desktops", "1s", attempts=1)

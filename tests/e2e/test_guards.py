@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections import Counter
@@ -177,6 +178,24 @@ def test_older_than_leaves_younger_sessions_alone(site: Site) -> None:
 
 def tokens(site: Site, *values: str) -> str:
     return site.rows("tokens.csv", [{"token": value} for value in values])
+
+
+def test_older_than_leaves_alone_what_does_not_tell_its_age(site: Site) -> None:
+    """In a group that is passing over without a word, in a plan it is told."""
+    long_ago = "2020-01-01T00:00:00Z"
+    rows = [{"id": "silent"}, {"id": "old", "start_time": long_ago}]
+    site.seed(app_sessions=[{"session_id": row["id"]} for row in rows])
+    items = [{**row, "login_user": "a", "session_state": "Active", "machine_name": "m"} for row in rows]
+    told = json.dumps({"count": 2, "items": items})
+    site.fault("workspaceapp", "status", operation="list_sessions", status=200, body=told, times=None)
+    group = {"service": "workspaceapp.sessions", "connection": "cloud", "discover": {"session_state": "Active"}}
+    assert site.run("run", site.plan({**group, "verify": False}, older_than="8h")).code == 3
+    found = {record["target"]: (record["outcome"], record["reason"]) for record in site.latest.records}
+    assert found == {
+        "silent": ("not_attempted", "older_than: the service does not tell since when it is there"),
+        "old": ("accepted", found["old"][1]),
+    }
+    assert site.state()["sessions"]["workspaceapp"] == ["silent"]
 
 
 def test_a_run_does_not_end_the_token_that_it_uses_unless_that_goes_last(site: Site) -> None:

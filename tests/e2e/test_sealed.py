@@ -155,6 +155,29 @@ def test_what_is_new_is_never_ended_and_what_is_gone_is_tried(site: Site, plan: 
     assert "1 are there by now that were not sealed, and are left alone (newcomer)" in note
 
 
+def test_a_share_is_one_of_what_is_listed_now(site: Site) -> None:
+    def rows(status: str) -> list[Record]:
+        states = ["Active" if n < 5 else status for n in range(50)]
+        return [{"session_id": f"s-{n}", "user": "ab"[n >= 5], "status": state} for n, state in enumerate(states)]
+
+    site.seed(app_sessions=rows("Active"))
+    sessions = {"service": "workspaceapp.sessions", "connection": "cloud", "discover": {"session_state": "Active"}}
+    sealed(site, site.plan({**sessions, "where": {"user": "a"}, "verify": False}, guard={"max_targets": "10%"}))
+    site.seed(app_sessions=rows("SignedOut"))
+    refused(site, "guard.max_targets allows 10% of the 5 that are listed")
+
+
+def test_since_when_a_session_is_there_is_not_taken_from_the_seal_where_nobody_tells_it_any_more(site: Site) -> None:
+    item = {"id": "s-1", "login_user": "a", "session_state": "Active", "machine_name": "m"}
+    site.seed(app_sessions=[{"session_id": "s-1", "since": time.time() - 3600}])
+    group = {"service": "workspaceapp.sessions", "connection": "cloud", "discover": {"session_state": "Active"}}
+    sealed(site, site.plan({**group, "verify": False}, older_than="30m"))
+    told = json.dumps({"count": 1, "items": [item]})
+    site.fault("workspaceapp", "status", operation="list_sessions", status=200, body=told, times=None)
+    assert site.run("run", "--sealed", "plan.seal").code == 3
+    assert "does not tell since when" in site.latest.one()["reason"]
+
+
 def test_a_fresh_list_that_is_not_whole_cannot_be_compared(site: Site, plan: str) -> None:
     sealed(site, plan)
     site.looking("workspace.desktops", "1s")

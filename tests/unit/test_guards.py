@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.errors import Refused
 from orchestrator.guardrails import Guard
-from orchestrator.guards import Aside, Keep, Tripwire, check_interval, check_size, protected, waves
+from orchestrator.guards import UNTOLD, Aside, Keep, Tripwire, check_interval, check_size, protected, waves
 from orchestrator.model import NEWER, Outcome, Secret, Settled, Target, Verification
 from orchestrator.pacing import Stop
 from orchestrator.units import Amount, parse_amount
@@ -83,13 +83,14 @@ def test_a_list_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 def test_what_began_after_the_cut_off_is_set_aside(began: float | None, reason: str) -> None:
     found = Target("some.service", "prod", "a", {}, began=began)
     assert Aside([], 100.0).reason(found) == reason
+    assert Aside([], 100.0, aged=True).reason(found) == (reason if began else UNTOLD)
 
 
 # Before anything is sent
 
 
 @pytest.mark.parametrize(
-    ("most", "wanted", "discovered", "refused"),
+    ("most", "wanted", "lanes", "refused"),
     [
         ("5", 5, [], False),
         ("5", 6, [], True),
@@ -101,16 +102,16 @@ def test_what_began_after_the_cut_off_is_set_aside(began: float | None, reason: 
         pytest.param("10%", 20, [(10, 1000), (10, 10)], True, id="a small lane does not hide behind a large one"),
     ],
 )
-def test_how_many_targets_there_may_be(
-    most: str, wanted: int, discovered: list[tuple[int, int]], refused: bool
-) -> None:
+def test_how_many_targets_there_may_be(most: str, wanted: int, lanes: list[tuple[int, int]], refused: bool) -> None:
     guard = Guard(max_targets=parse_amount(most))
-    lanes = {("some.service", str(n)): one for n, one in enumerate(discovered)}
+    called = {("some.service", str(n)): mine for n, (mine, _) in enumerate(lanes)}
+    called["unlisted", "prod"] = wanted - sum(called.values())
+    listed = {("some.service", str(n)): there for n, (_, there) in enumerate(lanes)}
     if refused:
         with pytest.raises(Refused, match="max_targets"):
-            check_size(guard, wanted, lanes)
+            check_size(guard, called, listed)
     else:
-        check_size(guard, wanted, lanes)
+        check_size(guard, called, listed)
 
 
 def test_a_plan_does_not_run_twice_within_its_interval() -> None:

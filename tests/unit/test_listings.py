@@ -18,7 +18,7 @@ from orchestrator.looking import Listing
 from orchestrator.model import Item
 from orchestrator.pacing import Stop
 from orchestrator.sections import Section
-from orchestrator.sources import Inline, Items, everything
+from orchestrator.sources import Inline, Items
 from orchestrator.targets import TargetBuilder
 
 AGELESS = LISTING.model_copy(update={"began": None})
@@ -172,7 +172,17 @@ async def test_what_is_told_of_the_groups(office: Office) -> None:
     assert listings.broken(blueprint) == {"second"}
     assert listings.empty(blueprint) == ["b: 2 listed, and none of them wanted"]
     assert listings.bounded(blueprint) == ["b: what began more than 7d ago is not listed, nor ended"]
-    assert listings.sizes(blueprint, everything) == {("acme.seats", "prod"): (2, 2)}
+    assert listings.listed(blueprint) == {("acme.seats", "prod"): 2}
+
+
+async def test_what_two_lists_have_is_listed_once(office: Office) -> None:
+    lane, journal = ("acme.seats", "prod"), Journal()
+    both = plan(group("a", filters={"state": ["ON"]}), group("b", filters={"state": ["ON", "OFF"]}))
+    await ask(both)
+    assert listings.listed(both) == {lane: 2}
+    listings.keep(both, journal, "run-1")  # type: ignore[arg-type]
+    listings.restore(both, journal, "run-1")  # type: ignore[arg-type]
+    assert listings.listed(both) == {lane: 4}, "of a list that was restored only its length is known"
 
 
 async def test_a_part_that_is_ended_all_the_same_is_told(office: Office) -> None:
