@@ -14,7 +14,7 @@ from orchestrator.guards import Aside
 from orchestrator.journal import SqliteJournal
 from orchestrator.model import RunRecord, Target
 from orchestrator.ownership import Own
-from orchestrator.selection import Selector
+from orchestrator.selection import Selector, covers
 from orchestrator.units import is_utf8
 
 Ask = Callable[[str], bool] | None  # puts a yes-or-no question to a person, where there is one
@@ -40,12 +40,14 @@ def look_back(journal: SqliteJournal, blueprint: Blueprint, selector: Selector, 
 
 
 def check_interval(journal: SqliteJournal, blueprint: Blueprint, selector: Selector) -> None:
-    """Raise Refused when the plan, or the same part of it, ran too short a time ago."""
+    """Raise Refused when all of the plan that is wanted now was wanted of it too short a time ago."""
     guard = blueprint.plan_file.plan.guard
     if guard.min_interval is None:
         return
-    mine = [record for record in journal.runs() if record.lock_name == blueprint.plan_file.lock_name]
-    same = [record.started for record in mine if not record.selectors or set(record.selectors) == set(selector.texts)]
+    groups = [(section.stage, section.service.service, section.connection) for section in blueprint.sections]
+    wanted = selector.parts(groups)
+    earlier = [record for record in journal.runs() if record.lock_name == blueprint.plan_file.lock_name]
+    same = [one.started for one in earlier if covers(Selector(one.selectors).parts(groups), wanted)]
     guards.check_interval(guard, max(same, default=None))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -37,6 +38,7 @@ from orchestrator.run import LaneWork, StageWork
 from orchestrator.sections import Section
 from orchestrator.service import ReadBack, Service
 from orchestrator.settings import ConfigFile, Connection
+from orchestrator.sources import BROKEN
 from orchestrator.stages import Step
 from orchestrator.templates import holes
 from orchestrator.verify import ByQuestion, InListing, Look, Notes, Verifier
@@ -235,13 +237,15 @@ class Workshop:
         """Return whether the plan ends the access key that a connection calls with."""
         mine = self._connections.linked[connection].credential.own().get("access_key", set())
         ending = [section for section in self._blueprint.sections if "access_key" in section.service.own.values()]
-        return bool(mine) and any(
-            target.fields.get(name) in mine
-            for section in ending
-            for name, kind in section.service.own.items()
-            if kind == "access_key"
-            for target in section.source.targets()
-        )
+        with contextlib.suppress(*BROKEN):  # who reads a source for its targets tells of it
+            return bool(mine) and any(
+                target.fields.get(name) in mine
+                for section in ending
+                for name, kind in section.service.own.items()
+                if kind == "access_key"
+                for target in section.source.targets()
+            )
+        return False
 
     def _calls(
         self, service: Service, name: str, operation: Operation, known: Mapping[str, Classify], limits: Limits

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from orchestrator.lane import Lane, Memory
 from orchestrator.logs import Log
 from orchestrator.model import Batch, Outcome, Secret, Settled, Target, Verification
-from orchestrator.verify import Verifier
+from orchestrator.verify import Verifier, doubted
 
 LOOKED_AT = frozenset({Outcome.ENDED, Outcome.ACCEPTED, Outcome.ALREADY_ENDED, Outcome.UNKNOWN})
 
@@ -65,8 +65,9 @@ class Watched:
         `before` tells of which of them not even the order is known to have been taken.
         """
         self._living = {one.target.id: one for one in living}
-        unknown = {one.target.id for one in before if one.outcome is Outcome.UNKNOWN}
-        self._memory.settle([_open(one, known=one.target.id not in unknown) for one in living])
+        known = {one.target.id: doubted(one.outcome) for one in before}
+        pending = Verification.PENDING
+        self._memory.settle([replace(one, outcome=known[one.target.id], verification=pending) for one in living])
 
     def _told(self, one: Settled) -> Settled:
         living = self._living.pop(one.target.id, None)
@@ -74,13 +75,11 @@ class Watched:
             return replace(living, reason=f"{living.reason}; it was not ended again: {one.reason}")
         if living is not None:
             one = replace(one, attempts=living.attempts + one.attempts, first_sent=living.first_sent)
+        if living is not None and one.outcome is Outcome.FAILED:  # it was called once, and may be gone by now
+            said = f"{living.reason}; ended again, which failed: {one.reason}"
+            return replace(one, outcome=Outcome.STILL_ACTIVE, reason=said, verification=Verification.PENDING)
         looks = one.target.verify and one.outcome in LOOKED_AT
         return replace(one, verification=Verification.PENDING) if looks else one
-
-
-def _open(one: Settled, *, known: bool) -> Settled:
-    outcome = Outcome.ACCEPTED if known else Outcome.UNKNOWN
-    return replace(one, outcome=outcome, verification=Verification.PENDING)
 
 
 class Unseen:

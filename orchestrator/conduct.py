@@ -214,18 +214,17 @@ async def _carry_out(
     trip: Trip, record: RunRecord, counted: Count, own: Own, steps: Sequence[Step], agreed: Collection[str] = ()
 ) -> Finished:
     """Do what was admitted; of the services that are `agreed` nobody has to tell since when a session is there."""
-    blueprint, journal, stop, guard = trip.blueprint, trip.journal, trip.stop, trip.blueprint.plan_file.plan.guard
+    blueprint, journal, stop = trip.blueprint, trip.journal, trip.stop
     listings.keep(blueprint, journal, record.run)
     without = listings.empty(blueprint)
     journal.start()
-    tripwire = guards.Tripwire(guard.stop_when_failed, counted.per_lane, stop, record.require)
-    intake, planned = _intake(trip, record, counted, tripwire)
+    intake, planned = _intake(trip, record, counted, steps)
     if any(step.own for step in steps):
         intake.own, intake.last = own.covers, own.is_last_call
-    workshop = _workshop(trip, record, steps, tripwire)
+    workshop = _workshop(trip, record, steps, intake.tripwire)
     stages = workshop.build(steps, counted.per_lane)
     intake.refresh = partial(_refreshed, trip, workshop, agreed)
-    tripwire.lanes.update(workshop.lanes)
+    intake.tripwire.lanes.update(workshop.lanes)
     view = View(record, list(workshop.lanes.values()), planned, journal, stop)
     failed = [*await _execute(trip, stages, intake, view), *listings.failures(blueprint)]
     paces.keep(blueprint.config_file.state_dir, workshop.learned(), time.time())
@@ -236,17 +235,30 @@ async def _carry_out(
     return await conclude(view, told, bool(failed), blueprint.plan_file.plan.allow_empty)
 
 
-def _intake(
-    trip: Trip, record: RunRecord, counted: Count, tripwire: guards.Tripwire
-) -> tuple[Intake, dict[LaneName, int]]:
+def _intake(trip: Trip, record: RunRecord, counted: Count, steps: Sequence[Step]) -> tuple[Intake, dict[LaneName, int]]:
     """Return what is taken up of the sources, and how many targets of each lane an earlier part of the run left."""
+    blueprint, per_lane = trip.blueprint, counted.per_lane
+    services = blueprint.catalogue.services
+    before = history.recall(trip.journal, record.run, services, counted.seen, record.require, per_lane)
+    planned = {lane: number - before[lane] for lane, number in per_lane.items()}
+    anew = {(one.service.service, one.connection) for step in steps if step.anew for one in step.sections}
+    left = {lane: number + per_lane[lane] * (lane in anew) for lane, number in planned.items()}
+    allowed = blueprint.plan_file.plan.guard.stop_when_failed
+    tripwire = guards.Tripwire(allowed, per_lane, trip.stop, record.require, left)
     came_out = partial(_came_out, trip, record.run)
-    aside = _aside(trip, record)
-    intake = Intake(trip.selector.takes, counted.seen, aside, tripwire, trip.stop, came_out)
-    services = trip.blueprint.catalogue.services
-    before = history.recall(trip.journal, record.run, services, intake.seen, record.require, counted.per_lane)
-    intake.finished = {lane for lane, number in counted.per_lane.items() if 0 < number == before[lane]}
-    return intake, {lane: number - before[lane] for lane, number in counted.per_lane.items()}
+    finished = {lane for lane, number in per_lane.items() if 0 < number == before[lane]}
+    return (
+        Intake(
+            trip.selector.takes,
+            counted.seen,
+            _aside(trip, record),
+            tripwire,
+            trip.stop,
+            came_out,
+            finished=finished,
+        ),
+        planned,
+    )
 
 
 def _workshop(trip: Trip, record: RunRecord, steps: Sequence[Step], tripwire: guards.Tripwire) -> Workshop:
@@ -254,6 +266,7 @@ def _workshop(trip: Trip, record: RunRecord, steps: Sequence[Step], tripwire: gu
     twice = {section.service.service for step in steps if step.anew for section in step.sections}
     keep = partial(_keep, record)
     memory = RunMemory(trip.journal, record.run, keep, tripwire, twice)
+    memory.recall(trip.journal.confirmed(record.run) if twice else ())
     numbers = itertools.count(trip.journal.last_batch(record.run) + 1)
     known = paces.read(trip.blueprint.config_file.state_dir, time.time())
     cut_off = record.cut_off or record.started

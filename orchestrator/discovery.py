@@ -16,6 +16,7 @@ from orchestrator.pages import SINCE_EVER
 from orchestrator.references import literal
 from orchestrator.sources import Checked, Takes, everything
 from orchestrator.targets import RowError, TargetBuilder
+from orchestrator.units import joined
 
 BEGAN = "began at"  # in a row: since when the session is there; no field has such a name
 NAMES = "listed as"  # in a row: what else was told of it
@@ -28,8 +29,8 @@ _EPOCH = re.compile(r"\d{10}|\d{13}")
 class Discovery:
     """A group whose targets the service lists; it has none until `look`, or `restore`, was called.
 
-    `listed` is how many the service listed, `things` the hash of the key of each of them; `failure` why the list is not whole, if so; `unasked` is why it could not
-    be asked once more since when the sessions are there, if so.
+    `listed` is how many the service listed, `things` has the hash of the key of each; `failure` is why the list is not
+    whole, if so, and `unasked` why it could not be asked once more since when the sessions are there, if so.
     """
 
     interactive = False
@@ -165,7 +166,7 @@ class Discovery:
             except RowError as error:
                 said = "; ".join(f"{name} {text}" for name, text in error.problems)
         if said:
-            self.failure = _joined(self.failure, f"it lists something that is no target: {said}")
+            self.failure = joined(self.failure, f"it lists something that is no target: {said}")
             self.rows = fit if self.partial else []
 
 
@@ -196,10 +197,6 @@ def _moment(text: str) -> float | None:
     else:
         return None
     return moment if moment >= SINCE_EVER else None
-
-
-def _joined(one: str, other: str) -> str:
-    return f"{one}; {other}" if one else other
 
 
 def _matches(values: Sequence[str], globs: Sequence[str]) -> bool:

@@ -135,12 +135,19 @@ class Haltable(Protocol):
 class Tripwire:
     """Counts what failed, by lane and in all, and stops a lane or the run when it is more than the plan allows.
 
-    `totals` are the targets of every lane. A count, or the share of all targets rounded down, may fail; one more trips.
-    What of a lane's wave is not as good as the plan requires is kept while the wave is out.
+    `totals` are the targets of every lane. A count, or the share of all targets rounded down, may fail; one more trips,
+    unless nothing is left that could be stopped: `left` has how many last words are still to come, one for each target
+    and for each time that it is called anew. What of a lane's wave is not as good as the plan requires is kept while
+    the wave is out.
     """
 
     def __init__(
-        self, allowed: Amount | None, totals: Mapping[LaneName, int], stop: Stop, require: str = "accepted"
+        self,
+        allowed: Amount | None,
+        totals: Mapping[LaneName, int],
+        stop: Stop,
+        require: str = "accepted",
+        left: Mapping[LaneName, int] | None = None,
     ) -> None:
         self.lanes: dict[LaneName, Haltable] = {}
         self.failed: Counter[LaneName] = Counter()
@@ -149,19 +156,22 @@ class Tripwire:
         self._stop = stop
         self._require = require
         self._waves: dict[LaneName, set[str]] = {}
-        self._settled: Counter[LaneName] = Counter()
+        self._left = Counter(totals if left is None else left)
 
     def note(self, settled: Sequence[Settled]) -> None:
         """Take outcomes; a target counts once, with what stands on record of it."""
+        changed: dict[LaneName, None] = {}
         for one in settled:
             lane = (one.target.service, one.target.connection)
             if lane in self._waves and one.outcome is not Outcome.NOT_ATTEMPTED:
                 self._judge(one, self._waves[lane])
-            self._settled[lane] += one.instead_of is None and one.verification is not Verification.PENDING
+            self._left[lane] -= one.verification is not Verification.PENDING
             change = (one.stands in BAD) - (one.instead_of in BAD)
             if change:
                 self.failed[lane] += change
-                self._look_at(lane)
+                changed[lane] = None
+        for lane in changed:
+            self._look_at(lane)
 
     def let_out(self, name: LaneName) -> None:
         """Note that a lane's wave begins."""
@@ -170,6 +180,10 @@ class Tripwire:
     def call_in(self, name: LaneName) -> int:
         """Note that a lane's wave is over; return how many of it are not good."""
         return len(self._waves.pop(name, ()))
+
+    def spares(self, name: LaneName) -> bool:
+        """Return whether a lane has nothing left that could be stopped."""
+        return self._left[name] <= 0
 
     def _judge(self, one: Settled, not_good: set[str]) -> None:
         if meets(self._require, one.outcome, one.verification):
@@ -181,12 +195,12 @@ class Tripwire:
         if self._allowed is None:
             return
         total, failed = sum(self._totals.values()), self.failed.total()
-        if failed > self._allowed.of(total):
+        if failed > self._allowed.of(total) and not all(map(self.spares, self._left)):
             said = f"{failed} of {total} targets failed, and stop_when_failed allows {self._allowed.of(total)}"
             self._stop.set(said, MIDWAY)
         mine, bad = self._totals.get(name, 0), self.failed[name]
-        over = self._settled[name] >= mine  # then there is nothing left to stop
-        if self._allowed.share is not None and bad > self._allowed.of(mine) and name in self.lanes and not over:
+        alone = self._allowed.share is not None and bad > self._allowed.of(mine)
+        if alone and name in self.lanes and not self.spares(name):
             said = f"{bad} of the lane's {mine} targets failed, and stop_when_failed allows {self._allowed.of(mine)}"
             self.trip(name, said)
 

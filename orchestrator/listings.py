@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from functools import partial
@@ -21,6 +22,7 @@ from orchestrator.paces import Learned
 from orchestrator.pacing import Stop
 from orchestrator.run import keep_deadline
 from orchestrator.sections import Section
+from orchestrator.sources import BROKEN
 from orchestrator.units import written_duration
 from orchestrator.verify import Notes
 
@@ -142,8 +144,9 @@ def empty(blueprint: Blueprint) -> list[str]:
     for section in blueprint.sections:
         source = section.source
         if not isinstance(source, Discovery):
-            if next(source.targets(), None) is None:
-                found.append(f"{source.name}: holds no target of {section.service.service}@{section.connection}")
+            with contextlib.suppress(*BROKEN):  # who reads it for its targets tells of it
+                if next(source.targets(), None) is None:
+                    found.append(f"{source.name}: holds no target of {section.service.service}@{section.connection}")
         elif not (source.failure or source.rows):
             found.append(f"{source.name}: {source.listed} listed, and none of them wanted")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import partial
@@ -12,12 +13,12 @@ from orchestrator import probes
 from orchestrator.auth import CredentialRefused, CredentialUnavailable
 from orchestrator.blueprint import Blueprint
 from orchestrator.connections import Connections, Linked
-from orchestrator.errors import Refused
+from orchestrator.errors import InvalidInput, Refused
 from orchestrator.logs import Log
-from orchestrator.model import LaneName, Lost, Request, Response, Secret, Target
+from orchestrator.model import Lost, Request, Response, Secret, Target
 from orchestrator.pacing import Stop
 from orchestrator.settings import Connection
-from orchestrator.sources import Takes
+from orchestrator.sources import BROKEN, Takes
 
 SECONDS = 15.0
 RESTS = (0.5, 2.0, 4.0)  # seconds before STS is asked again
@@ -50,7 +51,11 @@ class Own:
 
     def is_last_call(self, target: Target) -> bool:
         """Return whether ending the target would end the very credential that it is ended with."""
-        return self._is_of(target, self._kinds.get(target.connection, {}))
+        return self.ends(target, target.connection)
+
+    def ends(self, target: Target, connection: str) -> bool:
+        """Return whether ending the target would end the credential of a connection."""
+        return self._is_of(target, self._kinds.get(connection, {}))
 
     def _is_of(self, target: Target, kinds: Kinds) -> bool:
         known = self._fields.get(target.service, {})
@@ -131,8 +136,8 @@ def _principal(answer: Response) -> str | None:
 def check(blueprint: Blueprint, own: Own, called: Takes, *, yes: bool = False) -> None:
     """Raise Refused when a target that is called is a credential of the run, unless the plan wants that last.
 
-    It is refused too when nobody can tell, unless a person has said yes, and when one credential would have to end
-    itself twice over.
+    It is refused too when nobody can tell, unless a person has said yes, and when a credential could be ended before
+    all was ended that it is needed for.
     """
     if own.unknown and not yes and next(_targets(blueprint, called, {USER}), None):
         said = f"who the run itself is could not be found out ({'; '.join(own.unknown)})"
@@ -147,15 +152,15 @@ def check(blueprint: Blueprint, own: Own, called: Takes, *, yes: bool = False) -
 
 
 def _check_last(blueprint: Blueprint, own: Own, called: Takes) -> None:
-    """Raise Refused when a connection has two targets that are its own: after the first it can end no more."""
-    last: dict[str, dict[LaneName, Target]] = {}
-    for one in _targets(blueprint, called):
-        if own.is_last_call(one):
-            last.setdefault(one.connection, {})[one.service, one.id] = one
-    for connection, found in last.items():
-        if len(found) > 1:
-            said = f"{connection} works with {_named([*found.values()])}, and once one is ended it can end no other"
-            raise Refused(f"{said}; leave all but one out, or end them on another connection; nothing was sent")
+    """Raise Refused when of two targets that are the run's own one ends what the other is ended with.
+
+    They are ended side by side, and two that end each other have no order at all.
+    """
+    found = {(one.service, one.connection, one.id): one for one in _targets(blueprint, called) if own.covers(one)}
+    for first, second in itertools.permutations(found.values(), 2):
+        if own.ends(first, second.connection):
+            said = f"{second.connection} works with {_named([first])}, and without it could not end {_named([second])}"
+            raise Refused(f"{said}; leave one out, or end it with another plan; nothing was sent")
 
 
 def _named(targets: Sequence[Target]) -> str:
@@ -165,5 +170,10 @@ def _named(targets: Sequence[Target]) -> str:
 def _targets(blueprint: Blueprint, called: Takes, kinds: Set[str] = frozenset()) -> Iterator[Target]:
     """Yield the targets that could be the run's own, all or those of these kinds."""
     for section in blueprint.sections:
-        if section.service.own and kinds <= set(section.service.own.values()):
+        if not section.service.own or not kinds <= set(section.service.own.values()):
+            continue
+        try:
             yield from filter(called, section.source.targets())
+        except BROKEN as error:
+            said = f"changed while it was asked who the run itself is: {error}"
+            raise InvalidInput.one(section.source.name, said) from None

@@ -173,7 +173,8 @@ async def _work(stage: StageWork, work: LaneWork, intake: Intake) -> None:
             if size is not None:
                 intake.tripwire.let_out(name)
             await _wave(work, Wave(targets, size, PORTION if work.check else math.inf), intake.aside)
-            if size is not None and (bad := intake.tripwire.call_in(name)) and not intake.stop.is_set():
+            bad = intake.tripwire.call_in(name) if size is not None else 0
+            if bad and not intake.stop.is_set() and not intake.tripwire.spares(name):
                 said = f"{bad} of a first wave of {size} did not come out as the plan requires"
                 intake.tripwire.trip(name, f"{said}, so that no more is let out")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from orchestrator.errors import Fault, InvalidInput
@@ -10,6 +10,7 @@ from orchestrator.model import Target
 from orchestrator.validation import suggestion
 
 NAMES = ("stage", "service", "connection", "target")
+Part = tuple[str, str, str, frozenset[str]]  # a group, and what the ids of its targets all have to match
 
 
 class Selector:
@@ -22,6 +23,16 @@ class Selector:
             raise InvalidInput(faults)
         self._terms = [[_pair(part.strip()) for part in text.split(",")] for text in terms]
 
+    def parts(self, groups: Iterable[tuple[str, str, str]]) -> set[Part]:
+        """Return what it takes of groups, each (stage, service, connection): all of one, or targets by their globs."""
+        found: set[Part] = set()
+        for group in groups:
+            facts = dict(zip(NAMES, group, strict=False))
+            for term in self._terms or [[]]:
+                if all(fnmatchcase(facts[name], glob) for name, glob in term if name in facts):
+                    found.add((*group, frozenset(glob for name, glob in term if name not in facts and glob.strip("*"))))
+        return found
+
     def takes(self, target: Target) -> bool:
         """Return whether a target is within the selection; no term at all takes everything."""
         if not self._terms:
@@ -33,6 +44,11 @@ class Selector:
             "target": target.id,
         }
         return any(all(fnmatchcase(facts[name], glob) for name, glob in term) for term in self._terms)
+
+
+def covers(earlier: set[Part], later: set[Part]) -> bool:
+    """Return whether one selection takes all that another does, however the two are written."""
+    return bool(later) and all(part in earlier or (*part[:3], frozenset()) in earlier for part in later)
 
 
 def _pair(part: str) -> tuple[str, str]:

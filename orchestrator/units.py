@@ -17,6 +17,7 @@ _DURATION = re.compile(r"(?:\d{1,9}(?:\.\d{1,6})?(?:ms|s|m|h|d))+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _RATE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)/(\d{0,6})(s|m|h|d)")
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%")
+LONGEST = 36_500 * 86_400  # seconds: what is longer makes moments that no calendar has
 
 
 class Rate(NamedTuple):
@@ -48,12 +49,16 @@ class Amount(NamedTuple):
 
 def parse_duration(value: object) -> float:
     """Return the seconds of `90s`, `45m`, `1h30m` or a bare 0; raise ValueError with what would be right."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
     text = str(value).strip()
-    if not _DURATION.fullmatch(text):
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = value
+    elif _DURATION.fullmatch(text):
+        seconds = sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
+    else:
         raise ValueError("should be a duration such as 30s, 45m or 1h30m")
-    return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
+    if not seconds <= LONGEST:  # nor is it, when it is no number
+        raise ValueError("should be at most 36500d")
+    return float(seconds)
 
 
 def written_duration(seconds: float) -> str:
@@ -192,6 +197,11 @@ Statuses = Annotated[
         )
     ),
 ]
+
+
+def joined(*texts: str) -> str:
+    """Return what there is of some texts in one line."""
+    return "; ".join(filter(None, texts))
 
 
 def plural(count: int, noun: str) -> str:

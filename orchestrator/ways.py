@@ -43,7 +43,7 @@ class Tally:
                 self.examples.append(target.id)
             self.targets += 1
             self.looked_at += target.verify
-            self.lag = max(self.lag, timing.lag_of((target,)))
+            self.lag = max(self.lag, timing.lag_of(target))
             yield target
 
     def add(self, wave: Tally) -> None:

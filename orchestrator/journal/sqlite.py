@@ -143,6 +143,10 @@ class SqliteJournal:
         """
         yield from self._execute(sql.UNVERIFIED, (run,))
 
+    def confirmed(self, run: str) -> Iterator[tuple[str, str, str, str]]:
+        """Return (service, connection, target, outcome) of every target that was seen to be gone."""
+        yield from self._execute(sql.CONFIRMED, (run,))
+
     def add_listing(self, run: str, section: int, listed: int, failure: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Keep what a service listed for a group of the plan."""
         self._execute(sql.ADD_LISTING, (run, section, listed, failure, orjson.dumps(list(rows)).decode()))

@@ -127,6 +127,10 @@ UNVERIFIED = """
     SELECT service, connection, target, outcome, verification, record FROM targets
     WHERE run = ? AND outcome IS NOT NULL AND (verification IN ('pending', 'unavailable') OR outcome = 'unknown')
 """
+CONFIRMED = """
+    SELECT service, connection, target, outcome FROM targets
+    WHERE run = ? AND outcome IS NOT NULL AND verification = 'confirmed'
+"""
 REFUSED = """
     SELECT service, connection, target FROM targets
     WHERE run = ? AND outcome = 'failed' AND json_extract(record, '$.http_status') BETWEEN 400 AND 499

@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.report import write_folder as written
 
-from .support import Record, Site, interrupt, until
+from .support import Record, Site, finished, interrupt, until
 
 AK = "SANDBOXAK"
 CLEANER = "a0000000000000000000000000000001"  # the IAM user whose key the connection `cloud` has
@@ -168,8 +168,32 @@ def test_a_credential_that_would_have_to_end_itself_twice_over_ends_nothing(site
     plan = site.plan(users(CLEANER), keys, site.databases(1), guard={"own": "last"})
     done = site.run("run", plan)
     assert (done.code, "cleaner" in enabled(site)) == (4, True)
-    assert f"cloud works with iam.user {CLEANER}, iam.access-key {AK}, and once one is ended" in done.err
+    said = f"cloud works with iam.user {CLEANER}, and without it could not end iam.access-key {AK}"
+    assert said in done.err
     assert site.run("run", plan, "--only", "service=das.*").code == 0
+
+
+def test_a_credential_that_another_one_ends_before_its_turn_ends_nothing_either(site: Site) -> None:
+    """Lanes are side by side: the key could be gone before the user is disabled with it."""
+    keys = {"service": "iam.access-key", "connection": "token", "items": [{"access_key": AK}]}
+    done = site.run("run", site.plan(users(CLEANER), keys, guard={"own": "last"}))
+    assert (done.code, "cleaner" in enabled(site)) == (4, True)
+    assert f"token works with iam.user {CLEANER}, and without it could not end iam.access-key {AK}" in done.err
+
+
+@pytest.mark.parametrize("how", ["gone", "changed"])
+def test_a_list_that_changes_while_it_is_asked_who_the_run_is_is_a_fault_of_the_list(site: Site, how: str) -> None:
+    site.fault("sts", "slow", seconds=2, times=1)
+    (site.folder / "users.txt").write_text("a" * 32)
+    plan = site.plan({"service": "iam.user", "connection": "cloud", "from": "users.txt"})
+    with site.started("run", plan) as process:
+        until(lambda: site.calls("sts"))
+        (site.folder / "users.txt").unlink() if how == "gone" else (site.folder / "users.txt").write_text("b" * 99)
+        done = finished(process)
+    assert done.code == 2
+    assert "Traceback" not in done.err
+    assert "users.txt: changed while it was asked who the run itself is" in done.err
+    assert site.calls("iam") <= 1
 
 
 # A preview

@@ -80,6 +80,15 @@ def test_a_part_of_a_plan_is_no_duplicate_of_all_of_it(site: Site) -> None:
     assert site.run("run", plan, *part).code == 4
 
 
+@pytest.mark.parametrize("only", ["stage=*", "service=d*", "target=**", "connection=cloud,service=das.*", "target=x*"])
+def test_a_part_that_is_written_in_another_way_is_the_same(site: Site, only: str) -> None:
+    plan = site.plan(site.databases(2), guard={"min_interval": "1h"})
+    assert site.run("run", plan, "--only", "service=*").code == 0
+    assert site.run("run", plan, "--only", only).code == 4
+    assert site.run("run", plan).code == 4
+    assert site.calls("das") == 2
+
+
 def test_a_run_in_which_too_much_fails_stops(site: Site) -> None:
     site.configure({"das.builtin-account": {"rate": "50/s", "concurrency": 1}})
     site.fault("das", "status", status=400, body='{"error_code": "DAS.200114"}', times=None)

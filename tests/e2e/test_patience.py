@@ -168,8 +168,20 @@ def test_what_lives_on_after_all_stops_the_run(site: Site) -> None:
     names = [record["desktop_id"] for record in site.desktop_rows]
     site.settings(ignored={"workspace": dict.fromkeys(names[:5], 9)})
     site.looking("workspace.desktops", "200ms")
-    assert site.run("run", site.plan(group, require="verified", guard={"stop_when_failed": "2%"})).code == 5
-    assert fared(site) == {("ended", "confirmed"): 95, ("still_active", "contradicted"): 5}
+    stages = [{"name": "first", "targets": [group]}, {"name": "second", "targets": [site.databases(1)]}]
+    guarded = {"name": "guarded", "require": "verified", "guard": {"stop_when_failed": "2%"}, "stages": stages}
+    site.write("guarded.yaml", guarded)
+    assert site.run("run", "guarded.yaml").code == 5
+    there = {("ended", "confirmed"): 95, ("still_active", "contradicted"): 5}
+    assert fared(site) == {**there, ("not_attempted", "not_requested"): 1}
+
+
+def test_what_lives_on_when_nothing_is_left_to_stop_is_told_as_that(site: Site) -> None:
+    group = site.desktops(10)
+    site.settings(ignored={"workspace": dict.fromkeys([row["desktop_id"] for row in site.desktop_rows][:5], 9)})
+    site.looking("workspace.desktops", "200ms")
+    assert site.run("run", site.plan(group, guard={"stop_when_failed": "10%", "ramp": ["100%"]})).code == 3
+    assert fared(site) == {("ended", "confirmed"): 5, ("still_active", "contradicted"): 5}
 
 
 # Guards

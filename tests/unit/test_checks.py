@@ -69,8 +69,8 @@ class World(Bench):
 
     def _watched(self) -> Watched:
         self.tripwire = Tripwire(self._allowed, {LANE: 10}, self.stop)
-        memory = RunMemory(self.journal, "run", lambda one, secret: "", self.tripwire, self._services)
-        self.watched = Watched(memory)
+        self.kept = RunMemory(self.journal, "run", lambda one, secret: "", self.tripwire, self._services)
+        self.watched = Watched(self.kept)
         return self.watched
 
     async def at(self, targets: Sequence[Target]) -> Mapping[str, Sight]:
@@ -164,10 +164,10 @@ async def test_what_is_not_ended_again_because_the_lane_halts_lives_on() -> None
     world.service.answer = lambda batch: halt if len(world.service.calls) > 3 else ENDED
     world.service.ticks = 0
     await world.end("a", "b", "c")
-    assert set(world.journal.fared.values()) <= {("still_active", "contradicted"), ("failed", "not_requested")}
-    assert ("still_active", "contradicted") in world.journal.fared.values()
-    dropped = [one for one in world.journal.kept.values() if one.outcome is Outcome.STILL_ACTIVE]
-    assert all("it was not ended again: the service is gone" in one.reason for one in dropped)
+    assert set(world.journal.fared.values()) == {("still_active", "contradicted")}
+    why = sorted(one.reason.partition("it is on); ")[2] for one in world.journal.kept.values())
+    assert why[0].startswith("ended again, which failed: the service is gone")
+    assert why[1:] == ["it was not ended again: the service is gone"] * 2
     assert world.tripwire.failed[LANE] == 3
     assert sum(world.journal.number.values()) == 3
 
@@ -198,6 +198,19 @@ async def test_a_second_call_without_an_answer_replaces_the_first() -> None:
     assert world.journal.fared == {"a": ("still_active", "contradicted")}
     assert world.tripwire.failed[LANE] == 1
     assert world.journal.number == {"still_active": 1}
+
+
+@pytest.mark.parametrize("gone", [True, False])
+async def test_a_second_call_that_is_refused_is_looked_at_too(gone: bool) -> None:
+    """That there is no such session is a refusal to some, and the first call may have shown late."""
+    world = World()
+    world.stubborn = {"a": 1 if gone else 99}
+    world.service.answer = lambda batch: REFUSED if len(world.service.calls) > 1 else ENDED
+    await world.end("a")
+    assert world.journal.fared == {"a": ("ended", "confirmed") if gone else ("still_active", "contradicted")}
+    assert "and the session still lives (it is on); ended again, which failed: " in world.journal.kept["a"].reason
+    assert world.journal.kept["a"].attempts == 2
+    assert world.tripwire.failed[LANE] == (not gone)
 
 
 async def test_a_call_whose_answer_was_lost_is_looked_at_and_settled_by_what_is_seen() -> None:
@@ -263,6 +276,32 @@ async def test_a_target_that_ends_in_the_second_pass_did_not_fail() -> None:
     await world.end("a")
     await world.end("a")
     assert (world.tripwire.failed[LANE], world.journal.number) == (0, {"ended": 1})
+
+
+@pytest.mark.parametrize("recalled", [False, True])
+async def test_what_was_seen_to_be_gone_is_not_undone_by_a_second_pass_that_fails(recalled: bool) -> None:
+    world = World(twice=True)
+    if recalled:
+        world.kept.recall([(*LANE, "a", "ended"), ("another.service", "prod", "a", "ended")])
+    else:
+        await world.end("a")
+        assert world.journal.fared == {"a": ("ended", "confirmed")}
+    world.service.answer = lambda batch: REFUSED
+    await world.end("a")
+    assert world.journal.fared == {"a": ("ended", "unavailable")}
+    assert world.journal.kept["a"].reason.startswith("seen to be gone before; called once more: failed; ")
+    assert (world.tripwire.failed[LANE], world.journal.number) == (0, {"ended": 1})
+
+
+@pytest.mark.parametrize(("sight", "fared"), [(State.UNCLEAR, "unavailable"), (State.ALIVE, "contradicted")])
+async def test_a_second_pass_that_sees_nothing_undoes_nothing_and_one_that_sees_life_does(
+    sight: State, fared: str
+) -> None:
+    world = World(twice=True, again=0)
+    await world.end("a")
+    world.seen = lambda one: Sight(sight, "what it is")
+    await world.end("a")
+    assert world.journal.fared == {"a": ("ended" if fared == "unavailable" else "still_active", fared)}
 
 
 async def test_a_second_pass_that_does_not_come_to_a_target_takes_nothing_back() -> None:

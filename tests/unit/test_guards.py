@@ -204,15 +204,22 @@ def test_a_small_lane_that_fails_altogether_stops_alone() -> None:
     assert (large.reason, stop.is_set(), stop.exit_code) == (None, False, 5)
 
 
-@pytest.mark.parametrize("verification", [Verification.NOT_REQUESTED, Verification.PENDING])
-def test_a_lane_with_nothing_left_to_call_is_not_stopped(verification: Verification) -> None:
+@pytest.mark.parametrize("left", [2, 3])
+def test_a_lane_with_nothing_left_to_call_is_not_stopped(left: int) -> None:
     lane, other = Halted(), ("other.service", "prod")
-    tripwire = Tripwire(Amount(share=0.5), {LANE: 2, other: 1000}, Stop())
+    tripwire = Tripwire(Amount(share=0.5), {LANE: 2, other: 1000}, Stop(), left={LANE: left, other: 1000})
     tripwire.lanes[LANE] = lane
-    tripwire.note([replace(settled("a", Outcome.ENDED), verification=verification)])
-    tripwire.note([settled("b", Outcome.FAILED)])
-    tripwire.note([settled("a", Outcome.STILL_ACTIVE, Outcome.ENDED)])
-    assert (lane.reason is not None) is (verification is Verification.PENDING)  # then it would be ended once more
+    tripwire.note([replace(settled("a", Outcome.ENDED), verification=Verification.PENDING)])
+    tripwire.note([settled("b", Outcome.FAILED), settled("a", Outcome.STILL_ACTIVE, Outcome.ENDED)])
+    assert (lane.reason is not None) is (left == 3)  # it is called once more in a second pass
+
+
+@pytest.mark.parametrize("left", [2, 3])
+def test_a_run_with_nothing_left_to_call_is_not_stopped(left: int) -> None:
+    stop, other = Stop(), ("other.service", "prod")
+    tripwire = Tripwire(Amount(number=0), {LANE: 2, other: 1}, stop, left={LANE: 2, other: left - 2})
+    tripwire.note([settled("a", Outcome.FAILED), settled("b", Outcome.FAILED)])
+    assert stop.is_set() is (left == 3)
 
 
 @pytest.mark.parametrize(

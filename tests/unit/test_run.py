@@ -278,7 +278,7 @@ async def test_what_is_only_to_be_looked_at_is_looked_at_between(monkeypatch: py
 )
 async def test_a_wave_that_could_not_be_verified_is_the_last(verification: Verification, number: int) -> None:
     stop, journal = Stop(), Journal()
-    tripwire = Tripwire(None, {}, stop, "verified")
+    tripwire = Tripwire(None, {("service", "prod"): 9}, stop, "verified")
     work, _ = watched(stop, journal, tripwire, verification)
     work.waves = (2, None)
     work.sources.append(Inline([looked_after(n) for n in range(9)]))
@@ -288,6 +288,17 @@ async def test_a_wave_that_could_not_be_verified_is_the_last(verification: Verif
     assert stop.exit_code == (None if number == 9 else 5)
     if number == 2:
         assert "2 of a first wave of 2 did not come out as the plan requires" in (work.lane.halted or "")
+
+
+@pytest.mark.parametrize("wave", [2, 5])
+async def test_a_first_wave_that_is_all_there_is_stops_nothing(wave: int) -> None:
+    stop, journal = Stop(), Journal()
+    tripwire = Tripwire(None, {("service", "prod"): 2}, stop, "verified")
+    work, _ = watched(stop, journal, tripwire, Verification.UNAVAILABLE)
+    work.waves = (wave, None)
+    work.sources.append(Inline([looked_after(n) for n in range(2)]))
+    await execute([StageWork("only", [work])], replace(intake(stop), tripwire=tripwire))
+    assert (stop.exit_code, work.lane.halted) == (None, None)
 
 
 async def test_the_deadline_stops_what_is_left() -> None:

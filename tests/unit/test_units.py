@@ -48,6 +48,15 @@ def test_what_is_no_duration(text: object) -> None:
         parse_duration(text)
 
 
+@pytest.mark.parametrize(
+    "text", ["36501d", "999999999d", float("inf"), float("nan"), 10**400], ids=lambda one: str(one)[:9]
+)
+def test_a_duration_is_no_longer_than_the_calendar(text: object) -> None:
+    assert parse_duration("36500d") == 36_500 * 86_400
+    with pytest.raises(ValueError, match="at most 36500d"):
+        parse_duration(text)
+
+
 @pytest.mark.parametrize("text", ["0s", "0ms", 0, -1], ids=str)
 def test_a_duration_in_a_file_is_longer_than_zero(text: object) -> None:
     with pytest.raises(ValidationError, match="longer than zero"):

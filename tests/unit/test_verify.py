@@ -60,7 +60,7 @@ class Watch:
         self.verifier = Verifier(self.look, timing or Timing(0.0, 10.0), self.stop, self.clock, self.clock)
 
     def stop_in(self, nth: int) -> None:
-        """Stop the run in its nth rest: the first is before all looks."""
+        """Stop the run in its nth rest."""
 
         def during() -> None:
             if len(self.stop.rests) == nth:
@@ -162,7 +162,32 @@ async def test_the_first_look_waits_for_the_lag() -> None:
 async def test_an_end_that_was_put_off_is_waited_for() -> None:
     watch = Watch(GONE, timing=Timing(1.0, 10.0, "delay"))
     await watch.verify([*settled("a", delay=5), *settled("b", delay=90), *settled("c")])
-    assert [at for at, _ in watch.look.looks] == [91.0]
+    assert watch.look.looks == [(1.0, ["c"]), (6.0, ["a"]), (91.0, ["b"])]
+
+
+async def test_an_end_that_was_put_off_holds_up_no_other_and_has_a_deadline_of_its_own() -> None:
+    watch = Watch(ALIVE, timing=Timing(0.0, 2.0, "delay"))
+    living = await watch.verify([*settled("late", delay=60), *settled("a", "b")])
+    assert [one.target.id for one in living] == ["a", "b", "late"]
+    assert [at for at, names in watch.look.looks if "a" in names][-1] == pytest.approx(2.0, abs=0.02)
+    looked = [at for at, names in watch.look.looks if "late" in names]
+    assert [looked[0], looked[-1]] == pytest.approx([60.0, 62.0], abs=0.02)
+    watch = Watch(GONE, timing=Timing(0.0, 2.0, "delay"))
+    watch.stop_in(1)
+    await watch.verify([*settled("late", delay=60), *settled("a")])
+    assert watch.fared == {"a": ("ended", "confirmed")}
+
+
+@pytest.mark.parametrize(("script", "after"), [(GONE, "ended"), (ALIVE, "still_active"), (UNCLEAR, "still_active")])
+async def test_what_was_seen_alive_and_could_not_be_ended_again_lives_unless_it_is_seen_gone(
+    script: Sight, after: str
+) -> None:
+    watch = Watch(script)
+    ones = [replace(one, reason="it lives; ended again, which failed: no") for one in settled("a")]
+    living = await watch.verify([replace(one, outcome=Outcome.STILL_ACTIVE) for one in ones])
+    (one,) = [*living, *watch.told]
+    assert str(one.outcome) == after
+    assert one.reason.startswith("it lives; ended again, which failed: no")
 
 
 async def test_the_looks_become_rarer_and_the_last_begins_when_time_is_up() -> None:
