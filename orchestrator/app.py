@@ -16,7 +16,7 @@ from orchestrator.blueprint import Blueprint
 from orchestrator.bounds import lane_key, limits_of, reads_of, timing_of
 from orchestrator.calling import Limits, Operation
 from orchestrator.catalogue import Catalogue
-from orchestrator.checks import Check, Unseen, Watched
+from orchestrator.checks import FollowUp, Unseen, Watched
 from orchestrator.classify import Classify, compile_reading
 from orchestrator.collector import Resting
 from orchestrator.connections import Connections
@@ -38,10 +38,11 @@ from orchestrator.run import LaneWork, StageWork
 from orchestrator.sections import Section
 from orchestrator.service import ReadBack, Service
 from orchestrator.settings import ConfigFile, Connection
+from orchestrator.sights import ByQuestion, InListing, Look, Notes
 from orchestrator.sources import BROKEN
 from orchestrator.stages import Step
 from orchestrator.templates import holes
-from orchestrator.verify import ByQuestion, InListing, Look, Notes, Verifier
+from orchestrator.verify import Verifier
 
 DEAD_KEY = "the gateway refuses the access key, which the plan deactivates"
 
@@ -90,7 +91,7 @@ class Workshop:
         self._numbers = numbers
         self._cut_off = cut_off
         self._known = known or {}
-        self._checks: dict[LaneName, Check] = {}
+        self._follow_ups: dict[LaneName, FollowUp] = {}
         self._listers: dict[tuple[str, str, str], Lister] = {}
 
     def build(self, steps: Sequence[Step], totals: Mapping[LaneName, int]) -> list[StageWork]:
@@ -116,7 +117,7 @@ class Workshop:
             if name not in self.lanes:
                 self.lanes[name] = self._lane(section.service, section.connection, self._memory_of(section))
             sizes = tuple(waves(guard.ramp, totals.get(name, 0)))
-            work = works.setdefault(name, LaneWork(self.lanes[name], check=self._checks.get(name), waves=sizes))
+            work = works.setdefault(name, LaneWork(self.lanes[name], follow_up=self._follow_ups.get(name), waves=sizes))
             work.sources.append(section.source)
         return list(works.values())
 
@@ -130,7 +131,7 @@ class Workshop:
         timing = timing_of(self._blueprint.config_file.config, service, service.verify)
         verifier = Verifier(self._look(service, section.connection, service.verify), timing, self._stop)
         again = self._blueprint.plan_file.plan.reattempt if service.end.idempotent else 0
-        self._checks[name] = Check(watched, verifier, again)
+        self._follow_ups[name] = FollowUp(watched, verifier, again)
         return watched
 
     def _look(self, service: Service, connection: str, read_back: ReadBack) -> Look:

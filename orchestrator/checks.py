@@ -100,7 +100,7 @@ class Unseen:
 
 
 @dataclass(slots=True)
-class Check:
+class FollowUp:
     """What follows the calls of a lane: look, end again what lives on, look again, `again` times."""
 
     watched: Watched

@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import itertools
-import secrets
 import time
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 
-from orchestrator import admission, guards, history, listings, ownership, paces, residual, run
+from orchestrator import admission, beginning, guards, history, listings, ownership, paces, residual, run
 from orchestrator.app import Workshop
 from orchestrator.blueprint import Blueprint, warnings
 from orchestrator.connections import Connections
 from orchestrator.counting import Count, count, digests
-from orchestrator.errors import InvalidInput
 from orchestrator.guards import Aside
 from orchestrator.journal import SqliteJournal, lock
 from orchestrator.logs import Log
 from orchestrator.memory import RunMemory
-from orchestrator.model import LaneName, RunRecord, Secret, Target, meets
+from orchestrator.model import LaneName, RunRecord, meets
 from orchestrator.ownership import Own
 from orchestrator.pacing import Stop
-from orchestrator.private import private_folder, write_secret
 from orchestrator.run import Intake, StageWork
 from orchestrator.seen import Seen
 from orchestrator.selection import Selector
 from orchestrator.signals import heard
-from orchestrator.sources import Source
 from orchestrator.stages import Step, steps_of
 from orchestrator.trip import Options, Trip
 from orchestrator.units import plural
@@ -49,7 +43,7 @@ SWEPT_TOGETHER = 1000
 
 async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finished:
     """Start a new run of a plan."""
-    admission.check_paths(_paths(blueprint, options))
+    admission.check_paths(beginning.paths(blueprint, options))
     read = _read(blueprint, options)
     if options.sealed:
         options.sealed.agree(blueprint, read.digests, options.selector)
@@ -61,7 +55,7 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
             options.sealed.unused(journal)
         admission.look_back(journal, blueprint, options.selector, yes=options.yes, ask=options.ask)
         async with _under_way(blueprint, options, watch, journal, connections) as trip:
-            record = _new_record(blueprint, options, time.time())
+            record = beginning.new_record(blueprint, options, time.time())
             await listings.ask(blueprint, trip.connections, trip.stop, now=record.started)
             if options.sealed:
                 trip.notes.extend(options.sealed.settle(blueprint, options.selector))
@@ -70,20 +64,20 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
             record = replace(
                 record,
                 planned=counted.total,
-                inputs=_inputs(blueprint, record, counted.digests),
+                inputs=beginning.inputs(blueprint, record, counted.digests),
                 ageless=listings.ageless(blueprint),
             )
             record = replace(record, residual=residual.declared(blueprint, counted.per_lane))
-            _make_folder(record)
+            beginning.make_folder(record)
             journal.add(record)
             return await _carry_out(trip, record, counted, own, steps_of(blueprint))
 
 
 async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watch: Watch) -> Finished:
     """Go on with a run that stopped: what failed and what was never started, never what is done."""
-    inputs = _inputs(blueprint, record, digests(blueprint.sections) or {})
+    inputs = beginning.inputs(blueprint, record, digests(blueprint.sections) or {})
     if inputs != record.inputs:  # with the faults of what changed
-        inputs = _inputs(blueprint, record, count(blueprint.sections, options.selector).digests)
+        inputs = beginning.inputs(blueprint, record, count(blueprint.sections, options.selector).digests)
     history.agree(record, blueprint.plan_file.digest, inputs)
     connections = Connections(blueprint.config_file, blueprint.connections())
     with _ready(blueprint) as journal:
@@ -147,16 +141,6 @@ def _aside(trip: Trip, record: RunRecord) -> Aside:
     return Aside(trip.blueprint.keeps, record.cut_off or record.started, aged=older_than is not None)
 
 
-def _paths(blueprint: Blueprint, options: Options) -> dict[str, str]:
-    config_file = blueprint.config_file
-    paths = {
-        "plan": blueprint.plan_file.path,
-        "config": config_file.path,
-        "report_dir": options.report_dir or config_file.report_dir,
-    }
-    return {name: str(path.resolve()) for name, path in paths.items() if path}
-
-
 @contextmanager
 def _ready(blueprint: Blueprint) -> Iterator[SqliteJournal]:
     """Hold the plan's lock and have the journal open."""
@@ -167,47 +151,6 @@ def _ready(blueprint: Blueprint) -> Iterator[SqliteJournal]:
             yield journal
         finally:
             journal.close()
-
-
-def _new_record(blueprint: Blueprint, options: Options, started: float) -> RunRecord:
-    """Return what is known of a run when it begins; what it is to do is known when the services have listed it."""
-    plan_file, config_file = blueprint.plan_file, blueprint.config_file
-    name = f"{datetime.fromtimestamp(started, UTC):%Y%m%dT%H%M%SZ}-{plan_file.plan.name}-{secrets.token_hex(2)}"
-    report_dir = options.report_dir or config_file.report_dir
-    return RunRecord(
-        run=name,
-        plan=plan_file.plan.name,
-        plan_path=str(plan_file.path.resolve()),
-        config_path=str(config_file.path.resolve()) if config_file.path else None,
-        digest=plan_file.digest,
-        require=plan_file.plan.require,
-        started=started,
-        lock_name=plan_file.lock_name,
-        folder=str(report_dir.resolve() / name),
-        selectors=options.selector.texts,
-        variables=plan_file.variables,
-        seal=options.sealed.seal.sha256 if options.sealed else "",
-        subject=plan_file.plan.subject or "",
-        cut_off=started - (plan_file.plan.older_than or 0.0),
-    )
-
-
-def _inputs(blueprint: Blueprint, record: RunRecord, digests: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the digests that a resume must find again: of every source, and of all that was sealed."""
-    if not record.seal:
-        return digests
-    from orchestrator import sealing  # no other run needs it
-
-    return {**digests, **sealing.digests(blueprint)}
-
-
-def _make_folder(record: RunRecord) -> None:
-    """Make the report's folder now: that it cannot be made is better known before anything is sent."""
-    try:
-        private_folder(Path(record.folder))
-    except OSError as error:
-        said = f"the report's folder {record.folder} cannot be made: {error.strerror}"
-        raise InvalidInput.one("report_dir", said) from None
 
 
 async def _carry_out(
@@ -223,7 +166,7 @@ async def _carry_out(
         intake.own, intake.last = own.covers, own.is_last_call
     workshop = _workshop(trip, record, steps, intake.tripwire)
     stages = workshop.build(steps, counted.per_lane)
-    intake.refresh = partial(_refreshed, trip, workshop, agreed)
+    intake.refresh = partial(listings.refresh, blueprint, workshop, stop, agreed)
     intake.tripwire.lanes.update(workshop.lanes)
     view = View(record, list(workshop.lanes.values()), planned, journal, stop)
     failed = [*await _execute(trip, stages, intake, view), *listings.failures(blueprint)]
@@ -264,20 +207,13 @@ def _intake(trip: Trip, record: RunRecord, counted: Count, steps: Sequence[Step]
 def _workshop(trip: Trip, record: RunRecord, steps: Sequence[Step], tripwire: guards.Tripwire) -> Workshop:
     """Return what makes the run's lanes, with the memory that they share and the paces that are known."""
     twice = {section.service.service for step in steps if step.anew for section in step.sections}
-    keep = partial(_keep, record)
+    keep = partial(beginning.keep, record)
     memory = RunMemory(trip.journal, record.run, keep, tripwire, twice)
     memory.recall(trip.journal.confirmed(record.run) if twice else ())
     numbers = itertools.count(trip.journal.last_batch(record.run) + 1)
     known = paces.read(trip.blueprint.config_file.state_dir, time.time())
     cut_off = record.cut_off or record.started
     return Workshop(trip.blueprint, trip.connections, memory, trip.stop, numbers, cut_off=cut_off, known=known)
-
-
-async def _refreshed(trip: Trip, workshop: Workshop, agreed: Collection[str], sources: Sequence[Source]) -> str:
-    """Ask since when the sessions of a lane are there; return why it must not begin, if so."""
-    sections = [section for section in trip.blueprint.sections if section.source in sources]
-    failure = await listings.refresh(workshop, trip.stop, sections)
-    return "" if sections[0].service.service in agreed else failure
 
 
 async def _came_out(trip: Trip, run_id: str, stage: str, requirement: str) -> bool:
@@ -317,8 +253,3 @@ async def _sweep(view: View, stages: Sequence[StageWork], selector: Selector) ->
 def _twice(seen: Seen) -> list[str]:
     said = f"{plural(seen.twice, 'row')} named a target that was listed before; it is called once"
     return [said] if seen.twice else []
-
-
-def _keep(record: RunRecord, target: Target, secret: Secret) -> str:
-    name = f"{target.service}-{target.connection}-{target.id}"
-    return str(write_secret(Path(record.folder) / "links", name, secret.reveal()))

@@ -11,6 +11,7 @@ from orchestrator.looking import Listing
 from orchestrator.model import Target
 from orchestrator.service import Service
 from orchestrator.sources import BROKEN, Checked, Source, Takes, everything
+from orchestrator.targets import name_of
 
 
 class Dated:
@@ -41,7 +42,7 @@ class Dated:
         if self.unasked or None not in self._moments.values():
             return not self.unasked
         try:
-            return not any(self._moments.get(self._name(target), 0.0) is None for target in self._source.targets())
+            return not any(self._moments.get(self._name(one), 0.0) is None for one in self._source.targets())
         except BROKEN:  # who reads it for its targets tells of it
             return False
 
@@ -73,7 +74,7 @@ class Dated:
         return target if moment is None else replace(target, began=moment)
 
     def _name(self, target: Target) -> tuple[str, ...]:
-        return tuple(str(target.fields.get(name, "")) for name in self._key)
+        return name_of(target.fields, self._key)
 
 
 def dated(source: Source, service: Service) -> Source:

@@ -9,19 +9,18 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
-from orchestrator.listing import IncompleteError, Lister
+from orchestrator.listing import Filters, IncompleteError, Lister
 from orchestrator.looking import Listing
 from orchestrator.model import Item, Target
 from orchestrator.pages import SINCE_EVER
 from orchestrator.references import literal
 from orchestrator.sources import Checked, Takes, everything
-from orchestrator.targets import RowError, TargetBuilder
+from orchestrator.targets import RowError, TargetBuilder, item_name, name_of
 from orchestrator.units import joined
 
 BEGAN = "began at"  # in a row: since when the session is there; no field has such a name
 NAMES = "listed as"  # in a row: what else was told of it
 LATE = "it was not read to its end in time"
-Filters = Mapping[str, Sequence[str]]
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _EPOCH = re.compile(r"\d{10}|\d{13}")
 
@@ -91,7 +90,7 @@ class Discovery:
             self.failure = str(error)
             items = list(error.items) if self.partial else []
         self.listed = len(items)
-        self.things = frozenset(hash(tuple(item.get(name) for name in self._builder.key)) for item in items)
+        self.things = frozenset(hash(item_name(item, self._builder.key)) for item in items)
         self.rows = [self._row(item) for item in items if self._wanted(item, now)]
         self._refuse_strangers()
 
@@ -108,8 +107,7 @@ class Discovery:
             return
         self.unasked = ""
         for row in self.rows:
-            name = tuple(row.get(name, "") for name in self._builder.key)
-            moment = known.get(name, row.pop(BEGAN, None))
+            moment = known.get(name_of(row, self._builder.key), row.pop(BEGAN, None))
             if moment is not None:
                 row[BEGAN] = moment
 
@@ -172,7 +170,7 @@ class Discovery:
 
 def moments(listing: Listing, items: Iterable[Item], key: Sequence[str]) -> dict[tuple[str, ...], float | None]:
     """Return by key since when each of the listed sessions is there; None where the listing does not tell."""
-    return {tuple(item.get(name, ("",))[0] for name in key): began(listing, item) for item in items}
+    return {item_name(item, key): began(listing, item) for item in items}
 
 
 def began(listing: Listing, item: Item) -> float | None:

@@ -40,7 +40,7 @@ async def foresee(
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Asked:
     """What was found when the services were asked, which took so many seconds: how long pages took, who the run is."""
 
     seconds: float = 0.0
@@ -48,21 +48,21 @@ class Found:
     own: Own = NOTHING
 
 
-NOBODY_ASKED = Found()
+NOBODY_ASKED = Asked()
 
 
-async def _discover(blueprint: Blueprint, deadline: float | None) -> Found:
+async def _discover(blueprint: Blueprint, deadline: float | None) -> Asked:
     """Ask the services for what they list, and who the run is, as a run would."""
     known = blueprint.connections()
     asked = {section.connection for _, section, _ in listings.discoveries(blueprint)} | ownership.working(blueprint)
     if not asked:
-        return Found()
+        return Asked()
     began = time.monotonic()
     async with Connections(blueprint.config_file, {name: known[name] for name in asked}) as connections:
         stop = Stop(None if deadline is None else began + deadline)
         heard = await listings.ask(blueprint, connections, stop, now=time.time())
         took = time.monotonic() - began
-        return Found(took, heard, await ownership.of(blueprint, connections, stop))
+        return Asked(took, heard, await ownership.of(blueprint, connections, stop))
 
 
 def predict(
@@ -71,7 +71,7 @@ def predict(
     *,
     latency: float | None = None,
     deadline: float | None = None,
-    found: Found = NOBODY_ASKED,
+    found: Asked = NOBODY_ASKED,
 ) -> Forecast:
     """Return what a run would do with what is listed by now."""
     plan = blueprint.plan_file.plan

@@ -83,12 +83,11 @@ def recall(
     A target that was in flight when the program ended is unknown until it is called again, where that may be, or else
     looked at.
     """
-    repeatable = _Repeatable(services)
     journal.note_unknown(run, list(journal.in_flight(run)))
     counts: Counter[LaneName] = Counter()
     for one in journal.tally(run):
-        looked_at = not _to_look_at(one.service, one.outcome, one.verification, services, require)
-        over = looked_at and _settled(one.outcome, one.service, repeatable)
+        to_look_at = _to_look_at(one.service, one.outcome, one.verification, services, require)
+        over = not to_look_at and _settled(one.outcome, services.get(one.service))
         counts[one.service, one.connection] += one.number if over else 0
     finished = {lane for lane, number in planned.items() if number == counts[lane]}
     if not counts.keys() <= finished:
@@ -105,9 +104,8 @@ def _recall_each(
     finished: Collection[LaneName],
 ) -> None:
     """Note one by one what needs no call, what was refused, and what is still to be looked at."""
-    repeatable = _Repeatable(services)
     for service, connection, target, outcome in journal.outcomes(run):
-        if (service, connection) not in finished and _settled(outcome, service, repeatable):
+        if (service, connection) not in finished and _settled(outcome, services.get(service)):
             seen.note_done(service, connection, target)
     for service, connection, target in journal.refused(run):
         if service in services and services[service].end.batch is not None:
@@ -117,9 +115,12 @@ def _recall_each(
             seen.note_unchecked(service, connection, target, record)
 
 
-def _settled(outcome: str, service: str, repeatable: Mapping[str, bool]) -> bool:
-    """Return whether a target needs no call any more: it is done, or may be, and its call must not be repeated."""
-    return outcome in DONE or (outcome == Outcome.UNKNOWN and not repeatable[service])
+def _settled(outcome: str, service: Service | None) -> bool:
+    """Return whether a target needs no call any more: it is done, or may be, and its call must not be repeated.
+
+    Of a service that is not in the catalogue any more nobody knows whether it may be.
+    """
+    return outcome in DONE or (outcome == Outcome.UNKNOWN and not (service and service.end.idempotent))
 
 
 def _to_look_at(name: str, outcome: str, verification: str, services: Mapping[str, Service], require: str) -> bool:
@@ -131,15 +132,3 @@ def _to_look_at(name: str, outcome: str, verification: str, services: Mapping[st
         return not service.end.idempotent
     in_vain = verification == Verification.UNAVAILABLE and not meets(require, outcome, verification)
     return outcome in DONE and (verification == Verification.PENDING or in_vain)
-
-
-class _Repeatable(dict[str, bool]):
-    """Whether a service's calls may be repeated; of one that is not in the catalogue any more nobody knows."""
-
-    def __init__(self, services: Mapping[str, Service]) -> None:
-        super().__init__()
-        self._services = services
-
-    def __missing__(self, name: str) -> bool:
-        service = self._services.get(name)
-        return self.setdefault(name, service is not None and service.end.idempotent)

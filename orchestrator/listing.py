@@ -13,12 +13,13 @@ from orchestrator.looking import Listing
 from orchestrator.model import Batch, Item, Page, Ruling, Target, Verdict
 from orchestrator.pages import page_fields
 from orchestrator.reading import Json
+from orchestrator.targets import item_name
 from orchestrator.templates import holes
 
 Filters = Mapping[str, Sequence[str]]
-Found = dict[tuple[str, ...], Item]
+ByKey = dict[tuple[str, ...], Item]
 IGNORED = "and no item shows it: the service may ignore that filter; leave it out if that many are meant"
-AGAIN = 3  # so often a listing that does not add up is read: it may have changed while it was read
+READINGS = 3  # so often a listing that does not add up is read: it may have changed while it was read
 MAX_PAGES = 20_000
 BEYOND = frozenset({400, 404, 416})  # what a service may answer to who asks for more than there is
 
@@ -65,7 +66,7 @@ class Lister:
 
         An item that is listed twice has the values of both.
         """
-        found: Found = {}
+        found: ByKey = {}
         translated = await self._translated(filters)
         own = {name: values for name, values in filters.items() if name not in self._listing.by}
         for asked in self._askings({**own, **translated}):
@@ -131,9 +132,9 @@ class Lister:
 
         Each reading has to add up by itself: what an earlier one had may be gone, and would stand for what is missing.
         """
-        found: Found = {}
+        found: ByKey = {}
         said = ""
-        for _ in range(AGAIN):
+        for _ in range(READINGS):
             reading = _Reading(partial(self._page, filters), self._listing.page_size, self._key)
             try:
                 said = await reading.carry_out()
@@ -162,7 +163,7 @@ class _Reading:
     """
 
     def __init__(self, ask: Callable[[int, int, int], Awaitable[Page]], size: int | None, key: Sequence[str]) -> None:
-        self.found: Found = {}
+        self.found: ByKey = {}
         self._ask = ask
         self._size = size
         self._key = key
@@ -232,15 +233,15 @@ class _Reading:
         return ""
 
 
-def _add(found: Found, items: Iterable[Item], key: Sequence[str]) -> None:
+def _add(found: ByKey, items: Iterable[Item], key: Sequence[str]) -> None:
     for item in items:
         name = _identity(item, key, found)
         found[name] = _both(found[name], item) if name in found else item
 
 
-def _identity(item: Item, key: Sequence[str], found: Found) -> tuple[str, ...]:
+def _identity(item: Item, key: Sequence[str], found: ByKey) -> tuple[str, ...]:
     """Return what tells an item from the others; one without its key counts, and is refused later."""
-    parts = tuple("/".join(item.get(name, ())) for name in key)
+    parts = item_name(item, key)
     return parts if all(parts) else (*parts, f"without its key {len(found)}")
 
 

@@ -22,9 +22,9 @@ from orchestrator.paces import Learned
 from orchestrator.pacing import Stop
 from orchestrator.run import keep_deadline
 from orchestrator.sections import Section
-from orchestrator.sources import BROKEN
+from orchestrator.sights import Notes
+from orchestrator.sources import BROKEN, Source
 from orchestrator.units import written_duration
-from orchestrator.verify import Notes
 
 _log = Log()
 _Look = tuple[Section, Discovery | Dated, Callable[[Lister, float], Awaitable[None]]]
@@ -70,14 +70,18 @@ async def ask(
     return workshop.heard()
 
 
-async def refresh(workshop: Workshop, stop: Stop, sections: Iterable[Section]) -> str:
-    """Ask since when the sessions of groups are there, whose turn comes long after the list.
+async def refresh(
+    blueprint: Blueprint, workshop: Workshop, stop: Stop, agreed: Collection[str], sources: Collection[Source]
+) -> str:
+    """Ask since when the sessions of these sources are there, whose turn comes long after the list.
 
-    Return why that could not be asked, if so: then there may be other sessions by now, of people who are welcome.
+    Return why that could not be asked, if so: then there may be other sessions by now, of people who are welcome. For
+    the services that are `agreed` somebody has taken that on himself.
     """
-    asked = list(aged(sections))
+    asked = list(aged(section for section in blueprint.sections if section.source in sources))
     await _side_by_side(workshop, stop, [(section, source, source.look_again) for section, source in asked], 0.0)
-    failure = next((source.unasked for _, source in asked if source.unasked), "")
+    unasked = (one.unasked for section, one in asked if one.unasked and section.service.service not in agreed)
+    failure = next(unasked, "")
     return f"since when its sessions are there could not be asked: {failure}" if failure else ""
 
 

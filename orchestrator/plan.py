@@ -18,7 +18,7 @@ from pydantic import (
 from orchestrator import validation, yamltext
 from orchestrator.errors import Fault, InvalidInput
 from orchestrator.guardrails import Guard, Texts
-from orchestrator.units import Duration, Parsed
+from orchestrator.units import Duration, ParsedBy
 from orchestrator.validation import Form, MisfitError, Place, Strict
 
 _VARIABLE = re.compile(r"\$(\$|\{([^{}]*)\}|\{)")
@@ -44,7 +44,7 @@ def _rows(value: object) -> object:
 
 
 _ROWS_SCHEMA = {"type": "array", "items": {"type": "object", "additionalProperties": True}}
-ItemRows = Annotated[Sequence[Mapping[str, Any]], Parsed(_rows, _ROWS_SCHEMA)]
+ItemRows = Annotated[Sequence[Mapping[str, Any]], ParsedBy(_rows, _ROWS_SCHEMA)]
 
 
 class Group(Strict):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import anyio
 
-from orchestrator.checks import Check
+from orchestrator.checks import FollowUp
 from orchestrator.guards import Aside, Tripwire
 from orchestrator.journal.record import decode
 from orchestrator.lane import LEFT_TOGETHER, Lane
@@ -35,7 +35,7 @@ class LaneWork:
 
     lane: Lane
     sources: list[Source] = field(default_factory=list)
-    check: Check | None = None
+    follow_up: FollowUp | None = None
     waves: Sequence[int | None] = (None,)
 
 
@@ -88,7 +88,7 @@ class Intake:
         """Yield the targets of a lane that are to be called now, and None where others should have a turn."""
         if (work.lane.service, work.lane.connection) in self.finished:
             return
-        recheck = work.check.watched.recheck if work.check else None
+        recheck = work.follow_up.watched.recheck if work.follow_up else None
         failed: list[str] = []
         set_aside = 0
         for target in fresh(work.sources, self._wants, self.seen, failed, recheck):
@@ -172,7 +172,7 @@ async def _work(stage: StageWork, work: LaneWork, intake: Intake) -> None:
         for size in work.waves:
             if size is not None:
                 intake.tripwire.let_out(name)
-            await _wave(work, Wave(targets, size, PORTION if work.check else math.inf), intake.aside)
+            await _wave(work, Wave(targets, size, PORTION if work.follow_up else math.inf), intake.aside)
             bad = intake.tripwire.call_in(name) if size is not None else 0
             if bad and not intake.stop.is_set() and not intake.tripwire.spares(name):
                 said = f"{bad} of a first wave of {size} did not come out as the plan requires"
@@ -181,12 +181,12 @@ async def _work(stage: StageWork, work: LaneWork, intake: Intake) -> None:
 
 async def _wave(work: LaneWork, wave: Wave, aside: Aside) -> None:
     """Call a wave, and look at it: at the end, and whenever much is to be looked at."""
-    check = work.check
+    follow_up = work.follow_up
     while not wave.over:
         await work.lane.run(wave.portion())
         await work.lane.flush()
-        if check is not None and (wave.over or check.watched.waiting >= PORTION // 2):
-            await check.carry_out(work.lane, aside.reason)
+        if follow_up is not None and (wave.over or follow_up.watched.waiting >= PORTION // 2):
+            await follow_up.carry_out(work.lane, aside.reason)
 
 
 class Wave:

@@ -24,7 +24,7 @@ from orchestrator.sealfile import Seal, SealedGroup, digest_of
 from orchestrator.sections import Section
 from orchestrator.selection import Selector
 from orchestrator.settings import ServiceSettings
-from orchestrator.targets import RowError
+from orchestrator.targets import RowError, name_of
 from orchestrator.units import Amount, is_utf8
 
 LASTS = 24 * 3600.0
@@ -229,10 +229,10 @@ def _same(section: Section, group: SealedGroup) -> bool:
 def _restore(source: Discovery, section: Section, group: SealedGroup) -> None:
     """Give a group the rows that were sealed, with what is known now of since when their sessions are there."""
     key = section.service.key
-    moments = {tuple(row.get(name) for name in key): row.get(BEGAN) for row in source.rows}
+    moments = {name_of(row, key): row.get(BEGAN) for row in source.rows}
     rows = [dict(row) for row in group.rows]
     for row in rows:
-        moment = moments.get(tuple(row.get(name) for name in key), row.pop(BEGAN, None))
+        moment = moments.get(name_of(row, key), row.pop(BEGAN, None))
         if isinstance(moment, int | float):
             row[BEGAN] = float(moment)
     source.rows = rows

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from orchestrator.model import FieldValue, Secret, Target, Unread
+from orchestrator.model import FieldValue, Item, Secret, Target, Unread
 from orchestrator.service import FieldSpec, Service
 from orchestrator.templates import holes
 from orchestrator.validation import suggestion
@@ -24,6 +24,16 @@ Resolve = Callable[[str], Secret]
 _EVERYTHING = (
     "is missing, and a call without it could end everything; if that is meant, the group says `everything: [{}]`"
 )
+
+
+def name_of(fields: Mapping[str, Any], key: Sequence[str]) -> tuple[str, ...]:
+    """Return what tells a target, or a row, from the others that a service lists: its key, as text."""
+    return tuple(str(fields.get(name, "")) for name in key)
+
+
+def item_name(item: Item, key: Sequence[str]) -> tuple[str, ...]:
+    """Return the same of what is listed; one that tells two values of a field is nobody's."""
+    return tuple("/".join(item.get(name, ())) for name in key)
 
 
 class RowError(ValueError):

@@ -154,7 +154,7 @@ def parse_status(value: object) -> str:
     return text
 
 
-class Parsed:
+class ParsedBy:
     """The pydantic type of what `parse` makes of a value; it raises ValueError with what would be right."""
 
     def __init__(self, parse: Callable[[object], object], written: dict[str, Any]) -> None:
@@ -184,12 +184,12 @@ _DURATION_SCHEMA = {"type": ["string", "number"], "examples": ["30s", "45m", "1h
 _RATE_SCHEMA = {"type": "string", "pattern": rf"^{_RATE.pattern}$", "examples": ["5/s", "60/m", "350/10s"]}
 _AMOUNT_SCHEMA = {"type": ["string", "integer"], "examples": [500, "10%"]}
 
-Duration = Annotated[float, Parsed(_positive, _DURATION_SCHEMA)]
-Rates = Annotated[tuple[Rate, ...], Parsed(_rates, one_or_more(_RATE_SCHEMA))]
-Quantity = Annotated[Amount, Parsed(parse_amount, _AMOUNT_SCHEMA)]
-Pattern = Annotated[str, Parsed(parse_pattern, {"type": "string"})]
+Duration = Annotated[float, ParsedBy(_positive, _DURATION_SCHEMA)]
+Rates = Annotated[tuple[Rate, ...], ParsedBy(_rates, one_or_more(_RATE_SCHEMA))]
+Quantity = Annotated[Amount, ParsedBy(parse_amount, _AMOUNT_SCHEMA)]
+Pattern = Annotated[str, ParsedBy(parse_pattern, {"type": "string"})]
 Statuses = Annotated[
-    tuple[Annotated[str, Parsed(parse_status, {"type": "string"})], ...],
+    tuple[Annotated[str, ParsedBy(parse_status, {"type": "string"})], ...],
     BeforeValidator(listed),
     WithJsonSchema(
         one_or_more(

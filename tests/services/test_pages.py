@@ -13,7 +13,7 @@ from orchestrator.looking import Listing
 from orchestrator.model import Item, Response, Ruling, Target, Verdict
 from orchestrator.pages import _values, compile_listing
 from orchestrator.service import ReadBack, Service
-from orchestrator.verify import InListing, Sight, State
+from orchestrator.sights import InListing, Sight, State
 
 from .cases import NOW, cases_of, subjects
 

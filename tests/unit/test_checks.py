@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 from lanes import LOST, REFUSED, START, Bench, Service, throttled
 
-from orchestrator.checks import Check, Unseen, Watched
+from orchestrator.checks import FollowUp, Unseen, Watched
 from orchestrator.guards import Tripwire
 from orchestrator.memory import RunMemory
 from orchestrator.model import Batch, Outcome, Ruling, Settled, Target, Verdict, Verification
+from orchestrator.sights import Sight, State
 from orchestrator.units import Amount
-from orchestrator.verify import Sight, State, Timing, Verifier
+from orchestrator.verify import Timing, Verifier
 
 LANE = ("some.service", "prod")
 ENDED = Ruling(Verdict.ENDED, status=204)
@@ -65,7 +66,7 @@ class World(Bench):
         self.stubborn: dict[str, int] = {}
         self.seen: Callable[[Target], Sight | None] = lambda one: None
         verifier = Verifier(self, Timing(1.0, 4.0), self.stop, self.clock, self.clock)
-        self.check = Check(self.watched, verifier, again)
+        self.follow_up = FollowUp(self.watched, verifier, again)
 
     def _watched(self) -> Watched:
         self.tripwire = Tripwire(self._allowed, {LANE: 10}, self.stop)
@@ -82,7 +83,7 @@ class World(Bench):
 
     async def end(self, *names: str, spared: Callable[[Target], str] = lambda one: "") -> None:
         await self.lane.run(iter([target(name) for name in names]))
-        await self.check.carry_out(self.lane, spared)
+        await self.follow_up.carry_out(self.lane, spared)
 
 
 async def test_until_it_is_looked_at_a_target_is_pending() -> None:
@@ -177,7 +178,7 @@ async def test_a_lane_that_halted_ends_nothing_again_and_what_lives_is_told() ->
     world.stubborn = {"a": 99}
     await world.lane.run(iter([target("a")]))
     world.lane.halt("enough")
-    await world.check.carry_out(world.lane)
+    await world.follow_up.carry_out(world.lane)
     assert world.journal.fared == {"a": ("still_active", "contradicted")}
     assert len(world.service.calls) == 1
 
@@ -220,7 +221,7 @@ async def test_a_call_whose_answer_was_lost_is_looked_at_and_settled_by_what_is_
     await world.lane.run(iter([target("a"), target("b"), target("c", verify=False)]))
     assert world.journal.fared["a"] == world.journal.fared["b"] == ("unknown", "pending")
     assert world.tripwire.failed[LANE] == 3
-    await world.check.carry_out(world.lane)
+    await world.follow_up.carry_out(world.lane)
     assert world.journal.fared == {
         "a": ("ended", "confirmed"),
         "b": ("still_active", "contradicted"),
@@ -246,7 +247,7 @@ async def test_when_the_run_stops_what_was_not_looked_at_stays_pending() -> None
     world = World()
     await world.lane.run(iter([target("a")]))
     world.stop.set("terminated", 143)
-    await world.check.carry_out(world.lane)
+    await world.follow_up.carry_out(world.lane)
     assert world.journal.fared == {"a": ("ended", "pending")}
 
 

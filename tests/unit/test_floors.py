@@ -45,7 +45,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("catalogue", "references", "auth", "transport", "journal", "report", "paces"),
     ("connector",),
     ("climbing", "learning", "pacing", "intents", "settling", "lane"),
-    ("sources", "listing", "discovery", "dated", "verify", "checks", "guards", "memory", "seen", "run"),
+    ("sources", "listing", "discovery", "dated", "sights", "verify", "checks", "guards", "memory", "seen", "run"),
     (
         *("environment", "settings"),
         "selection",
@@ -62,7 +62,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "sealfile",
         "sealing",
         "signals",
-        *("story", "view", "trip", "ending", "conduct"),
+        *("story", "view", "trip", "beginning", "ending", "conduct"),
         "durations",
         "outlook",
         "ways",

@@ -129,7 +129,8 @@ async def test_the_age_of_what_was_brought_may_not_be_told(
 ) -> None:
     office.items, office.failure = (item("s-1"), item("s-2", since=TEN)), failure
     blueprint = plan(brought(name))
-    said = await listings.refresh(office, Stop(), blueprint.sections)  # type: ignore[arg-type]
+    sources = [section.source for section in blueprint.sections]
+    said = await listings.refresh(blueprint, office, Stop(), [], sources)  # type: ignore[arg-type]
     assert said == (f"since when its sessions are there could not be asked: {failure}" if failure else "")
     assert listings.ageless(blueprint) == (["acme.seats"] if ageless else [])
     assert office.listers == [("acme.seats", "prod", "taken")]

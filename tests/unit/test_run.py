@@ -240,7 +240,7 @@ def watched(
         "service", "prod", Service([]), pacer, check.watched, stop, packing=Packing(), numbers=itertools.count(1)
     )
     tripwire.lanes["service", "prod"] = made
-    return LaneWork(made, check=check), check  # type: ignore[arg-type]
+    return LaneWork(made, follow_up=check), check  # type: ignore[arg-type]
 
 
 def looked_after(name: object) -> Target:

@@ -13,7 +13,8 @@ from orchestrator.listing import IncompleteError
 from orchestrator.looking import Listing
 from orchestrator.model import Item, Outcome, Ruling, Settled, Target, Verdict, Verification
 from orchestrator.service import ReadBack
-from orchestrator.verify import ByQuestion, InListing, Notes, Sight, State, Timing, Verifier
+from orchestrator.sights import ByQuestion, InListing, Notes, Sight, State
+from orchestrator.verify import Timing, Verifier
 
 GONE = Sight(State.GONE)
 ALIVE = Sight(State.ALIVE, "state is ON")
