@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import partial
+from urllib.parse import quote
 
 import orjson
 
@@ -63,7 +64,8 @@ class Own:
 
 
 def _plain(value: object) -> str:
-    return value.reveal() if isinstance(value, Secret) else str(value)
+    """Return a value to compare; that two ids differ in capitals alone is no proof that they are two."""
+    return (value.reveal() if isinstance(value, Secret) else str(value)).casefold()
 
 
 NOTHING = Own({}, {})
@@ -90,33 +92,56 @@ async def of(blueprint: Blueprint, connections: Connections, stop: Stop) -> Own:
         try:
             await stop.unless_set(linked.credential.obtain)
             if any(USER in kind.values() for kind in fields.values()):
-                users = await _users(blueprint.connections()[name], linked, stop)
+                users = await _users(blueprint, name, linked, stop)
         except CredentialRefused as error:  # it can end nothing, and its lanes tell why
             _log.warning("own_identity_unknown", connection=name, reason=error.message)
         except (CredentialUnavailable, LookupError) as error:
             unknown.append(f"{name}: {error}")
-        mine = linked.credential.own()
-        kinds[name] = {**mine, USER: mine.get(USER, set()) | users}
+        mine = {USER: users, **linked.credential.own()}
+        mine[USER] = {*mine[USER], *users}
+        kinds[name] = {kind: {one.casefold() for one in found} for kind, found in mine.items()}
     return Own(kinds, fields, unknown)
 
 
-async def _users(connection: Connection, linked: Linked, stop: Stop) -> set[str]:
-    """Return the user behind an access key, where the cloud tells; raise LookupError when it should, and does not."""
-    url = probes.sts_url(connection) if connection.auth.type == "aksk" else ""
-    if not url:
+async def _users(blueprint: Blueprint, name: str, linked: Linked, stop: Stop) -> set[str]:
+    """Return the user behind an access key: STS tells it, or where there is none IAM; LookupError when nobody does."""
+    connection = blueprint.connections()[name]
+    if connection.auth.type != "aksk":
         return set()
-    request = Request("GET", url, probes.CALLER.path)
+    said = "there is no STS here"
+    if url := probes.sts_url(connection):
+        answer = await _answer(linked, Request("GET", url, probes.CALLER.path), stop)
+        if user := _user(answer, "principal_id"):
+            return {user}
+        said = f"STS: {_said(answer)}"
+        if not isinstance(answer, Response) or answer.status != 404:  # the gateway has no such service here
+            raise LookupError(f"nobody tells whose access key it is ({said})")
+    for key in linked.credential.own().get("access_key", ()):
+        path = probes.KEY.path.replace("{access_key}", quote(key, safe=""))
+        answer = await _answer(linked, Request("GET", _iam_url(blueprint, connection), path), stop)
+        if user := _user(answer, "credential", "user_id"):
+            return {user}
+        said += f"; IAM: {_said(answer)}"
+    raise LookupError(f"nobody tells whose access key it is ({said})")
+
+
+def _iam_url(blueprint: Blueprint, connection: Connection) -> str:
+    """Return where the service that ends users is on a connection; LookupError where it is not offered."""
+    services = (section.service for section in blueprint.sections if USER in section.service.own.values())
+    for url in filter(None, (probes.url_of(service, connection) for service in services)):
+        return url
+    raise LookupError("neither STS nor IAM is offered there, to tell whose access key it is")
+
+
+async def _answer(linked: Linked, request: Request, stop: Stop) -> Response | Lost:
+    """Return what is answered, once more where the next answer may well be another."""
+    answer: Response | Lost = _STOPPED
     for rest in (*RESTS, None):
         signed = replace(request, headers=linked.credential.headers(request))
-        answer: Response | Lost = await stop.unless_set(partial(linked.transport.send, signed, SECONDS)) or _STOPPED
-        if isinstance(answer, Response) and answer.status == 200 and (user := _principal(answer)):
-            return {user}
-        if isinstance(answer, Response) and answer.status == 404:  # the gateway has no such service here
-            return set()
+        answer = await stop.unless_set(partial(linked.transport.send, signed, SECONDS)) or _STOPPED
         if rest is None or not _passing(answer) or not await stop.rest(rest):
             break
-    said = answer.reason if isinstance(answer, Lost) else f"it answers HTTP {answer.status}"
-    raise LookupError(f"STS does not tell whose access key it is ({said})")
+    return answer
 
 
 def _passing(answer: Response | Lost) -> bool:
@@ -124,13 +149,21 @@ def _passing(answer: Response | Lost) -> bool:
     return isinstance(answer, Lost) or answer.status == 429 or answer.status >= 500
 
 
-def _principal(answer: Response) -> str | None:
+def _said(answer: Response | Lost) -> str:
+    return answer.reason if isinstance(answer, Lost) else f"it answers HTTP {answer.status}"
+
+
+def _user(answer: Response | Lost, *path: str) -> str:
+    """Return the user that a good answer names at a place; the empty string where it does not."""
+    if isinstance(answer, Lost) or answer.status != 200:
+        return ""
     try:
         said = orjson.loads(answer.body)
     except orjson.JSONDecodeError:
-        return None
-    user = said.get("principal_id") if isinstance(said, dict) else None
-    return user if isinstance(user, str) and user else None
+        return ""
+    for name in path:
+        said = said.get(name) if isinstance(said, dict) else None
+    return said if isinstance(said, str) else ""
 
 
 def check(blueprint: Blueprint, own: Own, called: Takes, *, yes: bool = False) -> None:

@@ -24,6 +24,7 @@ STS_REGIONS = (
     "cn-north-4", "cn-south-1", "cn-southwest-2", "la-south-2", "sa-brazil-1", "tr-west-1",
 )  # fmt: skip
 CALLER = Operation(method="GET", path="/v5/caller-identity", idempotent=True)
+KEY = Operation(method="GET", path="/v3.0/OS-CREDENTIAL/credentials/{access_key}", idempotent=True)  # whose it is
 OWN_TOKEN = Operation(
     method="GET", path="/v3/auth/tokens", query={"nocatalog": "true"}, headers={"X-Subject-Token": "{token}"},
     idempotent=True,

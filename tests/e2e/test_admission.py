@@ -114,6 +114,20 @@ def test_a_run_that_cannot_tell_who_it_is_ends_no_user_unless_somebody_says_yes(
     assert someone["name"] not in enabled(site)
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_where_there_is_no_sts_iam_tells_whose_key_it_is_or_nobody_is_ended(site: Site, told: bool) -> None:
+    someone, _ = site.seed(users={"count": 2})["users"]
+    site.fault("sts", "status", status=404, body='{"error_code": "APIGW.0101"}', times=None)
+    if not told:
+        site.fault("iam", "status", operation="show_credential", status=403, body="{}", times=None)
+    site.configure(services={"iam.user": {"verify": {"deadline": "1s"}}})
+    done = site.run("run", site.plan(users(CLEANER.upper()), name="self"))
+    assert (done.code, site.calls("iam")) == (4, 1)
+    said = "what the run itself works with" if told else "(STS: it answers HTTP 404; IAM: it answers HTTP 403)"
+    assert said in done.err
+    assert site.run("run", site.plan(users(someone["id"]))).code == (0 if told else 4)
+
+
 @pytest.mark.parametrize(
     ("status", "said"), [(401, "refused the credential"), (404, "does not answer as IAM does; check the endpoint")]
 )
