@@ -21,6 +21,9 @@ from orchestrator.guardrails import Guard, Texts
 from orchestrator.units import Duration, ParsedBy
 from orchestrator.validation import Form, MisfitError, Place, Strict
 
+SECOND_PASS = "second pass"  # noqa: S105  these are names of stages, which the program makes
+OWN = "own credential"
+MADE = (SECOND_PASS, OWN)
 _VARIABLE = re.compile(r"\$(\$|\{([^{}]*)\}|\{)")
 _VARIABLE_NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 _PLAN_NAME = Form(
@@ -92,11 +95,13 @@ Placed = tuple[Place, Stage, Group]
 
 
 def _unfit(stages: Sequence[Stage]) -> Iterator[tuple[Place, str]]:
-    """Yield which names of stages are there twice, and what waits for a stage that does not stand before it."""
+    """Yield which names of stages are there twice, or taken, and what waits for a stage that is not before it."""
     names = [stage.name for stage in stages]
     for i, stage in enumerate(stages):
         if stage.name in names[:i]:
             yield (i, "name"), "there are two stages of the same name"
+        if stage.name in MADE:
+            yield (i, "name"), f"{stage.name!r} is a stage that the program makes; give this one another name"
         for j, name in enumerate(stage.needs or ()):
             if name not in names[:i]:
                 hint = validation.suggestion(name, names[:i]) or "; a stage can need those that stand before it"

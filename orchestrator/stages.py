@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from orchestrator.blueprint import Blueprint
+from orchestrator.plan import OWN, SECOND_PASS
 from orchestrator.sections import Section
-
-SECOND_PASS = "second pass"  # noqa: S105  the name of a stage
-OWN = "own credential"
 
 
 class Step(NamedTuple):
