@@ -113,13 +113,11 @@ class Verifier:
             if vigil.open and not self._look.blind:
                 await self._stop.rest(min(rest, max(0.0, vigil.next(now) - self._clock())))
         if self._stop.is_set():
-            return self._stopped(vigil, tell)
-        return [*living, *self._over(vigil, list(vigil.open), tell, in_time=False)]
-
-    def _stopped(self, vigil: _Vigil, tell: Callable[[Sequence[Settled]], None]) -> list[Settled]:
-        seen = [(one, vigil.alive[name]) for name, one in vigil.open.items() if name in vigil.alive]
-        tell([_doubted(one, alive, self._stop.reason, Verification.PENDING) for one, alive in seen])
-        return []
+            seen = [(one, vigil.alive[name]) for name, one in vigil.open.items() if name in vigil.alive]
+            tell([_doubted(one, alive, self._stop.reason, Verification.PENDING) for one, alive in seen])
+        else:
+            self._over(vigil, list(vigil.open), tell, in_time=False)
+        return living
 
     def _over(
         self, vigil: _Vigil, names: Sequence[str], tell: Callable[[Sequence[Settled]], None], *, in_time: bool

@@ -173,6 +173,10 @@ async def test_an_end_that_was_put_off_holds_up_no_other_and_has_a_deadline_of_i
     assert [at for at, names in watch.look.looks if "a" in names][-1] == pytest.approx(2.0, abs=0.02)
     looked = [at for at, names in watch.look.looks if "late" in names]
     assert [looked[0], looked[-1]] == pytest.approx([60.0, 62.0], abs=0.02)
+    watch = Watch(ALIVE, timing=Timing(0.0, 0.0, "delay"))
+    watch.stop_in(1)
+    (one,) = await watch.verify([*settled("late", delay=60), *settled("a")])
+    assert (one.target.id, one.outcome) == ("a", "still_active"), "a run that stops meanwhile takes nothing back"
     watch = Watch(GONE, timing=Timing(0.0, 2.0, "delay"))
     watch.stop_in(1)
     await watch.verify([*settled("late", delay=60), *settled("a")])
