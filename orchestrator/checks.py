@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import anyio
+
+from orchestrator import amending
 from orchestrator.lane import Lane, Memory
 from orchestrator.logs import Log
 from orchestrator.model import Batch, Outcome, Secret, Settled, Target, Verification
-from orchestrator.verify import Verifier, doubted
+from orchestrator.verify import Verifier
 
 LOOKED_AT = frozenset({Outcome.ENDED, Outcome.ACCEPTED, Outcome.ALREADY_ENDED, Outcome.UNKNOWN})
 
@@ -64,22 +67,16 @@ class Watched:
 
         `before` tells of which of them not even the order is known to have been taken.
         """
-        self._living = {one.target.id: one for one in living}
-        known = {one.target.id: doubted(one.outcome) for one in before}
+        self._living |= {one.target.id: one for one in living}
+        known = {one.target.id: amending.called(one) for one in before}
         pending = Verification.PENDING
         self._memory.settle([replace(one, outcome=known[one.target.id], verification=pending) for one in living])
 
     def _told(self, one: Settled) -> Settled:
-        living = self._living.pop(one.target.id, None)
-        if living is not None and one.outcome is Outcome.NOT_ATTEMPTED:
-            return replace(living, reason=f"{living.reason}; it was not ended again: {one.reason}")
-        if living is not None:
-            one = replace(one, attempts=living.attempts + one.attempts, first_sent=living.first_sent)
-        if living is not None and one.outcome is Outcome.FAILED:  # it was called once, and may be gone by now
-            said = f"{living.reason}; ended again, which failed: {one.reason}"
-            return replace(one, outcome=Outcome.STILL_ACTIVE, reason=said, verification=Verification.PENDING)
+        alive = self._living.pop(one.target.id, None)
+        told = one if alive is None else amending.again(alive, one)
         looks = one.target.verify and one.outcome in LOOKED_AT
-        return replace(one, verification=Verification.PENDING) if looks else one
+        return replace(told, verification=Verification.PENDING) if looks else told
 
 
 class Unseen:
@@ -109,17 +106,27 @@ class FollowUp:
 
     async def carry_out(self, lane: Lane, spared: Callable[[Target], str] = lambda target: "") -> None:
         """Give every target that was called its last word; what is `spared` by now is not called again."""
+        pending = self.watched.drain()
+        lane.looks_at = len(pending)
+        calling = anyio.Lock()
+        async with anyio.create_task_group() as group:
+            for some in self.verifier.apart(pending):
+                group.start_soon(self._follow, lane, some, spared, calling)
+        lane.looks_at = 0
+
+    async def _follow(
+        self, lane: Lane, pending: Sequence[Settled], spared: Callable[[Target], str], calling: anyio.Lock
+    ) -> None:
         for left in range(self.again, -1, -1):
-            pending = self.watched.drain()
-            lane.looks_at = len(pending)
             living = await self.verifier.verify(pending, self.watched.tell) if pending else []
-            lane.looks_at = 0
             once_more = left > 0 and lane.closed is None
             again = [one for one in living if once_more and not spared(one.target)]
             called = {one.target.id for one in again}
             self.watched.tell([one for one in living if one.target.id not in called])
             if not again:
                 return
-            _log.warning("ended_again", service=lane.service, connection=lane.connection, targets=len(again))
-            self.watched.call_again(again, pending)
-            await lane.run(iter([one.target for one in again]))
+            async with calling:
+                _log.warning("ended_again", service=lane.service, connection=lane.connection, targets=len(again))
+                self.watched.call_again(again, pending)
+                await lane.run(iter([one.target for one in again]))
+                pending = self.watched.drain()

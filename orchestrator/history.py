@@ -15,6 +15,7 @@ from orchestrator.settings import ConfigFile
 from orchestrator.validation import suggestion
 
 NOTHING: Mapping[LaneName, int] = {}
+ORDERED = frozenset({Outcome.UNKNOWN, Outcome.STILL_ACTIVE})  # the call may have come, or come to something
 UNFINISHED = frozenset({None, 5, 130, 143})
 
 
@@ -120,7 +121,7 @@ def _settled(outcome: str, service: Service | None) -> bool:
 
     Of a service that is not in the catalogue any more nobody knows whether it may be.
     """
-    return outcome in DONE or (outcome == Outcome.UNKNOWN and not (service and service.end.idempotent))
+    return outcome in DONE or (outcome in ORDERED and not (service and service.end.idempotent))
 
 
 def _to_look_at(name: str, outcome: str, verification: str, services: Mapping[str, Service], require: str) -> bool:
@@ -128,7 +129,9 @@ def _to_look_at(name: str, outcome: str, verification: str, services: Mapping[st
     service = services.get(name)
     if service is None or service.verify is None:
         return False
-    if outcome == Outcome.UNKNOWN:
+    if outcome in ORDERED:
         return not service.end.idempotent
-    in_vain = verification == Verification.UNAVAILABLE and not meets(require, outcome, verification)
-    return outcome in DONE and (verification == Verification.PENDING or in_vain)
+    in_vain = verification in (Verification.UNAVAILABLE, Verification.CONTRADICTED)
+    return outcome in DONE and (
+        verification == Verification.PENDING or (in_vain and not meets(require, outcome, verification))
+    )

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from orchestrator import amending
 from orchestrator.guards import Tripwire
 from orchestrator.model import Batch, Outcome, Secret, Settled, Target, Verification
-from orchestrator.units import joined
 
 
 class Journal(Protocol):
@@ -39,13 +39,15 @@ class RunMemory:
     tripwire: Tripwire
     twice: Collection[str] = ()
     _standing: dict[int, Outcome] = field(default_factory=dict)  # by the hash of what tells a target from others
-    _confirmed: dict[int, Outcome] = field(default_factory=dict)
+    _confirmed: set[int] = field(default_factory=set)
 
     def recall(self, confirmed: Iterable[tuple[str, str, str, str]]) -> None:
         """Take what an earlier part of the run saw to be gone: (service, connection, target, outcome)."""
         for service, connection, target, outcome in confirmed:
             if service in self.twice:
-                self._confirmed[hash((service, connection, target))] = Outcome(outcome)
+                key = hash((service, connection, target))
+                self._standing[key] = Outcome(outcome)
+                self._confirmed.add(key)
 
     async def sent(self, batches: Sequence[Batch]) -> None:
         """Return when it is durable that these calls are about to be made."""
@@ -69,21 +71,13 @@ class RunMemory:
         """Return an outcome with the one that it meets on record, and remember it if it may be met itself."""
         target = one.target
         key = hash((target.service, target.connection, target.id))
-        before, gone = self._standing.pop(key, None), self._confirmed.get(key)
-        told = one if gone is None else _once_more(one, gone)
-        noted = told if before is None else replace(told, instead_of=before)
-        twice = target.service in self.twice
+        before, twice = self._standing.pop(key, None), target.service in self.twice
+        noted = one
+        if before is not None:
+            amended = amending.once_more(before, one, confirmed=key in self._confirmed) if twice else one
+            noted = replace(amended, instead_of=before)
         if twice or one.verification is Verification.PENDING:
             self._standing[key] = noted.stands
         if twice and one.verification is Verification.CONFIRMED:
-            self._confirmed[key] = one.outcome
+            self._confirmed.add(key)
         return noted
-
-
-def _once_more(one: Settled, gone: Outcome) -> Settled:
-    """Return what a further call came to, for a target that was seen to be `gone` before it."""
-    in_vain = one.outcome in (Outcome.FAILED, Outcome.UNKNOWN) or one.verification is Verification.UNAVAILABLE
-    if not in_vain or one.outcome is Outcome.STILL_ACTIVE or one.verification is Verification.PENDING:
-        return one
-    said = f"seen to be gone before; called once more: {one.outcome}"
-    return replace(one, outcome=gone, verification=Verification.UNAVAILABLE, reason=joined(said, one.reason))

@@ -259,6 +259,8 @@ def meets(require: str, outcome: str, verification: str, *, protected: bool = Fa
     """Return whether a target is good enough for what a plan requires."""
     if protected:
         return True
+    if verification == Verification.CONTRADICTED:
+        return False  # the last that was seen of it is that it lives
     if require == "verified":
         return outcome in CHECKS or (outcome in DONE and verification == Verification.CONFIRMED)
     if require == "ended" and verification in (Verification.UNAVAILABLE, Verification.PENDING):

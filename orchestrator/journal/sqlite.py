@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from orchestrator import amending
 from orchestrator.errors import JournalError
 from orchestrator.journal import statements as sql
 from orchestrator.journal.writer import Writer, outcome_rows
@@ -115,10 +116,14 @@ class SqliteJournal:
         yield from self._execute(sql.REFUSED, (run,))
 
     def in_flight(self, run: str) -> Iterator[Settled]:
-        """Return as unknown every target that was sent and has no outcome: the call may have taken effect."""
-        for service, connection, target, stage, batch, sent in self._execute(sql.IN_FLIGHT, (run,)):
-            cut_off = Target(service, connection, target, {}, stage)
-            yield Settled(cut_off, Outcome.UNKNOWN, CUT_OFF, batch=batch, first_sent=sent, settled=time.time())
+        """Return every target that was sent and has no outcome: as unknown, because the call may have taken effect.
+
+        What was seen to be gone before that stays so.
+        """
+        for service, connection, target, stage, batch, sent, gone in self._execute(sql.IN_FLIGHT, (run,)):
+            flying = Target(service, connection, target, {}, stage)
+            cut_off = Settled(flying, Outcome.UNKNOWN, CUT_OFF, batch=batch, first_sent=sent, settled=time.time())
+            yield amending.once_more(Outcome(gone), cut_off, confirmed=True) if gone else cut_off
 
     def records(self, run: str) -> Iterator[str]:
         """Return the lines of outcomes.jsonl in the order in which the targets were taken up."""

@@ -112,8 +112,8 @@ OUTCOME = Insert(SETTLED, SETTLED_ROW)
 OUTCOMES = "SELECT service, connection, target, outcome FROM targets WHERE run = ? AND outcome IS NOT NULL"
 IDENTITIES = "SELECT service, connection, target FROM targets WHERE run = ?"
 IN_FLIGHT = """
-    SELECT service, connection, target, stage, batch, sent FROM targets
-    WHERE run = ? AND outcome IS NULL ORDER BY position
+    SELECT service, connection, target, stage, batch, sent, CASE WHEN verification = 'confirmed' THEN earlier END
+    FROM targets WHERE run = ? AND outcome IS NULL ORDER BY position
 """
 RECORDS = "SELECT record FROM targets WHERE run = ? AND outcome IS NOT NULL ORDER BY position"
 LAST_BATCH = "SELECT MAX(batch) FROM targets WHERE run = ?"
@@ -125,7 +125,8 @@ COUNTS = """
 """
 UNVERIFIED = """
     SELECT service, connection, target, outcome, verification, record FROM targets
-    WHERE run = ? AND outcome IS NOT NULL AND (verification IN ('pending', 'unavailable') OR outcome = 'unknown')
+    WHERE run = ? AND outcome IS NOT NULL
+    AND (verification IN ('pending', 'unavailable', 'contradicted') OR outcome IN ('unknown', 'still_active'))
 """
 CONFIRMED = """
     SELECT service, connection, target, outcome FROM targets

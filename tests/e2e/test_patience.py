@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,17 @@ def test_a_logoff_that_is_put_off_is_waited_for_and_not_ordered_again(site: Site
     assert site.run("run", site.plan(group, require="verified")).code == 0
     assert fared(site) == {("ended", "confirmed"): 3}
     assert orders(site, "workspaceapp") == [1] * 3
+
+
+def test_a_logoff_that_is_put_off_holds_up_no_other(site: Site) -> None:
+    site.seed(app_sessions=[{"session_id": name} for name in ("late", "stubborn", "at-once")])
+    site.settings(ignored={"workspaceapp": {"stubborn": 1}})
+    site.looking("workspaceapp.sessions", "500ms")
+    items = [{"session_id": "late", "delay_time": 5}, {"session_id": "stubborn"}, {"session_id": "at-once"}]
+    plan = site.plan({"service": "workspaceapp.sessions", "connection": "cloud", "items": items}, require="verified")
+    assert site.run("run", plan).code == 0
+    told = {record["target"]: datetime.fromisoformat(record["settled"]).timestamp() for record in site.latest.records}
+    assert told["at-once"] < told["stubborn"] < told["late"] - 2
 
 
 def test_the_lag_of_the_config_is_waited_for(site: Site) -> None:

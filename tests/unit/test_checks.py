@@ -291,7 +291,7 @@ async def test_what_was_seen_to_be_gone_is_not_undone_by_a_second_pass_that_fail
     await world.end("a")
     assert world.journal.fared == {"a": ("ended", "unavailable")}
     assert world.journal.kept["a"].reason.startswith("seen to be gone before; called once more: failed; ")
-    assert (world.tripwire.failed[LANE], world.journal.number) == (0, {"ended": 1})
+    assert (world.tripwire.failed[LANE], world.journal.number) == (0, {} if recalled else {"ended": 1})
 
 
 @pytest.mark.parametrize(("sight", "fared"), [(State.UNCLEAR, "unavailable"), (State.ALIVE, "contradicted")])
@@ -303,6 +303,32 @@ async def test_a_second_pass_that_sees_nothing_undoes_nothing_and_one_that_sees_
     world.seen = lambda one: Sight(sight, "what it is")
     await world.end("a")
     assert world.journal.fared == {"a": ("ended" if fared == "unavailable" else "still_active", fared)}
+
+
+async def test_what_a_second_pass_sees_alive_and_not_again_is_not_called_ended() -> None:
+    world = World(twice=True, again=0)
+    await world.end("a")
+    sights = iter([Sight(State.ALIVE, "it is on")])
+    world.seen = lambda one: next(sights, Sight(State.UNCLEAR, "HTTP 500"))
+    await world.end("a")
+    assert world.journal.fared == {"a": ("accepted", "contradicted")}
+    assert world.journal.kept["a"].reason == "seen alive (it is on), and not again: HTTP 500"
+
+
+async def test_what_the_first_pass_ended_was_not_over_before_the_run() -> None:
+    world = World(twice=True)
+    await world.end("a")
+    world.service.answer = lambda batch: Ruling(Verdict.ABSENT, status=404)
+    await world.end("a")
+    assert world.journal.fared == {"a": ("ended", "confirmed")}
+
+
+async def test_what_was_ended_late_by_the_first_of_two_calls_was_not_over_before_the_run() -> None:
+    world = World()
+    world.stubborn = {"a": 1}
+    world.service.answer = lambda batch: Ruling(Verdict.ABSENT) if len(world.service.calls) > 1 else ENDED
+    await world.end("a")
+    assert world.journal.fared == {"a": ("ended", "confirmed")}
 
 
 async def test_a_second_pass_that_does_not_come_to_a_target_takes_nothing_back() -> None:

@@ -41,6 +41,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "batches",
         "conclusion",
         "splitting",
+        "amending",
     ),
     ("catalogue", "references", "auth", "transport", "journal", "report", "paces"),
     ("connector",),

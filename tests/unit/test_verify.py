@@ -134,15 +134,17 @@ async def nothing(targets: Sequence[Target]) -> Mapping[str, Sight]:
 async def test_what_was_seen_alive_and_then_not_at_all_is_not_called_ended(before: Outcome) -> None:
     watch = Watch(ALIVE, UNCLEAR)
     assert await watch.verify(settled("a", outcome=before)) == []
-    assert watch.fared == {"a": ("accepted", "unavailable")}
+    assert watch.fared == {"a": ("accepted", "contradicted")}
     assert watch.told[0].reason == "seen alive (state is ON), and not again: HTTP 500"
 
 
-@pytest.mark.parametrize("script", [(UNCLEAR,), (ALIVE, UNCLEAR)])
-async def test_what_was_never_answered_for_and_cannot_be_made_out_stays_unknown(script: tuple[Sight, ...]) -> None:
+@pytest.mark.parametrize(("script", "seen"), [((UNCLEAR,), "unavailable"), ((ALIVE, UNCLEAR), "contradicted")])
+async def test_what_was_never_answered_for_and_cannot_be_made_out_stays_unknown(
+    script: tuple[Sight, ...], seen: str
+) -> None:
     watch = Watch(*script)
     assert await watch.verify(settled("a", outcome=Outcome.UNKNOWN)) == []
-    assert watch.fared == {"a": ("unknown", "unavailable")}
+    assert watch.fared == {"a": ("unknown", seen)}
 
 
 async def test_what_was_seen_alive_is_gone_when_it_is_seen_to_be_gone() -> None:
@@ -162,25 +164,16 @@ async def test_the_first_look_waits_for_the_lag() -> None:
 
 async def test_an_end_that_was_put_off_is_waited_for() -> None:
     watch = Watch(GONE, timing=Timing(1.0, 10.0, "delay"))
-    await watch.verify([*settled("a", delay=5), *settled("b", delay=90), *settled("c")])
-    assert watch.look.looks == [(1.0, ["c"]), (6.0, ["a"]), (91.0, ["b"])]
+    await watch.verify([*settled("a", delay=5), *settled("b", delay=7)])
+    assert [at for at, _ in watch.look.looks] == [8.0]
 
 
-async def test_an_end_that_was_put_off_holds_up_no_other_and_has_a_deadline_of_its_own() -> None:
-    watch = Watch(ALIVE, timing=Timing(0.0, 2.0, "delay"))
-    living = await watch.verify([*settled("late", delay=60), *settled("a", "b")])
-    assert [one.target.id for one in living] == ["a", "b", "late"]
-    assert [at for at, names in watch.look.looks if "a" in names][-1] == pytest.approx(2.0, abs=0.02)
-    looked = [at for at, names in watch.look.looks if "late" in names]
-    assert [looked[0], looked[-1]] == pytest.approx([60.0, 62.0], abs=0.02)
-    watch = Watch(ALIVE, timing=Timing(0.0, 0.0, "delay"))
-    watch.stop_in(1)
-    (one,) = await watch.verify([*settled("late", delay=60), *settled("a")])
-    assert (one.target.id, one.outcome) == ("a", "still_active"), "a run that stops meanwhile takes nothing back"
-    watch = Watch(GONE, timing=Timing(0.0, 2.0, "delay"))
-    watch.stop_in(1)
-    await watch.verify([*settled("late", delay=60), *settled("a")])
-    assert watch.fared == {"a": ("ended", "confirmed")}
+def test_what_is_put_off_for_long_is_looked_at_apart_from_the_rest() -> None:
+    watch = Watch(GONE, timing=Timing(1.0, 10.0, "delay"))
+    ones = [*settled("a", delay=5), *settled("b", delay=90), *settled("c", "d"), *settled("e", delay=6)]
+    apart = [[one.target.id for one in some] for some in watch.verifier.apart(ones)]
+    assert apart == [["c", "d"], ["a", "e"], ["b"]]
+    assert watch.verifier.apart([]) == []
 
 
 @pytest.mark.parametrize(("script", "after"), [(GONE, "ended"), (ALIVE, "still_active"), (UNCLEAR, "still_active")])
@@ -339,7 +332,11 @@ async def test_with_a_refused_credential_nobody_looks_again() -> None:
     watch = Watch({"a": ALIVE, "b": UNCLEAR, "c": GONE})
     watch.look.after = lambda: setattr(watch.look, "blind", "the credential is refused")
     assert await watch.verify(settled("a", "b", "c")) == []
-    assert watch.fared == {"a": ("accepted", "unavailable"), "b": ("ended", "unavailable"), "c": ("ended", "confirmed")}
+    assert watch.fared == {
+        "a": ("accepted", "contradicted"),
+        "b": ("ended", "unavailable"),
+        "c": ("ended", "confirmed"),
+    }
     assert len(watch.look.looks) == 1
     assert "not again: the credential is refused" in next(one.reason for one in watch.told if one.target.id == "a")
 
