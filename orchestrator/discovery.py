@@ -80,7 +80,8 @@ class Discovery:
     async def look(self, lister: Lister, now: float) -> None:
         """Ask the service; a list that is not whole gives no target, unless a part of it is wanted.
 
-        `now` is when the run began. It may be cancelled, and then the list is not whole.
+        `now` is when the run began. It may be cancelled, and then the list is not whole. What was restored of a list
+        that was not whole stays: some of it may have been called.
         """
         self.failure = LATE
         try:
@@ -91,17 +92,20 @@ class Discovery:
             items = list(error.items) if self.partial else []
         self.listed = len(items)
         self.things = frozenset(hash(item_name(item, self._builder.key)) for item in items)
-        self.rows = [self._row(item) for item in items if self._wanted(item, now)]
+        rows = [self._row(item) for item in items if self._wanted(item, now)]
+        self.rows = list({name_of(row, self._builder.key): row for row in (*self.rows, *rows)}.values())
         self._refuse_strangers()
 
     async def look_again(self, lister: Lister, _now: float) -> None:
         """Ask since when the sessions of the rows are there now; what is not listed any more stays as it was.
 
-        Until that is answered, nothing is known of it: they may be other sessions by now.
+        Who came back may be in another state than the one that was asked for, so that all are listed. Until that is
+        answered, nothing is known of it: they may be other sessions by now.
         """
         self.unasked = LATE
+        asked = {name: values for name, values in self._filters.items() if name in self.listing.indispensable()}
         try:
-            known = moments(self.listing, await lister.read(self._filters), self._builder.key)
+            known = moments(self.listing, await lister.read(asked), self._builder.key)
         except IncompleteError as error:
             self.unasked = str(error)
             return

@@ -72,13 +72,15 @@ async def ask(
 
 async def refresh(
     blueprint: Blueprint, workshop: Workshop, stop: Stop, agreed: Collection[str], sources: Collection[Source]
-) -> str:
+) -> str | None:
     """Ask since when the sessions of these sources are there, whose turn comes long after the list.
 
     Return why that could not be asked, if so: then there may be other sessions by now, of people who are welcome. For
-    the services that are `agreed` somebody has taken that on himself.
+    the services that are `agreed` somebody has taken that on himself. None where there is nothing to ask.
     """
     asked = list(aged(section for section in blueprint.sections if section.source in sources))
+    if not asked:
+        return None
     await _side_by_side(workshop, stop, [(section, source, source.look_again) for section, source in asked], 0.0)
     unasked = (one.unasked for section, one in asked if one.unasked and section.service.service not in agreed)
     failure = next(unasked, "")

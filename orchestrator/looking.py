@@ -62,6 +62,10 @@ class Listing(Strict):
         translated = {by.field for name, by in self.by.items() if name in asked}
         return [name for name in self.needs if name not in asked and name not in translated]
 
+    def indispensable(self) -> set[str]:
+        """Return the filters without which something else is listed, and those that are translated to one."""
+        return set(self.needs) | {name for name, by in self.by.items() if by.field in self.needs}
+
     def applied(self) -> set[str]:
         """Return the filters that the service applies."""
         return {name for _, name in holes(self.query)} - {*OF_A_PAGE, *OF_THE_CONNECTION}

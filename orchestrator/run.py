@@ -24,6 +24,8 @@ from orchestrator.seen import Seen
 from orchestrator.sources import BROKEN, Source, Takes, nobody
 
 PASSED_OVER = 1000  # targets in a row that are not called, after which others get a turn
+FRESH = 60.0  # seconds for which it is believed since when sessions are there ...
+RARE = 20  # ... and so often as long as it takes to ask
 PORTION = 20_000  # targets of a lane that is looked at which are called together: what is pending is in memory
 
 _log = Log()
@@ -57,19 +59,18 @@ class StageWork:
     broken: bool = False
 
 
-async def unchanged(_sources: Sequence[Source]) -> str:
+async def unchanged(_sources: Sequence[Source]) -> None:
     """Ask nothing."""
-    return ""
 
 
 @dataclass(slots=True)
 class Intake:
     """What a run takes up of its sources, once; what it sets aside; what went wrong with sources.
 
-    `came_out(stage, requirement)` says whether a stage that is over was good enough; `refresh(sources)` asks, before a
-    lane of one that had to wait begins, since when its sessions are there by now, and returns why the lane must not
-    begin, if so. What is the run's `own` is left to the stage for that; a target that is the `last` call of its own
-    credential is not looked at, because nobody could. Of lanes that are `finished` the sources need not be read.
+    `came_out(stage, requirement)` says whether a stage that is over was good enough; `refresh(sources)` asks since when
+    the sessions of a lane are there by now, and returns why that could not be asked (None: there is nothing to ask).
+    What is the run's `own` is left to the stage for that; a target that is the `last` call of its own credential is not
+    looked at, because nobody could. Of lanes that are `finished` the sources need not be read.
     """
 
     takes: Takes
@@ -78,11 +79,12 @@ class Intake:
     tripwire: Tripwire
     stop: Stop
     came_out: Callable[[str, str], Awaitable[bool]]
-    refresh: Callable[[Sequence[Source]], Awaitable[str]] = unchanged
+    refresh: Callable[[Sequence[Source]], Awaitable[str | None]] = unchanged
     own: Takes = nobody
     last: Takes = nobody
     finished: Collection[LaneName] = ()
     failed: list[str] = field(default_factory=list)
+    clock: Callable[[], float] = time.monotonic
 
     def targets(self, stage: StageWork, work: LaneWork) -> Iterator[Target | None]:
         """Yield the targets of a lane that are to be called now, and None where others should have a turn."""
@@ -107,16 +109,14 @@ class Intake:
         return self.takes(target) and not self.own(target)
 
 
-async def execute(
-    stages: Sequence[StageWork], intake: Intake, *, clock: Callable[[], float] = time.monotonic
-) -> list[str]:
+async def execute(stages: Sequence[StageWork], intake: Intake) -> list[str]:
     """Give every target that is taken of every source its outcome; return what went wrong with sources.
 
     A stage begins when those it needs are over.
     """
     over = {stage.name: (stage, anyio.Event()) for stage in stages}
     async with anyio.create_task_group() as watch:
-        watch.start_soon(keep_deadline, intake.stop, clock)
+        watch.start_soon(keep_deadline, intake.stop, intake.clock)
         async with anyio.create_task_group() as group:
             for stage in stages:
                 group.start_soon(_stage, stage, over, intake)
@@ -140,7 +140,7 @@ async def _stage(stage: StageWork, over: dict[str, tuple[StageWork, anyio.Event]
         for work in stage.lanes:
             if short:
                 said = f"the stage {', '.join(short)} did not come out as this one needs it"
-                group.start_soon(_leave, stage, work, intake, said)
+                group.start_soon(_leave, work, intake.targets(stage, work), said)
             else:
                 group.start_soon(_work, stage, work, intake)
     over[stage.name][1].set()
@@ -150,9 +150,9 @@ async def _good(intake: Intake, stage: StageWork, requirement: str) -> bool:
     return requirement == "any" or (not stage.broken and await intake.came_out(stage.name, requirement))
 
 
-async def _leave(stage: StageWork, work: LaneWork, intake: Intake, reason: str) -> None:
-    """Settle the targets of a lane that does not begin."""
-    for count, target in enumerate(intake.targets(stage, work)):
+async def _leave(work: LaneWork, targets: Iterator[Target | None], reason: str) -> None:
+    """Settle the targets of a lane that does not begin, or does not go on."""
+    for count, target in enumerate(targets):
         if target is not None:
             work.lane.set_aside(target, reason)
         if count % LEFT_TOGETHER == 0:
@@ -163,43 +163,73 @@ async def _work(stage: StageWork, work: LaneWork, intake: Intake) -> None:
     """Let a lane's targets out, wave after wave; a wave that is not good is the last."""
     name = (work.lane.service, work.lane.connection)
     async with work.lane.busy:
-        if stage.needs and name not in intake.finished and not intake.stop.is_set():
-            unasked = await intake.refresh(work.sources)
-            if unasked and not intake.stop.is_set():
-                await _leave(stage, work, intake, unasked)
-                return
+        ages = Ages(work.sources, intake)
+        unasked = await ages.ask() if stage.needs and name not in intake.finished else ""
         targets = intake.targets(stage, work)
-        for size in work.waves:
+        for size in () if unasked else work.waves:
             if size is not None:
                 intake.tripwire.let_out(name)
-            await _wave(work, Wave(targets, size, PORTION if work.follow_up else math.inf), intake.aside)
+            wave = Wave(targets, size, PORTION if work.follow_up else math.inf, ages.old)
+            unasked = unasked or await _wave(work, wave, intake.aside, ages)
             bad = intake.tripwire.call_in(name) if size is not None else 0
             if bad and not intake.stop.is_set() and not intake.tripwire.spares(name):
                 said = f"{bad} of a first wave of {size} did not come out as the plan requires"
                 intake.tripwire.trip(name, f"{said}, so that no more is let out")
+        await _leave(work, targets, unasked)
 
 
-async def _wave(work: LaneWork, wave: Wave, aside: Aside) -> None:
-    """Call a wave, and look at it: at the end, and whenever much is to be looked at."""
-    follow_up = work.follow_up
-    while not wave.over:
+async def _wave(work: LaneWork, wave: Wave, aside: Aside, ages: Ages) -> str:
+    """Call a wave, and look at it: at the end, and whenever much is to be looked at.
+
+    Return why it does not go on to its end, if so.
+    """
+    follow_up, unasked = work.follow_up, ""
+    while not (wave.over or unasked):
         await work.lane.run(wave.portion())
         await work.lane.flush()
-        if follow_up is not None and (wave.over or follow_up.watched.waiting >= PORTION // 2):
+        if not wave.over and ages.old():
+            unasked = await ages.ask()
+        if follow_up is not None and (wave.over or unasked or follow_up.watched.waiting >= PORTION // 2):
             await follow_up.carry_out(work.lane, aside.reason)
+    return unasked
+
+
+class Ages:
+    """Since when the sessions of a lane are there: asked again when that is long ago, for they may be others by now."""
+
+    def __init__(self, sources: Sequence[Source], intake: Intake) -> None:
+        self._sources = sources
+        self._intake = intake
+        self._clock = intake.clock
+        self._due = intake.clock() + FRESH
+
+    def old(self) -> bool:
+        """Return whether it should be asked again."""
+        return self._clock() >= self._due
+
+    async def ask(self) -> str:
+        """Ask, if there is something to ask; return why nobody of the lane must be called any more, if so."""
+        began = self._clock()
+        failure = await self._intake.refresh(self._sources)
+        now = self._clock()
+        self._due = math.inf if failure is None else now + max(FRESH, RARE * (now - began))
+        return "" if self._intake.stop.is_set() else failure or ""
 
 
 class Wave:
     """So many targets of a lane, or all for None; they come in portions, so that others get a turn between.
 
-    A portion has `most` targets at the most.
+    A portion has `most` targets at the most, and ends when what is known of their ages is `old`.
     """
 
-    def __init__(self, targets: Iterator[Target | None], size: int | None, most: float = math.inf) -> None:
+    def __init__(
+        self, targets: Iterator[Target | None], size: int | None, most: float, old: Callable[[], bool]
+    ) -> None:
         self.over = False
         self._targets = targets
         self._left = math.inf if size is None else size
         self._most = most
+        self._old = old
 
     def portion(self) -> Iterator[Target]:
         """Yield the next targets, up to where many in a row were passed over."""
@@ -210,7 +240,7 @@ class Wave:
             self._left -= 1
             room -= 1
             yield found
-            if room <= 0 < self._left:
+            if (room <= 0 or self._old()) and self._left > 0:
                 return
         self.over = True
 

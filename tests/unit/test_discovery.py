@@ -166,6 +166,24 @@ async def test_a_session_that_is_another_one_by_now_is_told_by_its_age() -> None
     assert [target.began for target in source.targets()] == [NOW - 9 * HOUR, NOW - 10 * HOUR]
 
 
+@pytest.mark.parametrize(("needs", "asked"), [([], {}), (["user"], {"user": ["a"]})], ids=str)
+async def test_who_came_back_in_another_state_is_found_by_asking_for_all(
+    needs: list[str], asked: dict[str, list[str]]
+) -> None:
+    listing = LISTING.model_copy(update={"needs": needs})
+    source = await looked(item("s-1", user="a", state="ON", since=TEN), filters={"user": ["a"]}, listing=listing)
+    lister = Listed(item("s-1", user="a", state="OFF", since=NINE))
+    await source.look_again(lister, NOW)  # type: ignore[arg-type]
+    assert ([row[BEGAN] for row in source.rows], lister.asked) == ([NOW - 9 * HOUR], [asked])
+
+
+async def test_a_part_of_a_list_that_was_called_is_not_forgotten_when_all_of_it_is_listed() -> None:
+    source = await looked(item("s-1", since=TEN), failure="page 2 is missing", partial=True)
+    source.restore(source.rows, source.listed)
+    await source.look(Listed(item("s-2", since=TEN)), NOW)  # type: ignore[arg-type]
+    assert found(source) == ["s-1", "s-2"]
+
+
 async def test_an_age_that_is_not_told_any_more_is_not_known_any_more() -> None:
     source = await looked(item("s-1", since=TEN), item("s-2", since=TEN))
     assert await again(source, item("s-1"), item("s-2", since=TEN)) == [None, NOW - 10 * HOUR]

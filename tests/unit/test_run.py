@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 
@@ -301,10 +301,42 @@ async def test_a_first_wave_that_is_all_there_is_stops_nothing(wave: int) -> Non
     assert (stop.exit_code, work.lane.halted) == (None, None)
 
 
+@pytest.mark.parametrize(("told", "number"), [([None], 9), (["", ""], 9), (["", "nobody answers"], 4)])
+async def test_since_when_sessions_are_there_is_asked_again_in_a_lane_that_takes_long(
+    told: list[str | None], number: int
+) -> None:
+    stop, journal, now, answers = Stop(), Journal(), [0.0], list(told)
+
+    async def refresh(sources: Sequence[Source]) -> str | None:
+        return answers.pop(0) if answers else ""
+
+    work, check = watched(stop, journal, Tripwire(None, {}, stop))
+    work.sources.append(Inline(_slowly([looked_after(n) for n in range(9)], now)))
+    slow = replace(intake(stop), refresh=refresh, clock=lambda: now[0])
+    await execute([StageWork("only", [work])], slow)
+    fared = {one.target.id: (str(one.outcome), one.reason) for one in journal.settled}
+    assert sum(outcome == "ended" for outcome, _ in fared.values()) == number
+    assert {reason for outcome, reason in fared.values() if outcome == "not_attempted"} <= {"nobody answers"}
+    assert len(fared) == 9
+    assert sum(map(len, check.looked_at)) == number, "what was called is looked at all the same"
+
+
+def _slowly(targets: Sequence[Target], now: list[float]) -> Iterable[Target]:
+    class Slow:
+        """Takes half a minute for each target."""
+
+        def __iter__(self) -> Iterator[Target]:
+            for target in targets:
+                now[0] += 30.0
+                yield target
+
+    return Slow()
+
+
 async def test_the_deadline_stops_what_is_left() -> None:
     stop, journal = Stop(deadline=100.0), Journal()
     works = [LaneWork(lane([], stop, journal), [Inline([target(n) for n in range(50)])])]
-    await execute([StageWork("only", works)], intake(stop), clock=lambda: 200.0)
+    await execute([StageWork("only", works)], replace(intake(stop), clock=lambda: 200.0))
     assert (stop.reason, stop.exit_code) == ("the deadline has passed", 5)
     assert len(journal.settled) == 50
     assert {one.outcome for one in journal.settled} >= {Outcome.NOT_ATTEMPTED}
