@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from orchestrator.discovery import LATE, moments
-from orchestrator.listing import IncompleteError, Lister
+from orchestrator.listing import Lister
 from orchestrator.looking import Listing
 from orchestrator.model import Target
+from orchestrator.paging import IncompleteError
 from orchestrator.service import Service
 from orchestrator.sources import BROKEN, Checked, Source, Takes, everything
 from orchestrator.targets import name_of

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
-from orchestrator.listing import Filters, IncompleteError, Lister
+from orchestrator.listing import Filters, Lister
 from orchestrator.looking import Listing
 from orchestrator.model import Item, Target
 from orchestrator.pages import SINCE_EVER
+from orchestrator.paging import IncompleteError
 from orchestrator.references import literal
 from orchestrator.sources import Checked, Takes, everything
 from orchestrator.targets import RowError, TargetBuilder, item_name, name_of

@@ -70,10 +70,10 @@ class Pace:
 
 
 def pages(items: int, page_size: int | None) -> int:
-    """Return the calls that read a listing of so many; what looks like the only page is followed by another one."""
+    """Return the calls that read a listing of so many; pages overlap, and what looks like the only one is followed."""
     if page_size is None:
         return 1
-    return max(2, items // page_size + 1)
+    return 2 if items <= page_size else 1 + math.ceil((items - page_size) / max(1, page_size - 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from typing import NamedTuple, Protocol
 
 from orchestrator.discovery import began
 from orchestrator.lane import Lane
-from orchestrator.listing import IncompleteError, Lister
+from orchestrator.listing import Lister
 from orchestrator.looking import Listing
 from orchestrator.model import Batch, Item, Outcome, Secret, Settled, Target
+from orchestrator.paging import IncompleteError
 from orchestrator.service import ReadBack
 from orchestrator.targets import item_name, name_of
 

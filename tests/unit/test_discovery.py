@@ -10,9 +10,9 @@ import pytest
 from seats import HOUR, LISTING, NINE, NOW, SERVICE, TEN, item
 
 from orchestrator.discovery import BEGAN, Discovery, began
-from orchestrator.listing import IncompleteError
 from orchestrator.looking import Listing
 from orchestrator.model import Item
+from orchestrator.paging import IncompleteError
 from orchestrator.targets import TargetBuilder
 
 

@@ -13,10 +13,10 @@ from seats import HOUR, LISTING, NOW, SERVICE, TEN, item
 from orchestrator import listings
 from orchestrator.dated import Dated
 from orchestrator.discovery import Discovery
-from orchestrator.listing import IncompleteError
 from orchestrator.looking import Listing
 from orchestrator.model import Item
 from orchestrator.pacing import Stop
+from orchestrator.paging import IncompleteError
 from orchestrator.sections import Section
 from orchestrator.sources import Inline, Items
 from orchestrator.targets import TargetBuilder

@@ -9,9 +9,9 @@ import pytest
 from lanes import START, Bench, Clock, QuickStop, Service
 
 from orchestrator.lane import Lane
-from orchestrator.listing import IncompleteError
 from orchestrator.looking import Listing
 from orchestrator.model import Item, Outcome, Ruling, Settled, Target, Verdict, Verification
+from orchestrator.paging import IncompleteError
 from orchestrator.service import ReadBack
 from orchestrator.sights import ByQuestion, InListing, Notes, Sight, State
 from orchestrator.verify import Timing, Verifier
