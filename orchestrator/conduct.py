@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -70,7 +70,7 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
             record = replace(record, residual=residual.declared(blueprint, counted.per_lane))
             beginning.make_folder(record)
             journal.add(record)
-            return await _carry_out(trip, record, counted, own, steps_of(blueprint))
+            return await _carry_out(trip, record, counted, own)
 
 
 async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watch: Watch) -> Finished:
@@ -95,8 +95,7 @@ async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watc
             )
             counted, own = await _admitted(trip, record, None if asked else read)
             journal.reopen(record.run)
-            steps = steps_of(blueprint, second_pass=record.exit_code in history.UNFINISHED)
-            return await _carry_out(trip, record, counted, own, steps, listings.ageless(blueprint))
+            return await _carry_out(trip, record, counted, own, listings.ageless(blueprint))
 
 
 def _read(blueprint: Blueprint, options: Options) -> Count:
@@ -153,15 +152,17 @@ def _ready(blueprint: Blueprint) -> Iterator[SqliteJournal]:
             journal.close()
 
 
-async def _carry_out(
-    trip: Trip, record: RunRecord, counted: Count, own: Own, steps: Sequence[Step], agreed: Collection[str] = ()
-) -> Finished:
+async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, agreed: Collection[str] = ()) -> Finished:
     """Do what was admitted; of the services that are `agreed` nobody has to tell since when a session is there."""
     blueprint, journal, stop = trip.blueprint, trip.journal, trip.stop
     listings.keep(blueprint, journal, record.run)
     without = listings.empty(blueprint)
     journal.start()
-    intake, planned = _intake(trip, record, counted, steps)
+    services = blueprint.catalogue.services
+    before = history.recall(journal, record.run, services, counted.seen, record.require, counted.per_lane)
+    planned = {lane: number - before[lane] for lane, number in counted.per_lane.items()}
+    steps = steps_of(blueprint, second_pass=record.exit_code in history.UNFINISHED or _signs_in(blueprint, planned))
+    intake = _intake(trip, record, counted, planned, steps)
     if any(step.own for step in steps):
         intake.own, intake.last = own.covers, own.is_last_call
     workshop = _workshop(trip, record, steps, intake.tripwire)
@@ -178,30 +179,25 @@ async def _carry_out(
     return await conclude(view, told, bool(failed), blueprint.plan_file.plan.allow_empty)
 
 
-def _intake(trip: Trip, record: RunRecord, counted: Count, steps: Sequence[Step]) -> tuple[Intake, dict[LaneName, int]]:
-    """Return what is taken up of the sources, and how many targets of each lane an earlier part of the run left."""
-    blueprint, per_lane = trip.blueprint, counted.per_lane
-    services = blueprint.catalogue.services
-    before = history.recall(trip.journal, record.run, services, counted.seen, record.require, per_lane)
-    planned = {lane: number - before[lane] for lane, number in per_lane.items()}
+def _signs_in(blueprint: Blueprint, planned: Mapping[LaneName, int]) -> bool:
+    """Return whether something of an identity provider is called in this part of a run."""
+    providers = (section for section in blueprint.sections if section.service.identity_provider)
+    return any(planned.get((section.service.service, section.connection)) for section in providers)
+
+
+def _intake(
+    trip: Trip, record: RunRecord, counted: Count, planned: Mapping[LaneName, int], steps: Sequence[Step]
+) -> Intake:
+    """Return what is taken up of the sources; `planned` has by lane what an earlier part of the run left."""
+    per_lane = counted.per_lane
     anew = {(one.service.service, one.connection) for step in steps if step.anew for one in step.sections}
     left = {lane: number + per_lane[lane] * (lane in anew) for lane, number in planned.items()}
-    allowed = blueprint.plan_file.plan.guard.stop_when_failed
+    allowed = trip.blueprint.plan_file.plan.guard.stop_when_failed
     tripwire = guards.Tripwire(allowed, per_lane, trip.stop, record.require, left)
     came_out = partial(_came_out, trip, record.run)
-    finished = {lane for lane, number in per_lane.items() if 0 < number == before[lane]}
-    return (
-        Intake(
-            trip.selector.takes,
-            counted.seen,
-            _aside(trip, record),
-            tripwire,
-            trip.stop,
-            came_out,
-            finished=finished,
-        ),
-        planned,
-    )
+    finished = {lane for lane, number in per_lane.items() if number and not planned[lane]}
+    aside = _aside(trip, record)
+    return Intake(trip.selector.takes, counted.seen, aside, tripwire, trip.stop, came_out, finished=finished)
 
 
 def _workshop(trip: Trip, record: RunRecord, steps: Sequence[Step], tripwire: guards.Tripwire) -> Workshop:

@@ -15,6 +15,7 @@ from orchestrator.model import Item, Page, Response, Ruling, Verdict
 from orchestrator.reading import Check, Reading, Rule, Success
 
 MAX_VALUE = 1024
+DEEPEST = 16  # lists in lists: JSON that is read here may be deeper than Python can go
 SINCE_EVER = 946_684_800.0  # 2000-01-01: no session is older, and what says that it is was never set
 _DAY = 86400.0
 
@@ -84,14 +85,14 @@ def _told(item: Mapping[str, Any], paths: Sequence[Sequence[str]]) -> tuple[str,
     return tuple(dict.fromkeys(value for path in paths for value in _values(item, path)))
 
 
-def _values(value: Any, path: Sequence[str]) -> Iterator[str]:
-    """Yield every value at a path; a list on the way stands for all that is in it."""
+def _values(value: Any, path: Sequence[str], depth: int = 0) -> Iterator[str]:
+    """Yield every value at a path; a list on the way stands for all that is in it, unless it is absurdly deep."""
     if isinstance(value, list):
-        for one in value:
-            yield from _values(one, path)
+        for one in value if depth < DEEPEST else ():
+            yield from _values(one, path, depth + 1)
     elif path:
         if isinstance(value, dict) and path[0] in value:
-            yield from _values(value[path[0]], path[1:])
+            yield from _values(value[path[0]], path[1:], depth)
     elif isinstance(value, str | int) and value != "":
         yield (str(value).lower() if isinstance(value, bool) else str(value))[:MAX_VALUE]
 

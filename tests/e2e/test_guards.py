@@ -146,6 +146,19 @@ def test_identity_providers_go_first_and_once_more_at_the_end(site: Site) -> Non
     assert sum(site.state()["logout_calls"]["das"].values()) == 3
 
 
+def test_a_resume_that_calls_an_identity_provider_calls_it_once_more_at_the_end_too(site: Site) -> None:
+    site.configure({"mrs.cas": {"attempts": 1}})
+    site.fault("cas", "status", status=500, operation="logout", times=None)
+    plan = site.plan({**site.tickets(1), "verify": False}, site.databases(1), second_pass="100ms", reattempt=0)
+    assert site.run("run", plan).code == 3
+    site.control("faults", method="DELETE")
+    before = sum(site.state()["logout_calls"]["cas"].values())
+    assert site.run("resume", "latest").code == 0
+    assert sum(site.state()["logout_calls"]["cas"].values()) == before + 2
+    assert site.run("resume", "latest").code == 0
+    assert sum(site.state()["logout_calls"]["cas"].values()) == before + 2
+
+
 def test_a_late_resume_asks_where_sessions_tell_no_age(site: Site) -> None:
     site.fault("das", "status", status=400, body='{"error_code": "DAS.200114"}', times=1)
     plan = site.plan(site.databases(3), resume_within="1s")

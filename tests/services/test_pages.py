@@ -66,6 +66,15 @@ def test_a_link_to_more_is_seen(links: Any, more: bool) -> None:
     assert ruling.page.more is more
 
 
+@pytest.mark.parametrize(("depth", "told"), [(0, True), (15, True), (17, False), (1000, False)])
+def test_lists_in_lists_are_followed_as_far_as_that_makes_sense(depth: int, told: bool) -> None:
+    listing = CATALOGUE.services["iam.user"].listings["users"]
+    name = "[" * depth + '"x"' + "]" * depth
+    ruling = read(listing, 200, f'{{"users": [{{"id": "a", "name": {name}}}]}}'.encode())
+    assert ruling.page is not None
+    assert ("name" in ruling.page.items[0]) is told
+
+
 @pytest.mark.parametrize("items", [None, {}, "", 0, [1], ["a"], [None], [{}, []]], ids=repr)
 @pytest.mark.parametrize(("listing", "service"), LISTINGS)
 def test_what_is_no_list_of_objects_is_no_page(listing: Listing, service: Service, items: Any) -> None:
