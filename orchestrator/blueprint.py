@@ -14,6 +14,7 @@ from orchestrator.errors import Fault, InvalidInput
 from orchestrator.guards import Keep, protected
 from orchestrator.plan import Placed, Plan, PlanFile, Unsound
 from orchestrator.sections import Problems, Resolve, Section, Sections
+from orchestrator.selection import Selector
 from orchestrator.settings import ConfigFile, Connection
 from orchestrator.validation import Place, suggestion
 from orchestrator.wanted import out_of_reach
@@ -31,6 +32,11 @@ class Blueprint(NamedTuple):
     catalogue: Catalogue
     sections: Sequence[Section]
     keeps: Sequence[Keep] = ()
+
+    def within(self, selector: Selector) -> Blueprint:
+        """Return what of it has to do with a selection: nobody is asked for the rest."""
+        sections = [one for one in self.sections if selector.parts([(one.stage, one.service.service, one.connection)])]
+        return self._replace(sections=sections)
 
     def connections(self) -> dict[str, Connection]:
         """Return the connections that the plan uses."""

@@ -43,6 +43,7 @@ SWEPT_TOGETHER = 1000
 
 async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finished:
     """Start a new run of a plan."""
+    blueprint = blueprint.within(options.selector)
     admission.check_paths(beginning.paths(blueprint, options))
     read = _read(blueprint, options)
     if options.sealed:
@@ -75,6 +76,7 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
 
 async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watch: Watch) -> Finished:
     """Go on with a run that stopped: what failed and what was never started, never what is done."""
+    blueprint = blueprint.within(options.selector)
     inputs = beginning.inputs(blueprint, record, digests(blueprint.sections) or {})
     if inputs != record.inputs:  # with the faults of what changed
         inputs = beginning.inputs(blueprint, record, count(blueprint.sections, options.selector).digests)
@@ -130,6 +132,8 @@ async def _admitted(trip: Trip, record: RunRecord, read: Count | None) -> tuple[
     aside = _aside(trip, record)
     counted = read or count(trip.blueprint.sections, trip.selector, aside)
     own = await ownership.of(trip.blueprint, trip.connections, trip.stop)
+    if own.unknown and trip.options.yes:
+        trip.notes.append(f"--yes was said, and who the run itself is was not found out ({'; '.join(own.unknown)})")
     if not trip.stop.is_set():
         admission.check_targets(trip.blueprint, counted, own, trip.selector, aside, yes=trip.options.yes)
     return counted, own

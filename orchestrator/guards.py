@@ -17,6 +17,7 @@ from orchestrator.pacing import MIDWAY, Stop
 from orchestrator.units import Amount, plural
 
 UNTOLD = "older_than: the service does not tell since when it is there"
+SET_ASIDE = frozenset({PROTECTED, NEWER, UNTOLD})
 BAD = frozenset({Outcome.FAILED, Outcome.UNKNOWN, Outcome.STILL_ACTIVE})
 
 
@@ -136,9 +137,9 @@ class Tripwire:
     """Counts what failed, by lane and in all, and stops a lane or the run when it is more than the plan allows.
 
     `totals` are the targets of every lane. A count, or the share of all targets rounded down, may fail; one more trips,
-    unless nothing is left that could be stopped: `left` has how many last words are still to come, one for each target
-    and for each time that it is called anew. What of a lane's wave is not as good as the plan requires is kept while
-    the wave is out.
+    unless nothing is left that could be stopped: `left` has how many calls are still to come, one for each target and
+    for each time that it is called anew. What of a lane's wave is not as good as the plan requires is kept while the
+    wave is out.
     """
 
     def __init__(
@@ -157,15 +158,16 @@ class Tripwire:
         self._require = require
         self._waves: dict[LaneName, set[str]] = {}
         self._left = Counter(totals if left is None else left)
+        self._open: set[int] = set()  # what was called and has not its last word, by the hash of its identity
 
     def note(self, settled: Sequence[Settled]) -> None:
         """Take outcomes; a target counts once, with what stands on record of it."""
         changed: dict[LaneName, None] = {}
         for one in settled:
             lane = (one.target.service, one.target.connection)
-            if lane in self._waves and one.outcome is not Outcome.NOT_ATTEMPTED:
+            if lane in self._waves and one.reason not in SET_ASIDE:
                 self._judge(one, self._waves[lane])
-            self._left[lane] -= one.verification is not Verification.PENDING
+            self._count(one, lane)
             change = (one.stands in BAD) - (one.instead_of in BAD)
             if change:
                 self.failed[lane] += change
@@ -184,6 +186,14 @@ class Tripwire:
     def spares(self, name: LaneName) -> bool:
         """Return whether a lane has nothing left that could be stopped."""
         return self._left[name] <= 0
+
+    def _count(self, one: Settled, lane: LaneName) -> None:
+        key = hash((lane, one.target.id))
+        self._left[lane] -= key not in self._open
+        if one.verification is Verification.PENDING:
+            self._open.add(key)
+        else:
+            self._open.discard(key)
 
     def _judge(self, one: Settled, not_good: set[str]) -> None:
         if meets(self._require, one.outcome, one.verification):

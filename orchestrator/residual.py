@@ -33,6 +33,7 @@ def _known(service: Service, connections: list[str], planned: Mapping[LaneName, 
         "service": service.service,
         "connections": connections,
         "planned": sum(planned.get((service.service, connection), 0) for connection in connections),
+        "without_target": [one for one in connections if not planned.get((service.service, one))],
         "residual": [entry.model_dump(exclude_defaults=True) for entry in service.residual],
     }
 

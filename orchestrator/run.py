@@ -70,7 +70,8 @@ class Intake:
     `came_out(stage, requirement)` says whether a stage that is over was good enough; `refresh(sources)` asks since when
     the sessions of a lane are there by now, and returns why that could not be asked (None: there is nothing to ask).
     What is the run's `own` is left to the stage for that; a target that is the `last` call of its own credential is not
-    looked at, because nobody could. Of lanes that are `finished` the sources need not be read.
+    looked at, because nobody could. Of lanes that are `finished` the sources need not be read. What of a stage that was
+    `held` back is not called by a later one either.
     """
 
     takes: Takes
@@ -83,7 +84,9 @@ class Intake:
     own: Takes = nobody
     last: Takes = nobody
     finished: Collection[LaneName] = ()
+    held: set[str] = field(default_factory=set)
     failed: list[str] = field(default_factory=list)
+    asked: float = field(default_factory=time.monotonic)  # when the lists were read
     clock: Callable[[], float] = time.monotonic
 
     def targets(self, stage: StageWork, work: LaneWork) -> Iterator[Target | None]:
@@ -94,6 +97,8 @@ class Intake:
         failed: list[str] = []
         set_aside = 0
         for target in fresh(work.sources, self._wants, self.seen, failed, recheck):
+            if target is not None and stage.own:  # so that it is no part of what it waits for
+                target = replace(target, stage=stage.name)
             if target is None or not (reason := self.aside.reason(target)):
                 set_aside = 0
                 yield replace(target, verify=False) if target and target.verify and self.last(target) else target
@@ -104,6 +109,14 @@ class Intake:
                 yield None
         self.failed += failed
         stage.broken |= bool(failed)
+
+    def once_more(self, target: Target) -> bool:
+        """Return whether a second pass takes a target: not of a stage that was held back."""
+        return self.takes(target) and target.stage not in self.held
+
+    def at_last(self, target: Target) -> bool:
+        """Return whether the stage of what is the run's own takes a target."""
+        return self.once_more(target) and self.own(target)
 
     def _wants(self, target: Target) -> bool:
         return self.takes(target) and not self.own(target)
@@ -130,12 +143,14 @@ async def _stage(stage: StageWork, over: dict[str, tuple[StageWork, anyio.Event]
         await event.wait()
     short = [one.name for one, _ in needed if not await _good(intake, one, stage.continue_on)]
     _log.info("stage_started", stage=stage.name, lanes=len(stage.lanes), held_back_by=short)
+    if short and not stage.own:  # what is the run's own of it will not have its turn either
+        intake.held.add(stage.name)
+        intake = replace(intake, own=nobody)
     if stage.anew:
         await intake.stop.rest(stage.rest)
-        intake = replace(intake, seen=Seen(), finished=())
+        intake = replace(intake, seen=Seen(), finished=(), takes=intake.once_more)
     if stage.own:
-        takes, own = intake.takes, intake.own
-        intake = replace(intake, takes=lambda target: takes(target) and own(target), own=nobody)
+        intake = replace(intake, takes=intake.at_last, own=nobody)
     async with anyio.create_task_group() as group:
         for work in stage.lanes:
             if short:
@@ -164,9 +179,12 @@ async def _work(stage: StageWork, work: LaneWork, intake: Intake) -> None:
     name = (work.lane.service, work.lane.connection)
     async with work.lane.busy:
         ages = Ages(work.sources, intake)
-        unasked = await ages.ask() if stage.needs and name not in intake.finished else ""
+        waits = stage.needs or ages.old()
+        unasked = await ages.ask() if waits and name not in intake.finished else ""
         targets = intake.targets(stage, work)
-        for size in () if unasked else work.waves:
+        for number, size in enumerate(() if unasked else work.waves):
+            if number:
+                unasked = unasked or await ages.ask()
             if size is not None:
                 intake.tripwire.let_out(name)
             wave = Wave(targets, size, PORTION if work.follow_up else math.inf, ages.old)
@@ -176,6 +194,8 @@ async def _work(stage: StageWork, work: LaneWork, intake: Intake) -> None:
                 said = f"{bad} of a first wave of {size} did not come out as the plan requires"
                 intake.tripwire.trip(name, f"{said}, so that no more is let out")
         await _leave(work, targets, unasked)
+        if work.follow_up is not None and work.follow_up.watched.waiting:  # of an earlier part of the run
+            await work.follow_up.carry_out(work.lane, lambda target: unasked)
 
 
 async def _wave(work: LaneWork, wave: Wave, aside: Aside, ages: Ages) -> str:
@@ -201,7 +221,7 @@ class Ages:
         self._sources = sources
         self._intake = intake
         self._clock = intake.clock
-        self._due = intake.clock() + FRESH
+        self._due = intake.asked + FRESH
 
     def old(self) -> bool:
         """Return whether it should be asked again."""

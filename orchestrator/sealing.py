@@ -17,7 +17,7 @@ from typing import Any
 from orchestrator import __version__, sealfile
 from orchestrator.blueprint import Blueprint
 from orchestrator.bounds import limits_of
-from orchestrator.discovery import BEGAN, Discovery
+from orchestrator.discovery import BEGAN, NAMES, Discovery
 from orchestrator.errors import InvalidInput, Refused
 from orchestrator.journal import SqliteJournal
 from orchestrator.sealfile import Seal, SealedGroup, digest_of
@@ -227,12 +227,12 @@ def _same(section: Section, group: SealedGroup) -> bool:
 
 
 def _restore(source: Discovery, section: Section, group: SealedGroup) -> None:
-    """Give a group the rows that were sealed, with what is known now of since when their sessions are there."""
+    """Give a group the rows that were sealed, with what is told now: since when they are there, and whose they are."""
     key = section.service.key
-    moments = {name_of(row, key): row.get(BEGAN) for row in source.rows}
-    rows = [dict(row) for row in group.rows]
-    for row in rows:
-        moment = moments.get(name_of(row, key), row.pop(BEGAN, None))
-        if isinstance(moment, int | float):
-            row[BEGAN] = float(moment)
+    known = {name_of(row, key): {name: row[name] for name in (BEGAN, NAMES) if name in row} for row in source.rows}
+    rows = []
+    for sealed in group.rows:
+        told = {name: value for name, value in sealed.items() if name not in (BEGAN, NAMES)}
+        row = {**told, **known.get(name_of(sealed, key), sealed)}
+        rows.append(row if isinstance(row.get(BEGAN, 0.0), int | float) else {**told, NAMES: row.get(NAMES, [])})
     source.rows = rows

@@ -48,7 +48,15 @@ class Selector:
 
 def covers(earlier: set[Part], later: set[Part]) -> bool:
     """Return whether one selection takes all that another does, however the two are written."""
-    return bool(later) and all(part in earlier or (*part[:3], frozenset()) in earlier for part in later)
+    return bool(later) and all(any(_covers(one, part) for one in earlier) for part in later)
+
+
+def _covers(earlier: Part, later: Part) -> bool:
+    """Return whether all of one part is in another, as far as globs show it: a plain id is in what it matches."""
+    plain = [glob for glob in later[3] if not set(glob) & set("*?[")]
+    return earlier[:3] == later[:3] and all(
+        glob in later[3] or any(fnmatchcase(one, glob) for one in plain) for glob in earlier[3]
+    )
 
 
 def _pair(part: str) -> tuple[str, str]:

@@ -27,17 +27,18 @@ class Step(NamedTuple):
 
 
 def steps_of(blueprint: Blueprint, *, second_pass: bool = True) -> list[Step]:
-    """Return the stages of a run in their order."""
+    """Return the stages of a run in their order; the run's own credential goes last, and not if a resume needs it."""
     plan = blueprint.plan_file.plan
     steps: list[Step] = []
     for name, sections in itertools.groupby(blueprint.sections, key=lambda section: section.stage):
         said = plan.stage(name)
-        needs = said.needs if said is not None and said.needs is not None else [step.name for step in steps[-1:]]
+        names = [step.name for step in steps]
+        needs = [one for one in said.needs if one in names] if said and said.needs is not None else names[-1:]
         steps.append(Step(name, list(sections), needs, said.continue_on if said is not None else "any"))
     first = [section for section in blueprint.sections if section.service.identity_provider]
     if second_pass and plan.second_pass is not None and first:
         steps.append(Step(SECOND_PASS, first, [step.name for step in steps], rest=plan.second_pass, anew=True))
     owned = [section for section in blueprint.sections if section.service.own]
     if plan.guard.own == "last" and owned:
-        steps.append(Step(OWN, owned, [step.name for step in steps], own=True))
+        steps.append(Step(OWN, owned, [step.name for step in steps], "accepted", own=True))
     return steps

@@ -48,7 +48,7 @@ def preview(options: argparse.Namespace) -> int:
     selector, lasts = Selector(options.only), _lasts(options)
     latency = common.duration(options.latency, "--latency")
     deadline = common.duration(getattr(options, "deadline", None))
-    plan: Blueprint = app.prepare(Path(options.plan), common.variables(options), config_file)
+    plan: Blueprint = app.prepare(Path(options.plan), common.variables(options), config_file).within(selector)
     foreseen = anyio.run(forecast.foresee, plan, selector, latency, deadline)
     seal = None
     if lasts is not None and foreseen.exit_code == 0:

@@ -210,6 +210,8 @@ def _fared(declared: Mapping[str, Any], tally: Iterable[Tallied], in_flight: int
         if one.service == declared["service"] and one.number:
             found[PROTECTED if one.protected else one.outcome] += one.number
             states.add(_state(one))
+    if declared.get("without_target"):
+        states.add(NO_TARGET)
     missing = {wording.IN_FLIGHT: in_flight, _UNTAKEN: declared.get("planned", 0) - found.total() - in_flight}
     left = {name: number for name, number in missing.items() if number > 0}
     counts = dict(sorted({**found, **left}.items(), key=lambda item: wording.rank(item[0])))
@@ -218,7 +220,8 @@ def _fared(declared: Mapping[str, Any], tally: Iterable[Tallied], in_flight: int
 
 def _state(one: Tallied) -> str:
     """Return what one outcome comes to: a link that was issued lets somebody in, whoever asked for it."""
-    if one.protected or one.outcome not in DONE or one.outcome == "issued":
+    lives = one.outcome not in DONE or one.verification == Verification.CONTRADICTED
+    if one.protected or lives or one.outcome == "issued":
         return OPEN
     if one.outcome in CHECKS or one.verification == Verification.CONFIRMED:
         return CONFIRMED

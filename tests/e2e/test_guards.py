@@ -9,7 +9,9 @@ from collections import Counter
 
 import pytest
 
-from .support import Site
+from orchestrator.sandbox.state import USER_ID
+
+from .support import Record, Site
 
 
 def people(site: Site, count: int) -> None:
@@ -80,6 +82,15 @@ def test_a_part_of_a_plan_is_no_duplicate_of_all_of_it(site: Site) -> None:
     assert site.run("run", plan, *part).code == 4
 
 
+def test_an_id_is_a_part_of_what_a_glob_took(site: Site) -> None:
+    group = site.databases(1)
+    plan = site.plan(group, guard={"min_interval": "1h"})
+    (name,) = (site.folder / str(group["from"])).read_text().split()[1:]
+    assert site.run("run", plan, "--only", f"target={name[:8]}*").code == 0
+    assert site.run("run", plan, "--only", f"target={name}").code == 4
+    assert site.calls("das") == 1
+
+
 @pytest.mark.parametrize("only", ["stage=*", "service=d*", "target=**", "connection=cloud,service=das.*", "target=x*"])
 def test_a_part_that_is_written_in_another_way_is_the_same(site: Site, only: str) -> None:
     plan = site.plan(site.databases(2), guard={"min_interval": "1h"})
@@ -144,6 +155,43 @@ def test_identity_providers_go_first_and_once_more_at_the_end(site: Site) -> Non
     assert len(site.latest.records) == 5
     assert sum(site.state()["logout_calls"]["cas"].values()) == 4
     assert sum(site.state()["logout_calls"]["das"].values()) == 3
+
+
+@pytest.mark.parametrize("made", [{"second_pass": "100ms"}, {"guard": {"own": "last"}}], ids=str)
+def test_what_was_held_back_is_not_called_by_a_stage_that_the_program_makes(site: Site, made: Record) -> None:
+    site.fault("das", "status", status=400, body='{"error_code": "DAS.200114"}', times=None)
+    own = {"service": "iam.user", "connection": "cloud", "items": [{"user_id": USER_ID}], "verify": False}
+    held = own if "guard" in made else {**site.tickets(2), "verify": False}
+    stages = [
+        {"name": "apps", "targets": [site.databases(1)]},
+        {"name": "held", "continue_on": "ended", "targets": [held]},
+    ]
+    site.write("held.yaml", {"name": "held", "stages": stages, **made})
+    assert site.run("run", "held.yaml").code == 3
+    told = {(record["service"], record["outcome"], record["reason"]) for record in site.latest.records[1:]}
+    why = "the stage apps did not come out as this one needs it"
+    assert told == {(held["service"], "not_attempted", why)}
+    assert site.calls("cas") == 0
+    assert all(site.state()["users"].values())
+
+
+def test_the_run_s_own_credential_is_left_where_a_resume_will_need_it(site: Site) -> None:
+    site.fault("das", "status", status=400, body='{"error_code": "DAS.200114"}', times=None)
+    own = {"service": "iam.user", "connection": "cloud", "items": [{"user_id": USER_ID}], "verify": False}
+    plan = site.plan(own, site.databases(1), guard={"own": "last"})
+    assert site.run("run", plan).code == 3
+    assert site.latest.outcomes == Counter(failed=1, not_attempted=1)
+    site.control("faults", method="DELETE")
+    assert site.run("resume", "latest").code == 0
+    assert site.latest.outcomes == Counter(ended=2)
+
+
+def test_who_is_not_selected_is_not_asked(site: Site) -> None:
+    site.fault("workspace", "status", status=500, times=None)
+    plan = site.plan(site.databases(2), {**FOUND, "verify": False}, second_pass="60s")
+    before = time.monotonic()
+    assert site.run("run", plan, "--only", "service=das.*").code == 0
+    assert (site.calls("workspace"), time.monotonic() - before < 30) == (0, True)
 
 
 def test_a_resume_that_calls_an_identity_provider_calls_it_once_more_at_the_end_too(site: Site) -> None:

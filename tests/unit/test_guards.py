@@ -189,8 +189,24 @@ def test_a_wave_is_good_when_all_of_it_is_what_the_plan_requires(
     tripwire.let_out(LANE)
     pending = replace(one, outcome=Outcome.ENDED, verification=Verification.PENDING)
     tripwire.note([pending, replace(one, verification=verification)])
-    tripwire.note([settled("b", Outcome.NOT_ATTEMPTED), settled("c", Outcome.FAILED, lane=("other", "prod"))])
+    set_aside = replace(settled("b", Outcome.NOT_ATTEMPTED), reason="protected")
+    tripwire.note([set_aside, settled("c", Outcome.FAILED, lane=("other", "prod"))])
     assert (tripwire.call_in(LANE), tripwire.call_in(LANE)) == (bad, 0)
+
+
+def test_a_wave_of_which_nothing_was_sent_is_not_good() -> None:
+    tripwire = Tripwire(None, {LANE: 9}, Stop())
+    tripwire.let_out(LANE)
+    tripwire.note([replace(settled("a", Outcome.NOT_ATTEMPTED), reason="IAM is not available")])
+    assert tripwire.call_in(LANE) == 1
+
+
+def test_a_look_that_is_still_to_come_is_nothing_to_stop() -> None:
+    stop = Stop()
+    tripwire = Tripwire(Amount(number=0), {LANE: 2}, stop)
+    tripwire.note([replace(settled("a", Outcome.ENDED), verification=Verification.PENDING)])
+    tripwire.note([settled("b", Outcome.FAILED)])
+    assert not stop.is_set()
 
 
 def test_a_small_lane_that_fails_altogether_stops_alone() -> None:

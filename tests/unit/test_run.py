@@ -312,7 +312,7 @@ async def test_since_when_sessions_are_there_is_asked_again_in_a_lane_that_takes
 
     work, check = watched(stop, journal, Tripwire(None, {}, stop))
     work.sources.append(Inline(_slowly([looked_after(n) for n in range(9)], now)))
-    slow = replace(intake(stop), refresh=refresh, clock=lambda: now[0])
+    slow = replace(intake(stop), refresh=refresh, asked=0.0, clock=lambda: now[0])
     await execute([StageWork("only", [work])], slow)
     fared = {one.target.id: (str(one.outcome), one.reason) for one in journal.settled}
     assert sum(outcome == "ended" for outcome, _ in fared.values()) == number
