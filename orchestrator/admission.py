@@ -15,7 +15,7 @@ from orchestrator.journal import SqliteJournal
 from orchestrator.model import RunRecord, Target
 from orchestrator.ownership import Own
 from orchestrator.selection import Selector, covers
-from orchestrator.units import is_utf8
+from orchestrator.units import is_utf8, joined
 
 Ask = Callable[[str], bool] | None  # puts a yes-or-no question to a person, where there is one
 
@@ -29,11 +29,18 @@ def check_paths(paths: Mapping[str, str]) -> None:
 
 def look_back(journal: SqliteJournal, blueprint: Blueprint, selector: Selector, *, yes: bool, ask: Ask) -> None:
     """Say so when the latest run of the plan did not finish: most often that one is what should go on."""
-    check_interval(journal, blueprint, selector)
     earlier = history.unfinished(journal, blueprint.plan_file.lock_name)
+    said = (
+        f"the run {earlier.run} of this plan did not finish; to go on with it: {earlier.resume_command}"
+        if earlier
+        else ""
+    )
+    try:
+        check_interval(journal, blueprint, selector)
+    except Refused as refused:
+        raise Refused(joined(str(refused), said)) from None
     if earlier is None or yes:
         return
-    said = f"the run {earlier.run} of this plan did not finish; to go on with it: {earlier.resume_command}"
     if ask is None:
         raise Refused(f"{said}; to start a new one, which calls every target again: add --yes")
     _sure(ask, f"{said}\nStart a new one, which calls every target again?")

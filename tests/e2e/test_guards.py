@@ -82,6 +82,17 @@ def test_a_part_of_a_plan_is_no_duplicate_of_all_of_it(site: Site) -> None:
     assert site.run("run", plan, *part).code == 4
 
 
+def test_who_may_not_start_again_is_told_how_to_go_on(site: Site) -> None:
+    site.fault("das", "status", status=400, body='{"error_code": "DAS.200114"}', times=None)
+    site.configure({"das.builtin-account": {"rate": "50/s", "concurrency": 1}})
+    plan = site.plan(site.databases(20), guard={"min_interval": "1h", "stop_when_failed": 1})
+    assert site.run("run", plan).code == 5
+    done = site.run("run", plan, "--yes")
+    assert done.code == 4
+    assert "min_interval" in done.err
+    assert f"to go on with it: orchestrator resume {site.last_run()}" in done.err
+
+
 def test_an_id_is_a_part_of_what_a_glob_took(site: Site) -> None:
     group = site.databases(1)
     plan = site.plan(group, guard={"min_interval": "1h"})
