@@ -41,11 +41,15 @@ async def foresee(
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was found when the services were asked, which took so many seconds: how long pages took, who the run is."""
+    """What was found when the services were asked, which took so many seconds: how long pages took, who the run is.
+
+    `lengths` has how many things there are in the listings in which sessions are looked up.
+    """
 
     seconds: float = 0.0
     heard: Mapping[str, Learned] = field(default_factory=dict)
     own: Own = NOTHING
+    lengths: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
 
 
 NOBODY_ASKED = Asked()
@@ -62,7 +66,8 @@ async def _discover(blueprint: Blueprint, deadline: float | None) -> Asked:
         stop = Stop(None if deadline is None else began + deadline)
         heard = await listings.ask(blueprint, connections, stop, now=time.time())
         took = time.monotonic() - began
-        return Asked(took, heard, await ownership.of(blueprint, connections, stop))
+        own = await ownership.of(blueprint, connections, stop)
+        return Asked(took, heard, own, await listings.lengths(blueprint, connections, stop, asked))
 
 
 def predict(
@@ -79,7 +84,7 @@ def predict(
     counted = count(blueprint.sections, selector, aside)
     admission.something(blueprint, counted, selector)
     known = {**found.heard, **paces.read(blueprint.config_file.state_dir, time.time())}
-    oracle = Oracle(blueprint, selector, aside, counted, Ways(blueprint, latency, known), found.own)
+    oracle = Oracle(blueprint, selector, aside, counted, Ways(blueprint, latency, known, found.lengths), found.own)
     stages = oracle.stages(steps_of(blueprint))
     return Forecast(
         plan.name,

@@ -124,11 +124,11 @@ class Lister:
         """
         without = {name: {one: values for one, values in asked.items() if one != name} for name in unchecked}
         try:
-            before = {name: await self._count(rest) for name, rest in without.items()}
+            before = {name: await self.count(rest) for name, rest in without.items()}
             items = await self._whole(asked)
             if not items:
                 return []
-            after = {name: await self._count(rest) for name, rest in without.items()}
+            after = {name: await self.count(rest) for name, rest in without.items()}
             wrong = {name for name in unchecked if await self._finds({**asked, name: (NOBODY,)})}
         except IncompleteError as error:
             raise IncompleteError(str(error)) from None
@@ -140,14 +140,14 @@ class Lister:
     async def _finds(self, asked: Filters) -> bool:
         """Return whether something is listed; a service that refuses what it does not know does not ignore it."""
         try:
-            return await self._count(asked) > 0
+            return await self.count(asked) > 0
         except IncompleteError as error:
             if error.status in REFUSED:
                 return False
             raise
 
-    async def _count(self, filters: Filters) -> int:
-        """Return how many items there are, from the total where it is told."""
+    async def count(self, filters: Filters) -> int:
+        """Return how many items there are, from the total where it is told; raise IncompleteError as `read` does."""
         if self._listing.total is None:
             return len(await self._whole(filters))
         page = await self._page(filters, 1, 1, 0)

@@ -20,6 +20,7 @@ from orchestrator.logs import Log
 from orchestrator.model import LaneName
 from orchestrator.paces import Learned
 from orchestrator.pacing import Stop
+from orchestrator.paging import IncompleteError
 from orchestrator.run import keep_deadline
 from orchestrator.sections import Section
 from orchestrator.sights import Notes
@@ -68,6 +69,29 @@ async def ask(
         await _side_by_side(workshop, stop, looks, now)
         watch.cancel_scope.cancel()
     return workshop.heard()
+
+
+async def lengths(
+    blueprint: Blueprint, connections: Connections, stop: Stop, of: Collection[str]
+) -> dict[tuple[str, str, str], int]:
+    """Return how many things there are in the listings that are read whole on these connections, where that is told.
+
+    These are those in which sessions are looked up; by (service, connection, listing).
+    """
+    workshop = Workshop(blueprint, connections, Notes(), stop, itertools.count(1))
+    found: dict[tuple[str, str, str], int] = {}
+    for section in blueprint.sections:
+        read_back = section.service.verify
+        name = read_back.listing if read_back is not None else None
+        if name is None or section.connection not in of or section.service.listings[name].total is None:
+            continue
+        place = (section.service.service, section.connection, name)
+        with contextlib.suppress(IncompleteError):  # the look itself will tell
+            if place not in found:
+                found[place] = (
+                    await stop.unless_set(partial(workshop.lister(section.service, *place[1:]).count, {})) or 0
+                )
+    return found
 
 
 async def refresh(

@@ -97,8 +97,15 @@ class Way:
 class Ways:
     """Knows the way of each lane: a call takes `latency` seconds, or what is known of its lane, or what is assumed."""
 
-    def __init__(self, blueprint: Blueprint, latency: float | None, known: Mapping[str, Learned]) -> None:
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        latency: float | None,
+        known: Mapping[str, Learned],
+        lengths: Mapping[tuple[str, str, str], int],
+    ) -> None:
         self._blueprint = blueprint
+        self._lengths = lengths
         self._said = latency
         self._known = known
 
@@ -160,4 +167,4 @@ class Ways:
         place = (service.service, connection, name)
         known = listings.discoveries(self._blueprint)
         found = [one.listed for _, s, one in known if (s.service.service, s.connection, one.listing_name) == place]
-        return max(found, default=0)
+        return max((*found, self._lengths.get(place, 0)))

@@ -87,6 +87,14 @@ def test_a_list_that_is_not_whole_is_told_and_is_no_success(site: Site, partial:
     assert "page 3 could not be read" in text.out
 
 
+def test_a_look_reads_more_than_what_was_listed_for_one(site: Site) -> None:
+    site.seed(app_sessions=[{"session_id": f"s-{n}", "user": "alice" if n < 3 else "bob"} for n in range(950)])
+    group = {"service": "workspaceapp.sessions", "connection": "cloud", "discover": {"user": "alice"}}
+    facts = foreseen(site, site.plan(group))
+    (lane,) = facts["lanes"]
+    assert (lane["targets"], lane["looks"]) == (3, 10)
+
+
 def test_a_run_that_a_guard_would_refuse_is_no_success_either(site: Site) -> None:
     site.desktops(30)
     facts = foreseen(site, site.plan(FLEET, guard={"max_targets": 20}), code=4)
