@@ -12,7 +12,7 @@ from orchestrator.counting import Count
 from orchestrator.errors import Fault, InvalidInput, NothingMatched, Refused
 from orchestrator.guards import Aside
 from orchestrator.journal import SqliteJournal
-from orchestrator.model import RunRecord, Target
+from orchestrator.model import LaneName, RunRecord, Target
 from orchestrator.ownership import Own
 from orchestrator.selection import Selector, covers
 from orchestrator.units import is_utf8, joined
@@ -59,14 +59,20 @@ def check_interval(journal: SqliteJournal, blueprint: Blueprint, selector: Selec
 
 
 def ask_again(
-    blueprint: Blueprint, record: RunRecord, *, yes: bool, ask: Ask, agreed: Collection[str] = ()
+    blueprint: Blueprint,
+    record: RunRecord,
+    done: Collection[LaneName],
+    *,
+    yes: bool,
+    ask: Ask,
+    agreed: Collection[str] = (),
 ) -> list[str]:
     """Ask before a late resume, because by now a target may be another session of somebody who is welcome.
 
-    Return the services that cannot tell; about those that are `agreed` nobody is asked.
+    Return the services that cannot tell; about those that are `agreed`, and lanes that are `done`, nobody is asked.
     """
     late, within = time.time() - record.started, blueprint.plan_file.plan.resume_within
-    ageless = listings.ageless(blueprint)
+    ageless = listings.ageless(blueprint, done)
     if late <= within or set(ageless) <= set(agreed) or yes:
         return ageless
     began = f"the run {record.run} began {_spoken(late)} ago (resume_within: {_spoken(within)})"

@@ -62,7 +62,9 @@ class Comparison:
     totals: list[int] = field(default_factory=lambda: [0, 0])
 
     def __post_init__(self) -> None:
-        self.doubtful = self._unfinished(self.after) or bool(listing_failures(self.journal, self.after.run))
+        taken_up = sum(one.number for one in self.journal.tally(self.after.run))  # less, where a list changed meanwhile
+        unread = taken_up < self.after.planned or bool(listing_failures(self.journal, self.after.run))
+        self.doubtful = self._unfinished(self.after) or unread
         self.notes = list(self._notes())
 
     def changes(self) -> Iterator[tuple[Change, Pair]]:

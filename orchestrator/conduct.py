@@ -17,6 +17,7 @@ from orchestrator.app import Workshop
 from orchestrator.blueprint import Blueprint, warnings
 from orchestrator.connections import Connections
 from orchestrator.counting import Count, count, digests
+from orchestrator.errors import Stopped
 from orchestrator.guards import Aside
 from orchestrator.journal import SqliteJournal, lock
 from orchestrator.logs import Log
@@ -59,6 +60,8 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
             record = beginning.new_record(blueprint, options, time.time())
             await listings.ask(blueprint, trip.connections, trip.stop, now=record.started)
             if options.sealed:
+                if trip.stop.is_set():  # what is listed now cannot be held against what was sealed
+                    raise Stopped(trip.stop.reason, trip.stop.exit_code or 1)
                 trip.notes.extend(options.sealed.settle(blueprint, options.selector))
             counted, own = await _admitted(trip, record, None if any(listings.discoveries(blueprint)) else read)
             admission.something(blueprint, counted, options.selector)
@@ -86,12 +89,14 @@ async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watc
         finished = _finished(blueprint, record, journal)
         read = finished or _read(blueprint, options)
         unlisted = listings.restore(blueprint, journal, record.run)
-        agreed = admission.ask_again(blueprint, record, yes=options.yes, ask=options.ask)
+        over = history.over(journal, record.run, blueprint.catalogue.services, record.require)
+        done = {lane for lane, number in read.per_lane.items() if 0 < number == over[lane]}
+        agreed = admission.ask_again(blueprint, record, done, yes=options.yes, ask=options.ask)
         async with _under_way(blueprint, options, watch, journal, connections) as trip:
             if finished is None:
                 await listings.ask(blueprint, trip.connections, trip.stop, unlisted, now=record.started)
             if not trip.stop.is_set():  # what was not told of its age now is no better than what never was
-                admission.ask_again(blueprint, record, yes=options.yes, ask=None, agreed=agreed)
+                admission.ask_again(blueprint, record, done, yes=options.yes, ask=None, agreed=agreed)
             asked = finished is None and (
                 any(listings.discoveries(blueprint)) or any(listings.aged(blueprint.sections))
             )

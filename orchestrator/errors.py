@@ -67,6 +67,14 @@ class Refused(OrchestratorError):  # noqa: N818
     exit_code = 4
 
 
+class Stopped(OrchestratorError):  # noqa: N818
+    """The program was told to stop before anything was sent; `exit_code` is that of the reason."""
+
+    def __init__(self, reason: str, exit_code: int) -> None:
+        self.exit_code = exit_code
+        super().__init__(f"{reason}; nothing was sent")
+
+
 class NothingMatched(OrchestratorError):  # noqa: N818
     """The plan's sources gave no target, and the plan does not say `allow_empty: true`."""
 

@@ -85,15 +85,23 @@ def recall(
     looked at.
     """
     journal.note_unknown(run, list(journal.in_flight(run)))
-    counts: Counter[LaneName] = Counter()
-    for one in journal.tally(run):
-        to_look_at = _to_look_at(one.service, one.outcome, one.verification, services, require)
-        over = not to_look_at and _settled(one.outcome, services.get(one.service))
-        counts[one.service, one.connection] += one.number if over else 0
+    counts = over(journal, run, services, require)
     finished = {lane for lane, number in planned.items() if number == counts[lane]}
     if not counts.keys() <= finished:
         _recall_each(journal, run, services, seen, require, finished)
     return Counter({lane: number for lane, number in counts.items() if number})
+
+
+def over(
+    journal: SqliteJournal, run: str, services: Mapping[str, Service], require: str = "accepted"
+) -> Counter[LaneName]:
+    """Return by lane how many targets need neither a call nor a look any more."""
+    counts: Counter[LaneName] = Counter()
+    for one in journal.tally(run):
+        to_look_at = _to_look_at(one.service, one.outcome, one.verification, services, require)
+        done = not to_look_at and _settled(one.outcome, services.get(one.service))
+        counts[one.service, one.connection] += one.number if done else 0
+    return counts
 
 
 def _recall_each(

@@ -158,9 +158,10 @@ def tells_age(section: Section) -> bool:
     return isinstance(section.source, Discovery | Dated) and section.source.tells_age
 
 
-def ageless(blueprint: Blueprint) -> list[str]:
-    """Return the services of the plan that do not tell, or are not asked, since when some session is there."""
-    return sorted({section.service.service for section in blueprint.sections if not tells_age(section)})
+def ageless(blueprint: Blueprint, done: Collection[LaneName] = ()) -> list[str]:
+    """Return the services that do not tell, or are not asked, since when some session is there; not of what is done."""
+    open_ones = (one for one in blueprint.sections if (one.service.service, one.connection) not in done)
+    return sorted({section.service.service for section in open_ones if not tells_age(section)})
 
 
 def broken(blueprint: Blueprint) -> set[str]:

@@ -35,7 +35,7 @@ def steps_of(blueprint: Blueprint, *, second_pass: bool = True) -> list[Step]:
         names = [step.name for step in steps]
         needs = [one for one in said.needs if one in names] if said and said.needs is not None else names[-1:]
         steps.append(Step(name, list(sections), needs, said.continue_on if said is not None else "any"))
-    first = [section for section in blueprint.sections if section.service.identity_provider]
+    first = [one for one in blueprint.sections if one.service.identity_provider and one.service.end.idempotent]
     if second_pass and plan.second_pass is not None and first:
         steps.append(Step(SECOND_PASS, first, [step.name for step in steps], rest=plan.second_pass, anew=True))
     owned = [section for section in blueprint.sections if section.service.own]

@@ -231,6 +231,17 @@ def test_a_late_resume_asks_where_sessions_tell_no_age(site: Site) -> None:
     assert site.run("resume", "latest", "--yes").code == 0
 
 
+def test_a_late_resume_does_not_ask_about_what_is_done(site: Site) -> None:
+    site.seed(app_sessions=[{"session_id": "s-1", "since": time.time() - 86400}])
+    site.fault("workspaceapp", "status", operation="logoff", status=400, body='{"error_code": "WKS.1"}')
+    sessions = {"service": "workspaceapp.sessions", "connection": "cloud", "discover": {"session_state": "Active"}}
+    assert site.run("run", site.plan(site.databases(2), {**sessions, "verify": False})).code == 3
+    with sqlite3.connect(site.state_dir / "journal.sqlite") as journal:
+        journal.execute("UPDATE runs SET started = started - 36000, cut_off = cut_off - 36000")
+    assert site.run("resume", "latest").code == 0
+    assert site.latest.outcomes == Counter(ended=2, accepted=1)
+
+
 def test_a_session_that_is_newer_than_the_cut_off_is_left_alone(site: Site) -> None:
     site.seed(app_sessions=[{"session_id": f"s-{n}", "since": time.time() - 3600} for n in range(6)])
     group = {"service": "workspaceapp.sessions", "connection": "cloud", "discover": {"session_state": "Active"}}

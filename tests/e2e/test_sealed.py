@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator import sealfile
 
-from .support import Record, Site
+from .support import Record, Site, interrupt, until
 
 FLEET = {
     "service": "workspace.desktops",
@@ -184,6 +184,17 @@ def test_a_fresh_list_that_is_not_whole_cannot_be_compared(site: Site, plan: str
     sealed(site, plan)
     site.fault("workspace", "status", operation="connect_desktops", status=500, times=None)
     refused(site, "cannot be held against what there is now", "--tolerance", "100%")
+
+
+def test_a_signal_while_the_lists_are_read_leaves_the_seal_as_it_was(site: Site, plan: str) -> None:
+    sealed(site, plan)
+    site.fault("workspace", "hang", operation="connect_desktops", seconds=30, times=1)
+    before = site.calls("workspace")
+    with site.started("run", "--sealed", "plan.seal") as process:
+        until(lambda: site.calls("workspace") > before)
+        done = interrupt(process)
+    assert (done.code, "nothing was sent" in done.err) == (130, True)
+    assert site.run("run", "--sealed", "plan.seal").code == 0
 
 
 def test_a_sealed_run_is_resumed_as_any_other(site: Site, plan: str) -> None:
