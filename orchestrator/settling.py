@@ -41,6 +41,10 @@ class Settling:
         if trail.last is None:
             self._settle(batch, trail, _NOTHING, Outcome.NOT_ATTEMPTED, why)
             return
+        if trail.last.verdict in (Verdict.SPLIT, Verdict.FAIL) and not trail.lost:  # of a batch, for one that is in it
+            said = f"{why}; the batch that it was in was refused: {summary(trail.last)}"
+            self._settle(batch, Trail(), _NOTHING, Outcome.NOT_ATTEMPTED, said)
+            return
         outcome = Outcome.UNKNOWN if trail.lost else Outcome.FAILED
         self._settle(batch, trail, trail.last, outcome, f"not tried again: {why} (last: {summary(trail.last)})")
 

@@ -129,6 +129,20 @@ def test_a_small_lane_that_fails_stops_alone(site: Site) -> None:
     assert found["das.builtin-account", "failed"] < 10
 
 
+def test_what_was_in_a_batch_with_those_that_failed_did_not_fail(site: Site) -> None:
+    """The lane stops before the batch is divided to its end; the others have their turn in a resume."""
+    site.configure({"workspace.desktops": {"rate": "200/s", "concurrency": 1}})
+    group = {**site.desktops(97), "verify": False}
+    listed = site.folder / group["from"]
+    head, *rows = listed.read_text().splitlines()
+    listed.write_text("\n".join([head, "gone-0", "gone-1", "gone-2", *rows]) + "\n")
+    plan = site.plan(group, site.webcli(400), guard={"stop_when_failed": "2%"})
+    assert site.run("run", plan).code == 5
+    found = Counter((record["service"], record["outcome"]) for record in site.latest.records)
+    assert (found["dcs.webcli", "ended"], found["workspace.desktops", "failed"]) == (400, 3)
+    assert found["workspace.desktops", "accepted"] + found["workspace.desktops", "not_attempted"] == 97
+
+
 @pytest.mark.parametrize("good", [True, False])
 def test_a_slow_start_lets_the_rest_out_only_after_a_good_first_wave(site: Site, good: bool) -> None:
     if not good:
