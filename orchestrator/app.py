@@ -23,7 +23,6 @@ from orchestrator.connections import Connections
 from orchestrator.connector import HttpConnector
 from orchestrator.endpoints import base_url
 from orchestrator.errors import InvalidInput
-from orchestrator.guards import waves
 from orchestrator.lane import Lane, Memory
 from orchestrator.listing import Lister, parameters
 from orchestrator.looking import Listing
@@ -43,6 +42,7 @@ from orchestrator.sources import BROKEN
 from orchestrator.stages import Step
 from orchestrator.templates import holes
 from orchestrator.verify import Verifier
+from orchestrator.waves import wave_sizes
 
 DEAD_KEY = "the gateway refuses the access key, which the plan deactivates"
 
@@ -96,18 +96,7 @@ class Workshop:
 
     def build(self, steps: Sequence[Step], totals: Mapping[LaneName, int]) -> list[StageWork]:
         """Return the stages with their lanes, of which `totals` has the number of targets."""
-        return [
-            StageWork(
-                step.name,
-                self._works(step.sections, totals),
-                step.needs,
-                step.continue_on,
-                rest=step.rest,
-                anew=step.anew,
-                own=step.own,
-            )
-            for step in steps
-        ]
+        return [StageWork(step.name, self._works(step.sections, totals), step.turn) for step in steps]
 
     def _works(self, sections: Sequence[Section], totals: Mapping[LaneName, int]) -> list[LaneWork]:
         guard = self._blueprint.plan_file.plan.guard
@@ -116,7 +105,7 @@ class Workshop:
             name = (section.service.service, section.connection)
             if name not in self.lanes:
                 self.lanes[name] = self._lane(section.service, section.connection, self._memory_of(section))
-            sizes = tuple(waves(guard.ramp, totals.get(name, 0)))
+            sizes = tuple(wave_sizes(guard.ramp, totals.get(name, 0)))
             work = works.setdefault(name, LaneWork(self.lanes[name], follow_up=self._follow_ups.get(name), waves=sizes))
             work.sources.append(section.source)
         return list(works.values())

@@ -172,7 +172,7 @@ async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, ag
     planned = {lane: number - before[lane] for lane, number in counted.per_lane.items()}
     steps = steps_of(blueprint, second_pass=record.exit_code in history.UNFINISHED or _signs_in(blueprint, planned))
     intake = _intake(trip, record, counted, planned, steps)
-    if any(step.own for step in steps):
+    if any(step.turn.own for step in steps):
         intake.own, intake.last = own.covers, own.is_last_call
     workshop = _workshop(trip, record, steps, intake.tripwire)
     stages = workshop.build(steps, counted.per_lane)
@@ -199,7 +199,7 @@ def _intake(
 ) -> Intake:
     """Return what is taken up of the sources; `planned` has by lane what an earlier part of the run left."""
     per_lane = counted.per_lane
-    anew = {(one.service.service, one.connection) for step in steps if step.anew for one in step.sections}
+    anew = {(one.service.service, one.connection) for step in steps if step.turn.anew for one in step.sections}
     left = {lane: number + per_lane[lane] * (lane in anew) for lane, number in planned.items()}
     allowed = trip.blueprint.plan_file.plan.guard.stop_when_failed
     tripwire = guards.Tripwire(allowed, per_lane, trip.stop, record.require, left)
@@ -211,7 +211,7 @@ def _intake(
 
 def _workshop(trip: Trip, record: RunRecord, steps: Sequence[Step], tripwire: guards.Tripwire) -> Workshop:
     """Return what makes the run's lanes, with the memory that they share and the paces that are known."""
-    twice = {section.service.service for step in steps if step.anew for section in step.sections}
+    twice = {section.service.service for step in steps if step.turn.anew for section in step.sections}
     keep = partial(beginning.keep, record)
     memory = RunMemory(trip.journal, record.run, keep, tripwire, twice)
     memory.recall(trip.journal.confirmed(record.run) if twice else ())

@@ -11,7 +11,7 @@ from orchestrator.blueprint import Blueprint
 from orchestrator.connections import Connections
 from orchestrator.counting import Count, count
 from orchestrator.endpoints import base_url
-from orchestrator.guards import Aside, waves
+from orchestrator.guards import Aside
 from orchestrator.model import LaneName, Target
 from orchestrator.outlook import Forecast, LaneForecast, Listed, StageForecast
 from orchestrator.ownership import NOTHING, Own
@@ -22,6 +22,7 @@ from orchestrator.sections import Section
 from orchestrator.seen import Seen
 from orchestrator.selection import Selector
 from orchestrator.stages import Step, steps_of
+from orchestrator.waves import wave_sizes
 from orchestrator.ways import Tally, Ways
 
 
@@ -115,29 +116,27 @@ class Oracle:
 
     def stages(self, steps: Sequence[Step]) -> tuple[StageForecast, ...]:
         """Return the stages, each after those that it needs; a lane that two of them share works for one at a time."""
-        over: dict[str, tuple[float, float]] = {}
+        stages: dict[str, StageForecast] = {}
         free: dict[str, tuple[float, float]] = {}
-        stages = []
         for step in steps:
-            needed = [over[name] for name in step.needs]
-            begins, late = (max((one[i] for one in needed), default=0.0) + step.rest for i in (0, 1))
+            turn = step.turn
+            needed = [stages[name].through(looked_at=turn.looks_back) for name in turn.needs]
+            begins, late = (max(ends) + turn.rest for ends in zip((0.0, 0.0), *needed, strict=True))
             lanes = []
             for sections in _by_lane(step.sections).values():
                 lane = self._lane(step, sections)
                 since, since_late = free.get(lane.lane, (0.0, 0.0))
-                asks = self.ways.asks(sections, lane.targets) if step.needs and lane.targets else Tally()
+                asks = self.ways.asks(sections, lane.targets) if turn.needs and lane.targets else Tally()
                 lane = lane.at(max(begins, since) + asks.look_seconds, max(late, since_late) + asks.worst)
                 free[lane.lane] = lane.ends, lane.worst_ends
                 lanes += [lane] if lane.targets else []
-            ends = max((lane.ends for lane in lanes), default=begins)
-            over[step.name] = ends, max((lane.worst_ends for lane in lanes), default=late)
-            stages.append(StageForecast(step.name, begins, ends, over[step.name][1], tuple(lanes), step.rest))
-        return tuple(stage for stage in stages if stage.lanes)
+            stages[step.name] = StageForecast(step.name, begins, late, tuple(lanes), turn.rest)
+        return tuple(stage for stage in stages.values() if stage.lanes)
 
     def _lane(self, step: Step, sections: Sequence[Section]) -> LaneForecast:
         service, connection = sections[0].service, sections[0].connection
         way, ramp = self.ways.of(service, connection), self.blueprint.plan_file.plan.guard.ramp
-        sizes = waves(ramp, self.counted.per_lane[service.service, connection])
+        sizes = wave_sizes(ramp, self.counted.per_lane[service.service, connection])
         tally = way.waves(self._targets(step, sections), sizes)
         return LaneForecast(
             step.name,
@@ -155,6 +154,8 @@ class Oracle:
             looks=tally.looks,
             look_seconds=tally.look_seconds,
             worst_seconds=tally.worst,
+            called_seconds=tally.called,
+            worst_called_seconds=tally.worst_called,
         )
 
     def _targets(self, step: Step, sections: Sequence[Section]) -> Iterator[Target]:
@@ -163,9 +164,9 @@ class Oracle:
         last = self.blueprint.plan_file.plan.guard.own == "last"
 
         def takes(target: Target) -> bool:
-            return self.selector.takes(target) and (not last or self.own.covers(target) is step.own)
+            return self.selector.takes(target) and (not last or self.own.covers(target) is step.turn.own)
 
-        taken = filter(None, fresh(sources, takes, Seen() if step.anew else self.seen, []))
+        taken = filter(None, fresh(sources, takes, Seen() if step.turn.anew else self.seen, []))
         return (target for target in taken if not self.aside.reason(target))
 
 

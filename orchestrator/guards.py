@@ -218,12 +218,3 @@ class Tripwire:
         """Stop one lane."""
         self._stop.cut_short(reason)
         self.lanes[name].halt(reason)
-
-
-def waves(ramp: Sequence[Amount] | None, total: int) -> Iterator[int | None]:
-    """Yield how many targets each wave of a lane lets out; None is all the rest."""
-    for size in ramp or ():
-        if size.share == 1.0:
-            break
-        yield max(1, size.of(total))
-    yield None

@@ -11,7 +11,9 @@ from orchestrator.units import plural, written_duration
 
 @dataclass(frozen=True, slots=True)
 class LaneForecast:
-    """One lane of one stage; `seconds` is what its calls take, `look_seconds` the looks after them.
+    """One lane of one stage; `seconds` is what its calls take, `look_seconds` the looks after them and between them.
+
+    After `called_seconds` all calls are through: only looks follow.
 
     `begins` is when it starts, in seconds from the start of the run; the worst is when every attempt is used up.
     A call takes `latency` seconds; `assumed` says that nobody knows that.
@@ -34,6 +36,18 @@ class LaneForecast:
     begins: float = 0.0
     worst_begins: float = 0.0
     worst_seconds: float = 0.0
+    called_seconds: float = 0.0
+    worst_called_seconds: float = 0.0
+
+    @property
+    def called(self) -> float:
+        """Return when all calls of the lane are through, if all goes well."""
+        return self.begins + self.called_seconds
+
+    @property
+    def worst_called(self) -> float:
+        """Return when all calls of the lane are through, with every attempt used up."""
+        return self.worst_begins + self.worst_called_seconds
 
     @property
     def ends(self) -> float:
@@ -61,10 +75,29 @@ class StageForecast:
 
     name: str
     begins: float
-    ends: float
-    worst_ends: float
+    worst_begins: float
     lanes: Sequence[LaneForecast]
     rest: float = 0.0
+
+    @property
+    def ends(self) -> float:
+        """Return when the stage is over, if all goes well."""
+        return max((lane.ends for lane in self.lanes), default=self.begins)
+
+    @property
+    def worst_ends(self) -> float:
+        """Return when the stage is over, with every attempt used up."""
+        return max((lane.worst_ends for lane in self.lanes), default=self.worst_begins)
+
+    def through(self, *, looked_at: bool) -> tuple[float, float]:
+        """Return when a stage that needs this one can begin, if all goes well and at the worst.
+
+        That is after the calls, or when what was called has been `looked_at` too.
+        """
+        if looked_at:
+            return self.ends, self.worst_ends
+        called = max((lane.called for lane in self.lanes), default=self.begins)
+        return called, max((lane.worst_called for lane in self.lanes), default=self.worst_begins)
 
     @property
     def bottleneck(self) -> LaneForecast:

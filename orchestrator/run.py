@@ -10,9 +10,12 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import anyio
+from anyio.abc import TaskStatus
 
+from orchestrator import waves
 from orchestrator.checks import FollowUp
 from orchestrator.guards import Aside, Tripwire
 from orchestrator.journal.record import decode
@@ -22,11 +25,10 @@ from orchestrator.model import LaneName, Outcome, Settled, Tallied, Target, meet
 from orchestrator.pacing import MIDWAY, Stop
 from orchestrator.seen import Seen
 from orchestrator.sources import BROKEN, Source, Takes, nobody
+from orchestrator.turn import ANY, Turn
+from orchestrator.waves import Ages, Wave
 
 PASSED_OVER = 1000  # targets in a row that are not called, after which others get a turn
-FRESH = 60.0  # seconds for which it is believed since when sessions are there ...
-RARE = 20  # ... and so often as long as it takes to ask
-PORTION = 20_000  # targets of a lane that is looked at which are called together: what is pending is in memory
 
 _log = Log()
 
@@ -43,20 +45,18 @@ class LaneWork:
 
 @dataclass(slots=True)
 class StageWork:
-    """The lanes of a stage, which run side by side; the stages that it waits for, and what has to have come of them.
+    """The lanes of a stage, which run side by side, and when it has its turn.
 
-    A second pass begins after a `rest`, in seconds, and calls `anew` what was called before. The stage of what is the
-    run's `own` takes that, and no other does. `broken` says that a source could not be read to its end.
+    `broken` says that a source could not be read to its end; `called` that all its calls are through, `over` that what
+    was called has been looked at too.
     """
 
     name: str
     lanes: list[LaneWork]
-    needs: Sequence[str] = ()
-    continue_on: str = "any"
-    rest: float = 0.0
-    anew: bool = False
-    own: bool = False
+    turn: Turn = field(default_factory=Turn)
     broken: bool = False
+    called: anyio.Event = field(default_factory=anyio.Event)
+    over: anyio.Event = field(default_factory=anyio.Event)
 
 
 async def unchanged(_sources: Sequence[Source]) -> None:
@@ -97,7 +97,7 @@ class Intake:
         failed: list[str] = []
         set_aside = 0
         for target in fresh(work.sources, self._wants, self.seen, failed, recheck):
-            if target is not None and stage.own:  # so that it is no part of what it waits for
+            if target is not None and stage.turn.own:  # so that it is no part of what it waits for
                 target = replace(target, stage=stage.name)
             if target is None or not (reason := self.aside.reason(target)):
                 set_aside = 0
@@ -125,44 +125,46 @@ class Intake:
 async def execute(stages: Sequence[StageWork], intake: Intake) -> list[str]:
     """Give every target that is taken of every source its outcome; return what went wrong with sources.
 
-    A stage begins when those it needs are over.
+    A stage begins when those that it needs are called, or over where it matters what came of them.
     """
-    over = {stage.name: (stage, anyio.Event()) for stage in stages}
+    known = {stage.name: stage for stage in stages}
     async with anyio.create_task_group() as watch:
         watch.start_soon(keep_deadline, intake.stop, intake.clock)
         async with anyio.create_task_group() as group:
             for stage in stages:
-                group.start_soon(_stage, stage, over, intake)
+                group.start_soon(_stage, stage, [known[name] for name in stage.turn.needs], intake)
         watch.cancel_scope.cancel()
     return intake.failed
 
 
-async def _stage(stage: StageWork, over: dict[str, tuple[StageWork, anyio.Event]], intake: Intake) -> None:
-    needed = [over[name] for name in stage.needs]
-    for _, event in needed:
-        await event.wait()
-    short = [one.name for one, _ in needed if not await _good(intake, one, stage.continue_on)]
+async def _stage(stage: StageWork, needed: Sequence[StageWork], intake: Intake) -> None:
+    turn = stage.turn
+    for one in needed:
+        await (one.over if turn.looks_back else one.called).wait()
+    short = [one.name for one in needed if not await _good(intake, one, turn.continue_on)]
     _log.info("stage_started", stage=stage.name, lanes=len(stage.lanes), held_back_by=short)
-    if short and not stage.own:  # what is the run's own of it will not have its turn either
+    if short and not turn.own:  # what is the run's own of it will not have its turn either
         intake.held.add(stage.name)
         intake = replace(intake, own=nobody)
-    if stage.anew:
-        await intake.stop.rest(stage.rest)
+    if turn.anew:
+        await intake.stop.rest(turn.rest)
         intake = replace(intake, seen=Seen(), finished=(), takes=intake.once_more)
-    if stage.own:
+    if turn.own:
         intake = replace(intake, takes=intake.at_last, own=nobody)
-    async with anyio.create_task_group() as group:
-        for work in stage.lanes:
-            if short:
-                said = f"the stage {', '.join(short)} did not come out as this one needs it"
-                group.start_soon(_leave, work, intake.targets(stage, work), said)
-            else:
-                group.start_soon(_work, stage, work, intake)
-    over[stage.name][1].set()
+    async with anyio.create_task_group() as looking:
+        async with anyio.create_task_group() as calling:
+            for work in stage.lanes:
+                if short:
+                    said = f"the stage {', '.join(short)} did not come out as this one needs it"
+                    calling.start_soon(_leave, work, intake.targets(stage, work), said)
+                else:
+                    calling.start_soon(looking.start, _work, stage, work, intake)  # returns when all is called
+        stage.called.set()
+    stage.over.set()
 
 
 async def _good(intake: Intake, stage: StageWork, requirement: str) -> bool:
-    return requirement == "any" or (not stage.broken and await intake.came_out(stage.name, requirement))
+    return requirement == ANY or (not stage.broken and await intake.came_out(stage.name, requirement))
 
 
 async def _leave(work: LaneWork, targets: Iterator[Target | None], reason: str) -> None:
@@ -174,12 +176,12 @@ async def _leave(work: LaneWork, targets: Iterator[Target | None], reason: str) 
             await work.lane.flush()
 
 
-async def _work(stage: StageWork, work: LaneWork, intake: Intake) -> None:
-    """Let a lane's targets out, wave after wave; a wave that is not good is the last."""
+async def _work(stage: StageWork, work: LaneWork, intake: Intake, *, task_status: TaskStatus[None]) -> None:
+    """Let a lane's targets out, wave after wave; a wave that is not good is the last. Tell when all are called."""
     name = (work.lane.service, work.lane.connection)
     async with work.lane.busy:
-        ages = Ages(work.sources, intake)
-        waits = stage.needs or ages.old()
+        ages = Ages(partial(intake.refresh, work.sources), intake.asked, intake.stop, intake.clock)
+        waits = stage.turn.needs or ages.old()
         unasked = await ages.ask() if waits and name not in intake.finished else ""
         targets = intake.targets(stage, work)
         for number, size in enumerate(() if unasked else work.waves):
@@ -187,82 +189,37 @@ async def _work(stage: StageWork, work: LaneWork, intake: Intake) -> None:
                 unasked = unasked or await ages.ask()
             if size is not None:
                 intake.tripwire.let_out(name)
-            wave = Wave(targets, size, PORTION if work.follow_up else math.inf, ages.old)
+            wave = Wave(targets, size, waves.PORTION if work.follow_up else math.inf, ages.old)
             unasked = unasked or await _wave(work, wave, intake.aside, ages)
-            bad = intake.tripwire.call_in(name) if size is not None else 0
+            if size is None:
+                break
+            await _look(work, intake.aside, unasked)
+            bad = intake.tripwire.call_in(name)
             if bad and not intake.stop.is_set() and not intake.tripwire.spares(name):
                 said = f"{bad} of a first wave of {size} did not come out as the plan requires"
                 intake.tripwire.trip(name, f"{said}, so that no more is let out")
         await _leave(work, targets, unasked)
-        if work.follow_up is not None and work.follow_up.watched.waiting:  # of an earlier part of the run
-            await work.follow_up.carry_out(work.lane, lambda target: unasked)
+        task_status.started()
+        await _look(work, intake.aside, unasked)
 
 
 async def _wave(work: LaneWork, wave: Wave, aside: Aside, ages: Ages) -> str:
-    """Call a wave, and look at it: at the end, and whenever much is to be looked at.
-
-    Return why it does not go on to its end, if so.
-    """
-    follow_up, unasked = work.follow_up, ""
+    """Call a wave, and look at it whenever much is to be looked at; return why it does not go on to its end, if so."""
+    unasked = ""
     while not (wave.over or unasked):
         await work.lane.run(wave.portion())
         await work.lane.flush()
         if not wave.over and ages.old():
             unasked = await ages.ask()
-        if follow_up is not None and (wave.over or unasked or follow_up.watched.waiting >= PORTION // 2):
-            await follow_up.carry_out(work.lane, aside.reason)
+        if not wave.over and work.follow_up is not None and work.follow_up.watched.waiting >= waves.PORTION // 2:
+            await _look(work, aside, unasked)
     return unasked
 
 
-class Ages:
-    """Since when the sessions of a lane are there: asked again when that is long ago, for they may be others by now."""
-
-    def __init__(self, sources: Sequence[Source], intake: Intake) -> None:
-        self._sources = sources
-        self._intake = intake
-        self._clock = intake.clock
-        self._due = intake.asked + FRESH
-
-    def old(self) -> bool:
-        """Return whether it should be asked again."""
-        return self._clock() >= self._due
-
-    async def ask(self) -> str:
-        """Ask, if there is something to ask; return why nobody of the lane must be called any more, if so."""
-        began = self._clock()
-        failure = await self._intake.refresh(self._sources)
-        now = self._clock()
-        self._due = math.inf if failure is None else now + max(FRESH, RARE * (now - began))
-        return "" if self._intake.stop.is_set() else failure or ""
-
-
-class Wave:
-    """So many targets of a lane, or all for None; they come in portions, so that others get a turn between.
-
-    A portion has `most` targets at the most, and ends when what is known of their ages is `old`.
-    """
-
-    def __init__(
-        self, targets: Iterator[Target | None], size: int | None, most: float, old: Callable[[], bool]
-    ) -> None:
-        self.over = False
-        self._targets = targets
-        self._left = math.inf if size is None else size
-        self._most = most
-        self._old = old
-
-    def portion(self) -> Iterator[Target]:
-        """Yield the next targets, up to where many in a row were passed over."""
-        room = self._most
-        while self._left > 0 and (found := next(self._targets, self)) is not self:
-            if not isinstance(found, Target):
-                return
-            self._left -= 1
-            room -= 1
-            yield found
-            if (room <= 0 or self._old()) and self._left > 0:
-                return
-        self.over = True
+async def _look(work: LaneWork, aside: Aside, unasked: str) -> None:
+    """Look at what was called, and end again what lives on: not what is set aside by now, or could not be asked of."""
+    if work.follow_up is not None:
+        await work.follow_up.carry_out(work.lane, lambda target: unasked or aside.reason(target))
 
 
 async def keep_deadline(stop: Stop, clock: Callable[[], float] = time.monotonic) -> None:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator import listings, run
+from orchestrator import listings, waves
 from orchestrator.batches import Packing, pack
 from orchestrator.blueprint import Blueprint
 from orchestrator.bounds import lane_key, limits_of, reads_of, timing_of
@@ -33,6 +33,8 @@ class Tally:
     seconds: float = 0.0
     look_seconds: float = 0.0
     worst: float = 0.0
+    called: float = 0.0  # seconds until all calls are through, with the looks between them
+    worst_called: float = 0.0
     lag: float = 0.0
     examples: list[str] = field(default_factory=list)
 
@@ -48,6 +50,8 @@ class Tally:
 
     def add(self, wave: Tally) -> None:
         """Add a wave, which begins when the one before it is over."""
+        self.called = self.seconds + self.look_seconds + wave.called
+        self.worst_called = self.worst + wave.worst_called
         for name in ("targets", "looked_at", "calls", "looks", "seconds", "look_seconds", "worst"):
             setattr(self, name, getattr(self, name) + getattr(wave, name))
         self.examples += wave.examples[: EXAMPLES - len(self.examples)]
@@ -56,8 +60,8 @@ class Tally:
 def _portions(size: int | None) -> Iterator[int]:
     """Yield how many targets of a wave are called before they are looked at; of one without a size there is no end."""
     while size is None or size > 0:
-        yield run.PORTION if size is None else min(size, run.PORTION)
-        size = None if size is None else size - run.PORTION
+        yield waves.PORTION if size is None else min(size, waves.PORTION)
+        size = None if size is None else size - waves.PORTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +78,8 @@ class Way:
         tally = Tally()
         counted = tally.note(targets, self.look.timing if self.look else Timing())
         tally.calls = sum(1 for _ in pack(counted, self.packing, itertools.count()))
-        tally.seconds = self.pace.seconds(tally.calls)
-        tally.worst = self.pace.worst(tally.calls)
+        tally.called = tally.seconds = self.pace.seconds(tally.calls)
+        tally.worst_called = tally.worst = self.pace.worst(tally.calls)
         if self.look is not None and tally.looked_at:
             tally.looks = self.look.calls(tally.looked_at)
             tally.look_seconds = self.look.seconds(tally.looked_at, tally.lag)

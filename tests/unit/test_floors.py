@@ -58,7 +58,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "guards",
         "memory",
         "seen",
-        "run",
+        *("turn", "waves", "run"),
     ),
     (
         *("environment", "settings"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator import app, forecast, paces, run, settings
+from orchestrator import app, forecast, paces, settings, waves
 from orchestrator.outlook import Forecast, spoken
 from orchestrator.paces import Learned
 from orchestrator.selection import Selector
@@ -104,6 +104,17 @@ def test_a_stage_begins_when_what_it_needs_is_over(tmp_path: Path) -> None:
     assert found.seconds == pytest.approx(4.1, rel=0.01)
 
 
+@pytest.mark.parametrize(("continue_on", "begins"), [("any", 4.9), ("accepted", 10.0)])
+def test_a_stage_waits_for_looks_only_where_it_has_to_know_what_came_of_the_calls(
+    tmp_path: Path, continue_on: str, begins: float
+) -> None:
+    after = {"name": "b", "continue_on": continue_on, "targets": [dcs(6)]}
+    found = predicted(tmp_path, {"stages": [{"name": "a", "targets": [desktops(2500)]}, after]})
+    assert times(found)["a"] == pytest.approx((0.0, 10.0), rel=0.01)
+    assert times(found)["b"] == pytest.approx((begins, begins + 0.6), rel=0.02)
+    assert found.stages[1].worst_begins < found.stages[0].worst_ends or continue_on == "accepted"
+
+
 def test_a_lane_works_for_one_stage_at_a_time(tmp_path: Path) -> None:
     other = {**das(7), "items": das(7)["items"][5:]}
     stages = [{"name": "a", "targets": [das(5)]}, {"name": "b", "needs": [], "targets": [other]}]
@@ -137,7 +148,7 @@ def test_an_end_that_is_put_off_is_looked_at_later(tmp_path: Path) -> None:
 
 
 def test_what_is_looked_at_is_called_a_portion_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "PORTION", 1000)
+    monkeypatch.setattr(waves, "PORTION", 1000)
     (lane,) = predicted(tmp_path, {"targets": [desktops(2500)]}).lanes
     assert (lane.targets, lane.calls, lane.looks) == (2500, 25, 2 + 2 + 2)
     assert lane.look_seconds == pytest.approx(3 * 3 + 3 * 1.1)

@@ -9,10 +9,11 @@ import pytest
 
 from orchestrator.errors import Refused
 from orchestrator.guardrails import Guard
-from orchestrator.guards import UNTOLD, Aside, Keep, Tripwire, check_interval, check_size, protected, waves
+from orchestrator.guards import UNTOLD, Aside, Keep, Tripwire, check_interval, check_size, protected
 from orchestrator.model import NEWER, Outcome, Secret, Settled, Target, Verification
 from orchestrator.pacing import Stop
 from orchestrator.units import Amount, parse_amount
+from orchestrator.waves import wave_sizes
 
 LANE = ("some.service", "prod")
 
@@ -249,4 +250,4 @@ def test_a_run_with_nothing_left_to_call_is_not_stopped(left: int) -> None:
     ],
 )
 def test_waves(ramp: list[str], total: int, sizes: list[int | None]) -> None:
-    assert list(waves([parse_amount(size) for size in ramp], total)) == sizes
+    assert list(wave_sizes([parse_amount(size) for size in ramp], total)) == sizes

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator import run
+from orchestrator import run, waves
 from orchestrator.batches import Packing
 from orchestrator.checks import Watched
 from orchestrator.guards import NOBODY, Tripwire
@@ -23,6 +23,7 @@ from orchestrator.rows import UnreadableError
 from orchestrator.run import Intake, LaneWork, StageWork, execute, exit_code, fresh
 from orchestrator.seen import Seen
 from orchestrator.sources import Checked, Inline, Source, Takes, everything
+from orchestrator.turn import Turn
 from orchestrator.units import Rate
 
 
@@ -168,7 +169,7 @@ async def test_a_stage_begins_when_the_one_before_is_done_and_its_lanes_run_side
                 LaneWork(each, [Inline([target(f"{name}-{n}", each.service, name) for n in range(4)])])
                 for each in (one, two)
             ],
-            needs,
+            Turn(needs),
         )
         for name, needs in (("first", ()), ("second", ("first",)))
     ]
@@ -186,7 +187,9 @@ async def test_a_stage_that_needs_another_begins_only_if_that_came_out(good: boo
     stages = [
         StageWork("first", [LaneWork(lane(log, stop, journal), [Inline([target("a", stage="first")])])]),
         StageWork(
-            "second", [LaneWork(lane(log, stop, journal), [Inline([target("b", stage="second")])])], ["first"], "ended"
+            "second",
+            [LaneWork(lane(log, stop, journal), [Inline([target("b", stage="second")])])],
+            Turn(["first"], "ended"),
         ),
     ]
     await execute(stages, intake(stop, good=good))
@@ -211,7 +214,7 @@ async def test_a_second_pass_calls_what_was_called_before() -> None:
     stop, journal = Stop(), Journal()
     log: list[str] = []
     works = [LaneWork(lane(log, stop, journal), [Inline([target("a", stage="only"), target("b", stage="only")])])]
-    stages = [StageWork("only", works), StageWork("second pass", works, ["only"], rest=0.001, anew=True)]
+    stages = [StageWork("only", works), StageWork("second pass", works, Turn(["only"], rest=0.001, anew=True))]
     await execute(stages, intake(stop))
     assert log.count("only began") == 4
 
@@ -249,7 +252,7 @@ def looked_after(name: object) -> Target:
 
 async def test_what_is_looked_at_is_called_a_portion_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that what is pending stays small, however many targets there are."""
-    monkeypatch.setattr(run, "PORTION", 4)
+    monkeypatch.setattr(waves, "PORTION", 4)
     stop, journal = Stop(), Journal()
     work, check = watched(stop, journal, Tripwire(None, {}, stop))
     work.sources.append(Inline([looked_after(n) for n in range(10)]))
@@ -258,7 +261,7 @@ async def test_what_is_looked_at_is_called_a_portion_at_a_time(monkeypatch: pyte
 
 
 async def test_what_is_only_to_be_looked_at_is_looked_at_between(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "PORTION", 4)
+    monkeypatch.setattr(waves, "PORTION", 4)
     monkeypatch.setattr(run, "PASSED_OVER", 2)
     stop, journal, after = Stop(), Journal(), intake(Stop())
     work, check = watched(stop, journal, Tripwire(None, {}, stop))
@@ -271,6 +274,35 @@ async def test_what_is_only_to_be_looked_at_is_looked_at_between(monkeypatch: py
     assert [len(names) for names in check.looked_at] == [2, 2, 2, 2, 1]
     assert {(one.outcome, one.verification) for one in journal.settled} == {("accepted", "confirmed")}
     assert "sent a-run" not in journal.events
+
+
+@pytest.mark.parametrize(
+    ("turn", "waits"),
+    [
+        (Turn(["first"]), False),
+        (Turn(["first"], "accepted"), True),
+        (Turn(["first"], anew=True), True),
+        (Turn(["first"], own=True), True),
+    ],
+)
+async def test_looks_hold_up_only_who_has_to_know_what_came_of_the_calls(turn: Turn, waits: bool) -> None:
+    stop, journal = Stop(), Journal()
+    log: list[str] = []
+    work, check = watched(stop, journal, Tripwire(None, {}, stop))
+    work.sources.append(Inline([looked_after("a")]))
+    look = check.carry_out
+
+    async def carry_out(slow: Lane, spared: Callable[[Target], str]) -> None:
+        await asyncio.sleep(0.05)
+        await look(slow, spared)
+        log.append("looked")
+
+    check.carry_out = carry_out  # type: ignore[method-assign, assignment]
+    other = [LaneWork(lane(log, stop, journal, "other"), [Inline([target("b", "other")])])]
+    taken = replace(intake(stop), own=lambda one: turn.own and one.id == "b")
+    await execute([StageWork("first", [work]), StageWork("second", other, turn)], taken)
+    assert log.index("looked") == (0 if waits else len(log) - 1)
+    assert len(log) == 3
 
 
 @pytest.mark.parametrize(
@@ -347,7 +379,7 @@ async def test_stages_after_a_stop_are_reported_as_not_attempted() -> None:
     stop.set("interrupted", 130)
     log: list[str] = []
     stages = [
-        StageWork(name, [LaneWork(lane(log, stop, journal), [Inline([target(name, stage=name)])])], needs)
+        StageWork(name, [LaneWork(lane(log, stop, journal), [Inline([target(name, stage=name)])])], Turn(needs))
         for name, needs in (("first", ()), ("second", ("first",)))
     ]
     await execute(stages, intake(stop))
