@@ -12,13 +12,12 @@ from typing import NamedTuple, Protocol
 
 from orchestrator.errors import Refused
 from orchestrator.guardrails import Guard, ProtectedEntry
-from orchestrator.model import NEWER, PROTECTED, LaneName, Outcome, Settled, Target, Verification, meets
+from orchestrator.model import BAD, NEWER, PROTECTED, LaneName, Settled, Target, Verification, meets
 from orchestrator.pacing import MIDWAY, Stop
 from orchestrator.units import Amount, plural
 
 UNTOLD = "older_than: the service does not tell since when it is there"
 SET_ASIDE = frozenset({PROTECTED, NEWER, UNTOLD})
-BAD = frozenset({Outcome.FAILED, Outcome.UNKNOWN, Outcome.STILL_ACTIVE})
 
 
 class Keep(NamedTuple):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orchestrator.errors import InvalidInput, Refused
 from orchestrator.journal import BACKENDS, SqliteJournal
-from orchestrator.model import DONE, LaneName, Outcome, RunRecord, Tallied, Verification, meets
+from orchestrator.model import BAD, DONE, LaneName, Outcome, RunRecord, Tallied, Verification, meets
 from orchestrator.seen import Seen
 from orchestrator.service import Service
 from orchestrator.settings import ConfigFile
@@ -112,10 +112,12 @@ def _recall_each(
     require: str,
     finished: Collection[LaneName],
 ) -> None:
-    """Note one by one what needs no call, what was refused, and what is still to be looked at."""
+    """Note one by one what needs no call, what failed or was refused, and what is still to be looked at."""
     for service, connection, target, outcome in journal.outcomes(run):
         if (service, connection) not in finished and _settled(outcome, services.get(service)):
             seen.note_done(service, connection, target)
+        elif outcome in BAD:
+            seen.note_failed(service, connection, target)
     for service, connection, target in journal.refused(run):
         if service in services and services[service].end.batch is not None:
             seen.note_suspect(service, connection, target)

@@ -238,6 +238,7 @@ class Settled:
 
 
 DONE = frozenset({"ended", "already_ended", "accepted", "denied", "issued"})
+BAD = frozenset({"failed", "unknown", "still_active"})
 GOOD = {"accepted": DONE, "ended": DONE - {"accepted"}}
 CHECKS = frozenset({"denied", "issued"})  # these are the answer themselves: there is nothing more to look at
 PROTECTED = "protected"

@@ -196,7 +196,7 @@ async def _work(stage: StageWork, work: LaneWork, intake: Intake, *, task_status
             await _look(work, intake.aside, unasked)
             bad = intake.tripwire.call_in(name)
             if bad and not intake.stop.is_set() and not intake.tripwire.spares(name):
-                said = f"{bad} of a first wave of {size} did not come out as the plan requires"
+                said = f"{bad} of a wave of {size} did not come out as the plan requires"
                 intake.tripwire.trip(name, f"{said}, so that no more is let out")
         await _leave(work, targets, unasked)
         task_status.started()
@@ -246,10 +246,22 @@ def fresh(
 ) -> Iterator[Target | None]:
     """Yield the targets that nobody has taken up yet, and None after many that are passed over.
 
-    A source that breaks ends, and is told of. Targets that were called and not looked at yet go to `recheck`.
+    A source that breaks ends, and is told of. Targets that were called and not looked at yet go to `recheck`. What
+    failed in an earlier part of the run comes last: it may fail again, and stop the lane before others had a turn.
     """
+    readable = list(sources)
+    if not seen.some_failed:
+        yield from _fresh(readable, takes, seen, failed, recheck)
+        return
+    yield from _fresh(readable, lambda target: takes(target) and not seen.failed(target), seen, failed, recheck)
+    yield from _fresh(readable, lambda target: takes(target) and seen.failed(target), seen, failed, recheck)
+
+
+def _fresh(
+    readable: list[Source], takes: Takes, seen: Seen, failed: list[str], recheck: Callable[[Settled], None] | None
+) -> Iterator[Target | None]:
     passed = 0
-    for source in sources:
+    for source in tuple(readable):
         try:
             for target in source.targets():
                 if takes(target) and seen.take(target):
@@ -262,6 +274,7 @@ def fresh(
                 if passed % PASSED_OVER == 0:
                     yield None
         except BROKEN as error:
+            readable.remove(source)
             failed.append(f"{source.name} changed while it was read: {error}")
             _log.error("source_failed", source=source.name, reason=str(error))
 

@@ -33,7 +33,8 @@ class Seen:
         self._unchecked: dict[int, str] = {}
         self._done = Keys()
         self._taken = Keys()
-        self._suspects = Keys()  # what an earlier part of the run was refused for
+        self._suspects = Keys()  # what an earlier part of the run was refused for ...
+        self._failed = Keys()  # ... and what it did not end
         self._again = Keys()  # what was offered more than once
         self._only: Keys | None = None
         self._always: Collection[str] = ()
@@ -59,6 +60,19 @@ class Seen:
     def suspects(self, target: Target) -> bool:
         """Return whether an earlier part of the run was refused for a target."""
         return bool(self._suspects) and self._key(target.service, target.connection, target.id) in self._suspects
+
+    def note_failed(self, service: str, connection: str, target: str) -> None:
+        """Note a target that an earlier part of the run called, and did not end."""
+        self._failed.add(self._key(service, connection, target))
+
+    @property
+    def some_failed(self) -> bool:
+        """Return whether an earlier part of the run called something that it did not end."""
+        return bool(self._failed)
+
+    def failed(self, target: Target) -> bool:
+        """Return whether an earlier part of the run called a target, and did not end it."""
+        return bool(self._failed) and self._key(target.service, target.connection, target.id) in self._failed
 
     def note_unchecked(self, service: str, connection: str, target: str, record: str) -> None:
         """Note a target that an earlier part of the run called, with its line so far, and did not look at."""

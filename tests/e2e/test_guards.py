@@ -143,6 +143,17 @@ def test_what_was_in_a_batch_with_those_that_failed_did_not_fail(site: Site) -> 
     assert found["workspace.desktops", "accepted"] + found["workspace.desktops", "not_attempted"] == 97
 
 
+def test_a_resume_gets_past_what_a_slow_start_stumbled_over(site: Site) -> None:
+    group = {**site.desktops(20), "verify": False}
+    listed = site.folder / group["from"]
+    head, *rows = listed.read_text().splitlines()
+    listed.write_text("\n".join([head, "gone-0", *rows]) + "\n")
+    assert site.run("run", site.plan(group, guard={"ramp": [1, 3, "100%"]})).code == 5
+    assert site.latest.outcomes == Counter(failed=1, not_attempted=20)
+    assert site.run("resume", "latest").code == 3
+    assert site.latest.outcomes == Counter(accepted=20, failed=1)
+
+
 @pytest.mark.parametrize("good", [True, False])
 def test_a_slow_start_lets_the_rest_out_only_after_a_good_first_wave(site: Site, good: bool) -> None:
     if not good:

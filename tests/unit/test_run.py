@@ -113,6 +113,16 @@ def test_a_target_is_taken_up_once() -> None:
     assert seen.twice == 1
 
 
+def test_what_failed_in_an_earlier_part_of_the_run_has_its_turn_after_all_others() -> None:
+    seen = Seen()
+    for name in "ac":
+        seen.note_failed("service", "prod", name)
+    sources: list[Source] = [Inline([target("a"), target("b"), target("a")]), Inline([target("c"), target("d")])]
+    found = [one.id for one in fresh(sources, everything, seen, []) if one is not None]
+    assert found == ["b", "d", "a", "c"]
+    assert seen.twice == 1
+
+
 def test_what_an_earlier_part_of_the_run_did_is_not_taken_up_nor_told_as_listed_twice() -> None:
     seen = Seen()
     seen.note_done("service", "prod", "a")
@@ -319,7 +329,7 @@ async def test_a_wave_that_could_not_be_verified_is_the_last(verification: Verif
     assert len(called) == number
     assert stop.exit_code == (None if number == 9 else 5)
     if number == 2:
-        assert "2 of a first wave of 2 did not come out as the plan requires" in (work.lane.halted or "")
+        assert "2 of a wave of 2 did not come out as the plan requires" in (work.lane.halted or "")
 
 
 @pytest.mark.parametrize("wave", [2, 5])
