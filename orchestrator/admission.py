@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import closing, contextmanager
 
 from orchestrator import guards, history, listings, ownership
 from orchestrator.blueprint import Blueprint
@@ -29,21 +29,24 @@ def check_paths(paths: Mapping[str, str]) -> None:
 
 def look_back(journal: SqliteJournal, blueprint: Blueprint, selector: Selector, *, yes: bool, ask: Ask) -> None:
     """Say so when the latest run of the plan did not finish: most often that one is what should go on."""
-    earlier = history.unfinished(journal, blueprint.plan_file.lock_name)
-    said = (
-        f"the run {earlier.run} of this plan did not finish; to go on with it: {earlier.resume_command}"
-        if earlier
-        else ""
-    )
+    said = _unfinished(journal, blueprint)
     try:
         check_interval(journal, blueprint, selector)
     except Refused as refused:
         raise Refused(joined(str(refused), said)) from None
-    if earlier is None or yes:
+    if not said or yes:
         return
     if ask is None:
         raise Refused(f"{said}; to start a new one, which calls every target again: add --yes")
     _sure(ask, f"{said}\nStart a new one, which calls every target again?")
+
+
+def _unfinished(journal: SqliteJournal, blueprint: Blueprint) -> str:
+    """Return that the latest run of the plan did not finish, and how to go on with it; the empty string if it did."""
+    earlier = history.unfinished(journal, blueprint.plan_file.lock_name)
+    if earlier is None:
+        return ""
+    return f"the run {earlier.run} of this plan did not finish; to go on with it: {earlier.resume_command}"
 
 
 def check_interval(journal: SqliteJournal, blueprint: Blueprint, selector: Selector) -> None:
@@ -125,9 +128,25 @@ def refusal(blueprint: Blueprint, counted: Count, own: Own, selector: Selector, 
     return ""
 
 
+def unfinished(blueprint: Blueprint) -> list[str]:
+    """Return that a new run would have to say `--yes`, because the latest one of the plan did not finish."""
+    with _journal(blueprint) as journal:
+        said = _unfinished(journal, blueprint) if journal else ""
+    return [f"{said}; to start a new one, which calls every target again, `run` needs --yes"] if said else []
+
+
 def _check_latest(blueprint: Blueprint, selector: Selector) -> None:
-    """Raise Refused when the plan ran too short a time ago; a journal that is not there is not made."""
-    if blueprint.plan_file.plan.guard.min_interval is None or not history.journal_path(blueprint.config_file).exists():
+    """Raise Refused when the plan ran too short a time ago."""
+    with _journal(blueprint) as journal:
+        if journal:
+            check_interval(journal, blueprint, selector)
+
+
+@contextmanager
+def _journal(blueprint: Blueprint) -> Iterator[SqliteJournal | None]:
+    """Have the journal open; one that is not there is not made."""
+    if not history.journal_path(blueprint.config_file).exists():
+        yield None
         return
     with closing(history.open_journal(blueprint.config_file)) as journal:
-        check_interval(journal, blueprint, selector)
+        yield journal

@@ -100,7 +100,10 @@ async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watc
             asked = finished is None and (
                 any(listings.discoveries(blueprint)) or any(listings.aged(blueprint.sections))
             )
-            counted, own = await _admitted(trip, record, None if asked else read)
+            if finished is not None and record.exit_code not in history.UNFINISHED:  # nobody is called, nobody asked
+                counted, own = finished, ownership.NOTHING
+            else:
+                counted, own = await _admitted(trip, record, None if asked else read)
             journal.reopen(record.run)
             return await _carry_out(trip, record, counted, own, listings.ageless(blueprint))
 

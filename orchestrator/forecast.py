@@ -98,7 +98,7 @@ def predict(
         deadline=deadline,
         refusal=admission.refusal(blueprint, counted, found.own, selector, aside),
         inputs=counted.digests,
-        notes=[*listings.empty(blueprint), *listings.bounded(blueprint)],
+        notes=[*listings.empty(blueprint), *listings.bounded(blueprint), *admission.unfinished(blueprint)],
     )
 
 

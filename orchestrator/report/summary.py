@@ -20,14 +20,17 @@ STATUS = {
     2: ("not valid", "The plan, the config, a service description or the command is not valid; nothing was sent."),
     3: ("not all good", "The run finished, and some targets do not meet what the plan requires."),
     4: ("refused", "A guard of the plan refused before anything was sent."),
-    5: ("stopped midway", "The run stopped at its failure threshold or its deadline; the rest was not attempted."),
+    5: ("stopped midway", "The run stopped at its failure threshold or its deadline; what was left was not attempted."),
     6: ("nothing matched", "No target matched, and the plan does not say that this is all right."),
     75: ("locked", "Another run of the same plan holds the lock; try again later."),
     130: ("interrupted", "The run was interrupted; no new calls were made."),
     143: ("terminated", "The run was told to stop; no new calls were made."),
 }
 UNCHECKED = "could not be looked at afterwards: they count as the service said, and may live."
-SOURCE_FAILED = "The run finished, but not everything that it was to read could be read; targets may be missing."
+SOURCE_FAILED = (
+    "not all could be read",
+    "The run finished, but not everything that it was to read could be read; targets may be missing.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +140,6 @@ class Summary:
     @property
     def meaning(self) -> str:
         """Return in a sentence what the exit code means."""
-        if self.facts.exit_code == 3 and not self.not_good:
-            return SOURCE_FAILED
         return self._words[1]
 
     @property
@@ -197,6 +198,8 @@ class Summary:
         code = self.facts.exit_code
         if code == 0 and self.not_good:  # never a false green, whoever made the mistake
             code = 3
+        if code == 3 and not self.not_good:
+            return SOURCE_FAILED
         if self.met and self.unchecked:
             return "good, and not all could be checked", STATUS[0][1]
         unknown = ("failed", f"Exit code {code} is not one that the program knows: it counts as a failure.")

@@ -174,6 +174,7 @@ def test_what_is_the_runs_own_goes_last_where_that_is_wanted(site: Site) -> None
     last = max(record["settled"] for record in site.latest.records if record["service"] != "iam.user")
     assert mine["first_sent"] >= last
     assert "cleaner" not in enabled(site)
+    assert site.run("resume", "latest").code == 0  # nobody is left to call, nor to ask who the run is
 
 
 def test_a_credential_that_would_have_to_end_itself_twice_over_ends_nothing(site: Site) -> None:
@@ -223,6 +224,15 @@ def test_a_preview_says_what_a_run_would_be_refused_for(site: Site) -> None:
     done = site.run("preview", plan)
     assert done.code == 4
     assert "min_interval" in done.out
+
+
+def test_a_preview_says_that_the_latest_run_did_not_finish(site: Site) -> None:
+    plan = site.plan({**site.desktops(3), "verify": False}, guard={"ramp": [1, "100%"]})
+    site.fault("workspace", "status", operation="logoff", status=400, times=None)
+    assert site.run("run", plan).code == 5
+    done = site.run("preview", plan)
+    assert done.code == 0
+    assert "did not finish; to go on with it: orchestrator resume" in done.out
 
 
 # Sizes, stages, instants

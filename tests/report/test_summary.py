@@ -92,7 +92,8 @@ def test_every_exit_code_has_a_meaning(code: int | None) -> None:
 
 def test_a_source_that_could_not_be_read_is_told_although_every_target_is_good() -> None:
     found = counted({"exit_code": 3}, ended=2)
-    assert found.meaning == summary.SOURCE_FAILED
+    assert (found.status, found.meaning) == summary.SOURCE_FAILED
+    assert found.headline == f"{found.facts.plan}: not all could be read. 2 of 2 targets good: 2 ended."
     assert not found.green
 
 
