@@ -137,7 +137,11 @@ def _guard_problems(plan: Plan, sections: Sequence[Section]) -> Iterator[tuple[P
 def warnings(blueprint: Blueprint) -> Iterator[str]:
     """Return what is unusual, and may be right all the same; ask once the sources have been read."""
     said = set()
+    verified = blueprint.plan_file.plan.require == "verified"
     for section in blueprint.sections:
+        if verified and not section.builder.verify and not section.service.expect:
+            name = section.service.service
+            said.add(f"{section.source.name}: nothing looks at {name} afterwards, and `require: verified` wants that")
         connection = blueprint.config_file.config.connections[section.connection]
         service, endpoint = section.service.service, section.service.endpoint
         known = endpoint.regions.get(connection.cloud, ()) if connection.cloud else ()

@@ -47,7 +47,8 @@ class RowError(ValueError):
 class TargetBuilder:
     """Makes the targets of one service on one connection out of rows of named values.
 
-    `unusual` counts, by field, the targets whose value is allowed and does not look as it usually does.
+    `unusual` counts, by field, the targets whose value is allowed and does not look as it usually does; `verify` says
+    that they are looked at afterwards.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class TargetBuilder:
     ) -> None:
         self.stage = stage
         self._service = service
-        self._verify = verify
+        self.verify = verify
         self._names = (service.service, connection, expect)
         self._convert = {name: _converter(name, spec, service) for name, spec in service.fields.items()}
         self._required = [n for n, spec in service.fields.items() if not spec.optional and spec.default is None]
@@ -83,7 +84,7 @@ class TargetBuilder:
             if name in fields and not usual.fullmatch(str(fields[name])):
                 self.unusual[name] += 1
         service, connection, expect = self._names
-        return Target(service, connection, self.identity(fields), fields, self.stage, expect, self._verify)
+        return Target(service, connection, self.identity(fields), fields, self.stage, expect, self.verify)
 
     def read(self, row: Mapping[str, Any], resolve: Resolve) -> dict[str, FieldValue]:
         """Return the fields of a row; `resolve` makes a secret of what is written in a secret field.

@@ -19,10 +19,14 @@ AUTH = {"type": "aksk", "access_key": "env:AK", "secret_key": "env:SK"}
 PROD = {"cloud": "huaweicloud", "region": "cn-north-4", "project_id": "p", "auth": AUTH}
 
 
-def prepared(folder: Path, service: str, items: list[dict[str, Any]], **group: Any) -> Blueprint:
+def prepared(folder: Path, service: str, items: list[dict[str, Any]], **plan: Any) -> Blueprint:
+    return prepared_group(folder, {"service": service, "items": items}, **plan)
+
+
+def prepared_group(folder: Path, group: dict[str, Any], **plan: Any) -> Blueprint:
     (folder / "config.yaml").write_text(json.dumps({"connections": {"prod": PROD}}))
-    targets = [{"service": service, "connection": "prod", "items": items, **group}]
-    (folder / "plan.yaml").write_text(json.dumps({"name": "plan", "targets": targets}, indent=0))
+    targets = [{"connection": "prod", **group}]
+    (folder / "plan.yaml").write_text(json.dumps({"name": "plan", "targets": targets, **plan}, indent=0))
     return app.prepare(folder / "plan.yaml", {}, settings.load(folder / "config.yaml", {}))
 
 
@@ -44,6 +48,24 @@ def test_what_looks_unusual_is_counted_once(
     assert [said for said in warnings(blueprint) if "instance_id" in said] == [
         f"items: the instance_id of 1 {service} targets looks unusual"
     ]
+
+
+@pytest.mark.parametrize(
+    ("group", "told"),
+    [
+        ({"service": "das.builtin-account", "items": [{"instance_id": "i"}]}, True),
+        ({"service": "workspace.desktops", "items": [{"desktop_id": "d"}], "verify": False}, True),
+        ({"service": "workspace.desktops", "items": [{"desktop_id": "d"}]}, False),
+        ({"service": "cbh.console", "items": [{"server_id": "b"}], "expect": "denied"}, False),
+    ],
+    ids=["no-way", "not-wanted", "looked-at", "access-check"],
+)
+def test_what_nothing_looks_at_and_has_to_be_verified_is_told(
+    tmp_path: Path, group: dict[str, Any], told: bool
+) -> None:
+    said = "afterwards, and `require: verified` wants that"
+    assert any(said in one for one in warnings(prepared_group(tmp_path, group, require="verified"))) is told
+    assert not any(said in one for one in warnings(prepared_group(tmp_path, group)))
 
 
 def test_a_secret_of_an_item_is_what_it_was_when_the_plan_was_read(
