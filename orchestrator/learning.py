@@ -17,9 +17,10 @@ EVIDENCE = 4  # ... which so many calls let through between two refusals make
 DOUBT = 1.0  # calls by which the count behind an estimate may be short: the pace is higher by that
 DIP = 0.02  # of the estimate: by so much the pace is lower just after a refusal ...
 CLIMB = 0.02  # ... and grows by so much of it a second, ...
+HURRY = 0.7  # ... faster by so much with every second in which no refusal comes: the limit may have risen, ...
 OFTEN = 25.0  # ... where so many calls go a second; by less where fewer do, of which each refusal is a larger share
 END_DIP = 0.03  # of the estimate: by so much the pace is lower when few calls are left
-OVERDUE = 3.0  # calls more than the estimate allows, and no refusal: the limit has risen
+OVERDUE = 2.0  # calls more than the estimate allows, and no refusal: the limit has risen
 GENTLY = 1.0  # seconds in which the pace grows by e, at the quickest, where a refusal came and no estimate yet
 UNSEEN = 1.5  # times what an answer takes: so long ago a call began whose refusal would be known
 SPAN = 2.0  # seconds; an estimate goes back over one to two of these
@@ -166,8 +167,9 @@ class Learner:
 
     def _around(self, estimate: float, since: float) -> float:
         """Return the pace so many seconds after the last refusal."""
-        climb = CLIMB * min(1.0, estimate / OFTEN)
-        pace = estimate * (1 + (-END_DIP if self.ending else self._doubt - DIP + climb * since))
+        often = min(1.0, estimate / OFTEN)
+        climb = CLIMB * often * since * (1 + HURRY * often * since)
+        pace = estimate * (1 + (-END_DIP if self.ending else self._doubt - DIP + climb))
         self._excess += 1 - estimate * (1 + self._doubt) / pace
         unseen = UNSEEN * self._answer * max(0.0, pace - estimate)
         if self._excess > OVERDUE + unseen and not self.ending:
