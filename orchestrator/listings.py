@@ -49,12 +49,10 @@ def aged(sections: Iterable[Section]) -> Iterator[tuple[Section, Discovery | Dat
 async def ask(
     blueprint: Blueprint, connections: Connections, stop: Stop, only: Collection[int] | None = None, *, now: float
 ) -> dict[str, Learned]:
-    """Ask the services for the targets of these groups (all, where nothing is said), side by side.
+    """Ask the services for the targets of these groups, all where nothing is said; return by lane how long a page took.
 
-    Return by lane how long a page took.
-
-    Of the others it is asked again since when their sessions are there, where the service tells. `now` is when the run
-    began, also for a part of it that is resumed: `older_than` means the same sessions.
+    Of the other groups it is asked again since when their sessions are there, where the service tells. `now` is when
+    the run began, also for a part of it that is resumed: `older_than` means the same sessions.
     """
     looks: list[_Look] = []
     for number, section, source in discoveries(blueprint):

@@ -41,11 +41,12 @@ class Settling:
         if trail.last is None:
             self._settle(batch, trail, _NOTHING, Outcome.NOT_ATTEMPTED, why)
             return
-        if trail.last.verdict in (Verdict.SPLIT, Verdict.FAIL) and not trail.lost:  # of a batch, for one that is in it
+        refused = trail.last.verdict in (Verdict.SPLIT, Verdict.FAIL)  # a batch was, for some that are in it
+        if refused and not trail.in_doubt:
             said = f"{why}; the batch that it was in was refused: {summary(trail.last)}"
             self._settle(batch, Trail(), _NOTHING, Outcome.NOT_ATTEMPTED, said)
             return
-        outcome = Outcome.UNKNOWN if trail.lost else Outcome.FAILED
+        outcome = Outcome.UNKNOWN if trail.lost or refused else Outcome.FAILED
         self._settle(batch, trail, trail.last, outcome, f"not tried again: {why} (last: {summary(trail.last)})")
 
     def _hand_over(self, target: Target, secret: Secret, outcome: Outcome) -> tuple[Outcome, str]:
