@@ -187,6 +187,9 @@ class Tripwire:
         return self._left[name] <= 0
 
     def _count(self, one: Settled, lane: LaneName) -> None:
+        if not self._open and one.verification is not Verification.PENDING:
+            self._left[lane] -= 1
+            return
         key = hash((lane, one.target.id))
         self._left[lane] -= key not in self._open
         if one.verification is Verification.PENDING:

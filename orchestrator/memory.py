@@ -69,6 +69,8 @@ class RunMemory:
 
     def _noted(self, one: Settled) -> Settled:
         """Return an outcome with the one that it meets on record, and remember it if it may be met itself."""
+        if not self._standing and not self.twice and one.verification is not Verification.PENDING:
+            return one
         target = one.target
         key = hash((target.service, target.connection, target.id))
         before, twice = self._standing.pop(key, None), target.service in self.twice

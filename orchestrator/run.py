@@ -93,10 +93,11 @@ class Intake:
         """Yield the targets of a lane that are to be called now, and None where others should have a turn."""
         if (work.lane.service, work.lane.connection) in self.finished:
             return
+        wants = self.takes if self.own is nobody else self._wants
         recheck = work.follow_up.watched.recheck if work.follow_up else None
         failed: list[str] = []
         set_aside = 0
-        for target in fresh(work.sources, self._wants, self.seen, failed, recheck):
+        for target in fresh(work.sources, wants, self.seen, failed, recheck):
             if target is not None and stage.turn.own:  # so that it is no part of what it waits for
                 target = replace(target, stage=stage.name)
             if target is None or not (reason := self.aside.reason(target)):
