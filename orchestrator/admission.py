@@ -14,7 +14,8 @@ from orchestrator.guards import Aside
 from orchestrator.journal import SqliteJournal
 from orchestrator.model import LaneName, RunRecord, Target
 from orchestrator.ownership import Own
-from orchestrator.selection import Selector, covers
+from orchestrator.selection import Selector
+from orchestrator.sources import BROKEN
 from orchestrator.units import is_utf8, joined
 
 Ask = Callable[[str], bool] | None  # puts a yes-or-no question to a person, where there is one
@@ -27,13 +28,10 @@ def check_paths(paths: Mapping[str, str]) -> None:
         raise InvalidInput(wrong)
 
 
-def look_back(journal: SqliteJournal, blueprint: Blueprint, selector: Selector, *, yes: bool, ask: Ask) -> None:
-    """Say so when the latest run of the plan did not finish: most often that one is what should go on."""
+def look_back(journal: SqliteJournal, blueprint: Blueprint, *, yes: bool, ask: Ask) -> None:
+    """Refuse what ran just now; say so when the latest run did not finish: most often that one is what should go on."""
+    _refuse_so_soon(journal, blueprint, [one.started for one in _recent(journal, blueprint) if not one.selectors])
     said = _unfinished(journal, blueprint)
-    try:
-        check_interval(journal, blueprint, selector)
-    except Refused as refused:
-        raise Refused(joined(str(refused), said)) from None
     if not said or yes:
         return
     if ask is None:
@@ -50,15 +48,38 @@ def _unfinished(journal: SqliteJournal, blueprint: Blueprint) -> str:
 
 
 def check_interval(journal: SqliteJournal, blueprint: Blueprint, selector: Selector) -> None:
-    """Raise Refused when all of the plan that is wanted now was wanted of it too short a time ago."""
-    guard = blueprint.plan_file.plan.guard
-    if guard.min_interval is None:
-        return
-    groups = [(section.stage, section.service.service, section.connection) for section in blueprint.sections]
-    wanted = selector.parts(groups)
-    earlier = [record for record in journal.runs() if record.lock_name == blueprint.plan_file.lock_name]
-    same = [one.started for one in earlier if covers(Selector(one.selectors).parts(groups), wanted)]
-    guards.check_interval(guard, max(same, default=None))
+    """Raise Refused when one earlier run was to call every target that is wanted now, too short a time ago."""
+    same = {one.started: Selector(one.selectors) for one in _recent(journal, blueprint)}
+    wanted = False
+    for section in blueprint.sections if same else ():
+        try:
+            for target in filter(selector.takes, section.source.targets()):
+                wanted = True
+                same = {started: earlier for started, earlier in same.items() if earlier.takes(target)}
+                if not same:
+                    return
+        except BROKEN as error:
+            said = f"changed while it was held against earlier runs: {error}"
+            raise InvalidInput.one(section.source.name, said) from None
+    if wanted:
+        _refuse_so_soon(journal, blueprint, same)
+
+
+def _recent(journal: SqliteJournal, blueprint: Blueprint) -> list[RunRecord]:
+    """Return the runs of the plan that are not as long ago as its guard wants."""
+    interval = blueprint.plan_file.plan.guard.min_interval
+    if interval is None:
+        return []
+    since = time.time() - interval
+    lock_name = blueprint.plan_file.lock_name
+    return [record for record in journal.runs() if record.lock_name == lock_name and record.started > since]
+
+
+def _refuse_so_soon(journal: SqliteJournal, blueprint: Blueprint, started: Collection[float]) -> None:
+    try:
+        guards.check_interval(blueprint.plan_file.plan.guard, max(started, default=None))
+    except Refused as refused:
+        raise Refused(joined(str(refused), _unfinished(journal, blueprint))) from None
 
 
 def ask_again(

@@ -35,7 +35,7 @@ class Blueprint(NamedTuple):
 
     def within(self, selector: Selector) -> Blueprint:
         """Return what of it has to do with a selection: nobody is asked for the rest."""
-        sections = [one for one in self.sections if selector.parts([(one.stage, one.service.service, one.connection)])]
+        sections = [one for one in self.sections if selector.reaches(one.stage, one.service.service, one.connection)]
         return self._replace(sections=sections)
 
     def connections(self) -> dict[str, Connection]:

@@ -55,7 +55,7 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
     with _ready(blueprint) as journal:
         if options.sealed:
             options.sealed.unused(journal)
-        admission.look_back(journal, blueprint, options.selector, yes=options.yes, ask=options.ask)
+        admission.look_back(journal, blueprint, yes=options.yes, ask=options.ask)
         async with _under_way(blueprint, options, watch, journal, connections) as trip:
             record = beginning.new_record(blueprint, options, time.time())
             await listings.ask(blueprint, trip.connections, trip.stop, now=record.started)
@@ -65,6 +65,7 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
                 trip.notes.extend(options.sealed.settle(blueprint, options.selector))
             counted, own = await _admitted(trip, record, None if any(listings.discoveries(blueprint)) else read)
             admission.something(blueprint, counted, options.selector)
+            admission.check_interval(journal, blueprint, options.selector)
             record = replace(
                 record,
                 planned=counted.total,

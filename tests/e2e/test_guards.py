@@ -99,10 +99,25 @@ def test_an_id_is_a_part_of_what_a_glob_took(site: Site) -> None:
     (name,) = (site.folder / str(group["from"])).read_text().split()[1:]
     assert site.run("run", plan, "--only", f"target={name[:8]}*").code == 0
     assert site.run("run", plan, "--only", f"target={name}").code == 4
+    assert site.run("run", plan, "--only", "stage=targets").code == 4
     assert site.calls("das") == 1
 
 
-@pytest.mark.parametrize("only", ["stage=*", "service=d*", "target=**", "connection=cloud,service=das.*", "target=x*"])
+def test_a_target_of_a_stage_that_ran_just_now_is_a_duplicate_by_whatever_it_is_named(site: Site) -> None:
+    one, two = site.databases(2, prefix="one-"), site.databases(2, "token", prefix="two-")
+    stages = [{"name": "a", "targets": [one]}, {"name": "b", "targets": [two]}]
+    site.write("plan.yaml", {"name": "plan", "guard": {"min_interval": "1h"}, "stages": stages})
+    name, other = ((site.folder / str(group["from"])).read_text().split()[1] for group in (one, two))
+    assert site.run("run", "plan.yaml", "--only", "stage=a").code == 0
+    assert site.run("run", "plan.yaml", "--only", f"target={name}").code == 4
+    assert site.run("preview", "plan.yaml", "--only", f"target={name}").code == 4
+    assert site.run("run", "plan.yaml", "--only", f"target={name}", "--only", f"target={other}").code == 0
+    assert site.calls("das") == 4
+
+
+@pytest.mark.parametrize(
+    "only", ["stage=*", "service=d*", "target=**", "connection=cloud,service=das.*", "stage=targets"]
+)
 def test_a_part_that_is_written_in_another_way_is_the_same(site: Site, only: str) -> None:
     plan = site.plan(site.databases(2), guard={"min_interval": "1h"})
     assert site.run("run", plan, "--only", "service=*").code == 0
