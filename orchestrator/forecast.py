@@ -118,9 +118,10 @@ class Oracle:
         """Return the stages, each after those that it needs; a lane that two of them share works for one at a time."""
         stages: dict[str, StageForecast] = {}
         free: dict[str, tuple[float, float]] = {}
+        turns = {step.name: step.turn for step in steps}
         for step in steps:
             turn = step.turn
-            needed = [stages[name].through(looked_at=turn.looks_back) for name in turn.needs]
+            needed = [stages[name].through(looked_at=turn.looks_at(turns[name])) for name in turn.needs]
             begins, late = (max(ends) + turn.rest for ends in zip((0.0, 0.0), *needed, strict=True))
             lanes = []
             for sections in _by_lane(step.sections).values():

@@ -141,7 +141,7 @@ async def execute(stages: Sequence[StageWork], intake: Intake) -> list[str]:
 async def _stage(stage: StageWork, needed: Sequence[StageWork], intake: Intake) -> None:
     turn = stage.turn
     for one in needed:
-        await (one.over if turn.looks_back else one.called).wait()
+        await (one.over if turn.looks_at(one.turn) else one.called).wait()
     short = [one.name for one in needed if not await _good(intake, one, turn.continue_on)]
     _log.info("stage_started", stage=stage.name, lanes=len(stage.lanes), held_back_by=short)
     if short and not turn.own:  # what is the run's own of it will not have its turn either

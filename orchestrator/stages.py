@@ -28,7 +28,7 @@ def steps_of(blueprint: Blueprint, *, second_pass: bool = True) -> list[Step]:
         said = plan.stage(name)
         names = [step.name for step in steps]
         needs = [one for one in said.needs if one in names] if said and said.needs is not None else names[-1:]
-        steps.append(Step(name, list(sections), Turn(needs, said.continue_on if said is not None else ANY)))
+        steps.append(_step(name, list(sections), needs, said.continue_on if said is not None else ANY))
     first = [one for one in blueprint.sections if one.service.identity_provider and one.service.end.idempotent]
     if second_pass and plan.second_pass is not None and first:
         steps.append(Step(SECOND_PASS, first, Turn([step.name for step in steps], rest=plan.second_pass, anew=True)))
@@ -36,3 +36,9 @@ def steps_of(blueprint: Blueprint, *, second_pass: bool = True) -> list[Step]:
     if plan.guard.own == "last" and owned:
         steps.append(Step(OWN, owned, Turn([step.name for step in steps], "accepted", own=True)))
     return steps
+
+
+def _step(name: str, sections: Sequence[Section], needs: Sequence[str], continue_on: str) -> Step:
+    proves = any(section.service.expect for section in sections)
+    shuts = any(section.service.identity_provider for section in sections)
+    return Step(name, sections, Turn(needs, continue_on, proves=proves, shuts=shuts))

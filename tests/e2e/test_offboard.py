@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,19 @@ def test_a_person_is_out_everywhere_and_nobody_else_is(office: Office) -> None:
         "workspaceapp": [f"app-{STAYER}-{n}" for n in range(3)],
         "cas": ["TGT-stayer"],
     }
+
+
+def test_nobody_is_signed_out_or_proven_to_be_out_before_the_identity_is_seen_to_be_shut(office: Office) -> None:
+    office.site.settings(lag={"iam": 0.8})
+    slow = {"verify": {"deadline": "5s"}, "reads": GENEROUS}
+    office.configure(**dict.fromkeys(("iam.user", "iam.access-key", "iam.token"), slow))
+    done = office.offboard()
+    assert done.code == 0, (done, office.fared(), office.site.latest.summary["notes"])
+    assert office.fared()["cbh.console"] == {"denied": 1}
+    records = [one for one in office.site.latest.records if one["stage"] == "applications"]
+    begun = office.site.latest.summary["started"]
+    waited = (datetime.fromisoformat(one["first_sent"]) - datetime.fromisoformat(begun) for one in records)
+    assert min(waited).total_seconds() > 0.8
 
 
 @pytest.mark.parametrize("declared", [False, True])

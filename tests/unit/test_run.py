@@ -287,15 +287,17 @@ async def test_what_is_only_to_be_looked_at_is_looked_at_between(monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    ("turn", "waits"),
+    ("first", "turn", "waits"),
     [
-        (Turn(["first"]), False),
-        (Turn(["first"], "accepted"), True),
-        (Turn(["first"], anew=True), True),
-        (Turn(["first"], own=True), True),
+        (Turn(), Turn(["first"]), False),
+        (Turn(shuts=True), Turn(["first"]), True),
+        (Turn(), Turn(["first"], proves=True), True),
+        (Turn(), Turn(["first"], "accepted"), True),
+        (Turn(), Turn(["first"], anew=True), True),
+        (Turn(), Turn(["first"], own=True), True),
     ],
 )
-async def test_looks_hold_up_only_who_has_to_know_what_came_of_the_calls(turn: Turn, waits: bool) -> None:
+async def test_looks_hold_up_only_who_has_to_know_what_came_of_the_calls(first: Turn, turn: Turn, waits: bool) -> None:
     stop, journal = Stop(), Journal()
     log: list[str] = []
     work, check = watched(stop, journal, Tripwire(None, {}, stop))
@@ -310,7 +312,7 @@ async def test_looks_hold_up_only_who_has_to_know_what_came_of_the_calls(turn: T
     check.carry_out = carry_out  # type: ignore[method-assign, assignment]
     other = [LaneWork(lane(log, stop, journal, "other"), [Inline([target("b", "other")])])]
     taken = replace(intake(stop), own=lambda one: turn.own and one.id == "b")
-    await execute([StageWork("first", [work]), StageWork("second", other, turn)], taken)
+    await execute([StageWork("first", [work], first), StageWork("second", other, turn)], taken)
     assert log.index("looked") == (0 if waits else len(log) - 1)
     assert len(log) == 3
 
