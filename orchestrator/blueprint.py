@@ -16,7 +16,7 @@ from orchestrator.plan import Placed, Plan, PlanFile, Unsound
 from orchestrator.sections import Problems, Resolve, Section, Sections
 from orchestrator.selection import Selector
 from orchestrator.settings import ConfigFile, Connection
-from orchestrator.validation import Place, suggestion
+from orchestrator.validation import Place, choices
 from orchestrator.wanted import out_of_reach
 
 IDENTITY = "identity"
@@ -114,7 +114,7 @@ def _misses(keep: Keep, known: Mapping[str, Collection[str]], *, listed: bool) -
     """Yield what is wrong with something protected; `listed` says that it is a line of a list."""
     for name, glob in (("service", keep.service), ("connection", keep.connection)):
         if not fnmatch.filter(known[name], glob):
-            said = f"there is no {name} {glob!r}, so that nothing is protected{suggestion(glob, known[name])}"
+            said = f"there is no {name} {glob!r}, so that nothing is protected{choices(glob, known[name])}"
             yield () if listed else (name,), said
     if listed and (sign := next((sign for sign in OF_A_TABLE if any(sign in glob for glob in keep.targets)), None)):
         yield (), f"holds {sign!r}; a list of what is protected has globs with spaces between, and is no table"
@@ -158,13 +158,13 @@ def _config_problems(config_file: ConfigFile, catalogue: Catalogue) -> Problems:
     found: Problems = []
     for name in config.services:
         if name not in catalogue.services:
-            found.append((("services", name), f"is not in the catalogue{suggestion(name, catalogue.services)}"))
+            found.append((("services", name), f"is not in the catalogue{choices(name, catalogue.services)}"))
     for name in config.limits:
         connection, slash, service = name.rpartition("/")
         if service not in catalogue.services:
-            hint = suggestion(service, catalogue.services)
+            hint = choices(service, catalogue.services)
             found.append((("limits", name), f"{service!r} is not in the catalogue{hint}"))
         if slash and connection not in config.connections:
-            hint = suggestion(connection, config.connections)
+            hint = choices(connection, config.connections)
             found.append((("limits", name), f"there is no connection {connection!r}{hint}"))
     return found

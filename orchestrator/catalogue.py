@@ -11,7 +11,7 @@ from orchestrator.errors import Fault, InvalidInput
 from orchestrator.looking import Listing
 from orchestrator.reading import Include, Reading, Rule
 from orchestrator.service import Service, SharedRules
-from orchestrator.validation import Place, suggestion
+from orchestrator.validation import Place, choices
 
 Entry = TypeVar("Entry", Service, SharedRules)
 OWN = Path(__file__).with_name("services")  # a file is named like the service that it describes
@@ -136,5 +136,5 @@ def _not_included(
 ) -> Iterator[tuple[Place, str]]:
     for i, entry in enumerate(reading.otherwise):
         if isinstance(entry, Include) and entry.include not in shared:
-            hint = suggestion(entry.include, shared) or f"; there are {', '.join(sorted(shared))}"
+            hint = choices(entry.include, sorted(shared))
             yield (*place, "otherwise", i, "include"), f"there are no shared rules {entry.include!r}{hint}"

@@ -245,7 +245,7 @@ def _variables(
     declared = document.get("vars")
     known = {str(k): "" if v is None else str(v) for k, v in declared.items()} if isinstance(declared, dict) else {}
     problems: list[tuple[Place, str]] = [
-        (("vars",), f"--var {name}: the plan has no such variable{validation.suggestion(name, known)}")
+        (("vars",), f"--var {name}: the plan has no such variable{validation.choices(name, known)}")
         for name in overrides
         if name not in known
     ]
@@ -273,6 +273,6 @@ def _value(match: re.Match[str], variables: Mapping[str, str], path: Place, prob
         problems.append((path, "has a `${` that is not closed; write `$${` where it is meant as it stands"))
         return ""
     if match[2] not in variables:
-        hint = validation.suggestion(match[2], variables)
+        hint = validation.choices(match[2], variables)
         problems.append((path, f"uses ${{{match[2]}}}, which is not among the plan's vars{hint}"))
     return variables.get(match[2], "")

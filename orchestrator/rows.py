@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from orchestrator.validation import suggestion
+from orchestrator.validation import choices
 
 _BETWEEN = re.compile(r"[,;\t|]")
 _PAIRS = json.JSONDecoder(object_pairs_hook=list, parse_int=str).decode  # several times slower than orjson
@@ -105,7 +105,7 @@ def _header(values: Sequence[str], fields: Sequence[str], line: int) -> list[str
         between = " with commas between them" if len(names) == 1 and len(fields) > 1 else ""
         said = f"should begin with a line that names its fields{between}, out of {', '.join(fields)}"
         raise UnreadableError(said, line)
-    problems = [f"has a column {name!r} that is no field{suggestion(name, fields)}" for name in unknown]
+    problems = [f"has a column {name!r} that is no field{choices(name, fields)}" for name in unknown]
     if len(set(names)) < len(names):
         problems.append("has two columns of the same name")
     if problems:

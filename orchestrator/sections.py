@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from orchestrator.service import Service
 from orchestrator.settings import ConfigFile, Connection
 from orchestrator.sources import STANDARD_INPUT, Inline, Items, Rows, Source, resolved, unfit
 from orchestrator.targets import RowError, TargetBuilder
-from orchestrator.validation import Place, suggestion
+from orchestrator.validation import Place, choices
 from orchestrator.wanted import OF_DISCOVERY, unlistable, wanted
 
 Resolve = Callable[[str], Secret]
@@ -79,10 +79,10 @@ class Sections:
         """Return the service and the connection of a group, where there are such."""
         services, connections = self.catalogue.services, self.config_file.config.connections
         if group.service not in services:
-            hint = suggestion(group.service, services)
+            hint = choices(group.service, services)
             self.problems.append(((*place, "service"), f"{group.service!r} is not in the catalogue{hint}"))
         if group.connection not in connections:
-            hint = suggestion(group.connection, connections) or _known(connections)
+            hint = choices(group.connection, connections)
             said = f"{self.config_file.source} has no connection {group.connection!r}{hint}"
             self.problems.append(((*place, "connection"), said))
         return services.get(group.service), connections.get(group.connection)
@@ -91,7 +91,7 @@ class Sections:
         common: dict[str, Any] = {}
         for name, value in group.common.items():
             if name not in builder.fields:
-                hint = suggestion(name, builder.fields)
+                hint = choices(name, builder.fields)
                 self.problems.append(((*place, "with", name), f"{group.service} has no such field{hint}"))
                 continue
             try:
@@ -138,10 +138,6 @@ def _between(groups: Sequence[Placed]) -> Iterator[tuple[Place, str]]:
         if before != group.expect:
             said = f"{group.service} on {group.connection} is expected to be {before} before"
             yield (*place, "expect"), f"{said}; one run asks once, with one expectation"
-
-
-def _known(names: Mapping[str, object]) -> str:
-    return f"; there are {', '.join(names)}" if names else "; there are none"
 
 
 def _looked_at(group: Group, service: Service) -> bool:

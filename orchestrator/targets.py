@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.model import FieldValue, Item, Secret, Target, Unread
 from orchestrator.service import FieldSpec, Service
 from orchestrator.templates import holes
-from orchestrator.validation import suggestion
+from orchestrator.validation import choices
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
@@ -98,7 +98,7 @@ class TargetBuilder:
                 continue
             convert = self._convert.get(name)
             if convert is None:
-                problems.append((name, f"{self._service.service} has no such field{suggestion(name, self._convert)}"))
+                problems.append((name, f"{self._service.service} has no such field{choices(name, self._convert)}"))
                 continue
             try:
                 fields[name] = self.field(name, value, resolve) if name in self.secret else convert(value)

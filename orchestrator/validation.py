@@ -186,6 +186,12 @@ def suggestion(word: str, known: Iterable[str], closeness: float = 0.6) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+def choices(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean x?` when a known word is close, else all that are known."""
+    names = list(known)
+    return suggestion(word, names) or (f"; known: {', '.join(names)}" if names else "; there are none")
+
+
 def _causes(details: Sequence[Any]) -> list[Any]:
     """Leave out that a list is too short when that is only because its items are wrong."""
     places = [detail["loc"] for detail in details]

@@ -11,7 +11,7 @@ from orchestrator.plan import Group
 from orchestrator.service import Service
 from orchestrator.targets import TargetBuilder
 from orchestrator.units import written_duration
-from orchestrator.validation import Place, suggestion
+from orchestrator.validation import Place, choices
 
 OF_DISCOVERY = ("where", "older_than", "partial")
 NO_LISTING = Listing(path="/", items="", fields={})
@@ -45,7 +45,7 @@ def unlistable(group: Group, service: Service) -> Iterator[tuple[Place, str]]:
         yield ("discover",), f"needs {' and '.join(lacking)} as well: without that something else is listed"
     for told in group.where:
         if told not in listing.fields:
-            hint = suggestion(told, listing.fields) or f"; there are {', '.join(listing.fields)}"
+            hint = choices(told, listing.fields)
             yield ("where", told), f"the listing does not tell this{hint}"
     if group.older_than is not None and listing.began is None:
         yield ("older_than",), "the listing does not tell since when a session is there"
@@ -70,7 +70,7 @@ def _unfit_filters(group: Group, service: Service) -> Iterator[tuple[Place, str]
     asked, filters = set(group.discover or ()), sorted(set().union(*known))
     for name in group.discover or ():
         if name not in filters:
-            hint = suggestion(name, filters) or f"; there are {', '.join(filters)}"
+            hint = choices(name, filters)
             yield ("discover", name), f"{service.service} has no such filter{hint}"
     if not asked:
         yield ("discover",), f"would end everything; say what to look for, by {', '.join(filters)}"

@@ -15,7 +15,7 @@ from orchestrator.diagnosis import Check, Diagnosis, Status
 from orchestrator.doctor import Wanted
 from orchestrator.errors import Fault, InvalidInput
 from orchestrator.report.wording import one_line
-from orchestrator.validation import suggestion
+from orchestrator.validation import choices
 
 LINE = 400
 
@@ -48,7 +48,7 @@ def _strangers(what: str, names: Sequence[str], known: Iterable[str]) -> Iterato
     there = list(known)
     for name in names:
         if name not in there:
-            yield Fault(what, f"there is no {what} {name!r}{suggestion(name, there)}")
+            yield Fault(what, f"there is no {what} {name!r}{choices(name, there)}")
 
 
 def _lines(found: Sequence[Diagnosis]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from orchestrator.errors import InvalidInput
 from orchestrator.plan import Plan
 from orchestrator.service import FieldSpec, Service
 from orchestrator.settings import Config
-from orchestrator.validation import suggestion
+from orchestrator.validation import choices
 
 DOCUMENTS: dict[str, type[BaseModel]] = {"plan": Plan, "config": Config, "service": Service}
 
@@ -27,7 +27,7 @@ def services(options: argparse.Namespace) -> int:
         common.say("\n".join(f"{name:<{width}}  {service.title}" for name, service in known.items()))
         return 0
     if options.name not in known:
-        hint = suggestion(options.name, known)
+        hint = choices(options.name, known)
         raise InvalidInput.one("services", f"{options.name!r} is not in the catalogue{hint}")
     common.say("\n".join(_described(known[options.name])))
     return 0

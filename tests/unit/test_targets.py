@@ -85,6 +85,7 @@ def test_a_value_is_converted_to_its_type(field: str, value: Any, stored: object
         pytest.param("loud", "maybe", "should be true or false", id="maybe"),
         pytest.param("code", "1234567", "is 7 characters long; 6 are allowed", id="secret-too-long"),
         pytest.param("shopp", "x", "shop.tills has no such field; did you mean 'shop'?", id="unknown-field"),
+        pytest.param("user_name", "x", "shop.tills has no such field; known: shop, till, ", id="strange-field"),
     ],
 )
 def test_what_is_wrong_with_a_value(field: str, value: Any, message: str) -> None:
