@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -14,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.model import Lost, Request, Response
-from orchestrator.transport import MAX_BODY, MAX_PAGE, USER_AGENT, HttpTransport, Trust, _Outbox, tls_context
+from orchestrator.transport import USER_AGENT, HttpTransport, Trust, tls_context
+from orchestrator.wire import MAX_BODY, MAX_PAGE
 
 Speak = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 # Made for these tests, and trusted by nobody.
@@ -79,6 +81,9 @@ def answer(body: bytes = b"", *headers: str, status: str = "200 OK", length: int
     size = len(body) if length is None else length
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {size}", "Connection: close", *headers, "", ""]
     return "\r\n".join(lines).encode() + body
+
+
+KEPT = answer(b"ok").replace(b"Connection: close\r\n", b"")
 
 
 async def fetched(
@@ -312,14 +317,122 @@ async def test_a_call_that_breaks_after_one_that_went_well_on_the_same_connectio
     async def hear_once_more(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
 
-    kept = answer(b"ok").replace(b"Connection: close\r\n", b"")
-    async with server(kept, then=hear_once_more) as there, HttpTransport() as transport:
+    async with server(KEPT, then=hear_once_more) as there, HttpTransport() as transport:
         request = Request("GET", there.url, "/")
         assert isinstance(await transport.send(request, 5.0), Response)
         got = await transport.send(request, 5.0)
     assert isinstance(got, Lost)
     assert got.sent
     assert len(there.heads) == 1  # and nobody connected again, to send it a second time
+
+
+async def twice(
+    kept: bytes, after: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]], *, wait: float = 0.0
+) -> tuple[list[Response | Lost], int]:
+    """Call twice where the first answer is `kept`, and the server then does `after`; return also the connections."""
+    async with server(kept, answer(b"new"), then=after) as there, HttpTransport() as transport:
+        got = [await transport.send(Request("GET", there.url, "/"), 5.0)]
+        await asyncio.sleep(wait)
+        got.append(await transport.send(Request("GET", there.url, "/"), 5.0))
+        return got, len(there.heads)
+
+
+@pytest.mark.parametrize(
+    ("extra", "late"),
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad", False, id="an answer with it"),
+        pytest.param(b"HTTP/1.1 204 No Content\r\n\r\n", False, id="an empty answer with it"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad", True, id="an answer later"),
+        pytest.param(b"HTTP/1.1 200", True, id="half an answer later"),
+        pytest.param(b"x", True, id="rubbish later"),
+    ],
+)
+async def test_what_comes_after_an_answer_is_not_taken_for_the_next_one(extra: bytes, late: bool) -> None:
+    left = [extra] if late else []
+
+    async def go_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.005)
+        writer.write(left.pop() if left else b"")
+        await reader.read()
+
+    got, connections = await twice(KEPT if late else KEPT + extra, go_on, wait=0.02)
+    assert [one.body for one in got if isinstance(one, Response)] == [b"ok", b"new"]
+    assert connections == 2
+
+
+async def test_a_connection_that_the_server_closed_is_not_used_again() -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    got, connections = await twice(KEPT, hang_up, wait=0.01)
+    assert [one.body for one in got if isinstance(one, Response)] == [b"ok", b"new"]
+    assert connections == 2
+
+
+async def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.transport.IDLE_SECONDS", 0.005)
+    got, connections = await twice(KEPT, silence, wait=0.01)
+    assert [one.body for one in got if isinstance(one, Response)] == [b"ok", b"new"]
+    assert connections == 2
+
+
+async def test_a_body_of_which_nobody_said_the_length_ends_with_the_connection() -> None:
+    async with server(b"HTTP/1.1 200 OK\r\n\r\nall of it") as there:
+        got = await fetched(there.url)
+    assert isinstance(got, Response)
+    assert got.body == b"all of it"
+
+
+async def test_a_body_of_which_nobody_said_the_length_is_lost_when_the_connection_is_torn() -> None:
+    async def tear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await writer.drain()
+        await asyncio.sleep(0.01)
+        writer.transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        writer.transport.abort()
+
+    async with server(b"HTTP/1.1 200 OK\r\n\r\nsome of it", then=tear) as there:
+        got = await fetched(there.url)
+    assert isinstance(got, Lost)
+    assert got.sent
+
+
+@pytest.mark.parametrize("end", [b"0\r\n\r\n", b"zz\r\n"])
+async def test_chunks_are_put_together_or_are_no_answer(end: bytes) -> None:
+    async def in_pieces(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for piece in (b"3\r\nab", b"c\r\n4\r\ndefg\r", b"\n", end):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.002)
+
+    async with server(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", then=in_pieces) as there:
+        got = await fetched(there.url)
+    if end.startswith(b"0"):
+        assert isinstance(got, Response)
+        assert got.body == b"abcdefg"
+    else:
+        assert got == Lost("the connection broke: what came is no answer", sent=True)
+
+
+async def test_an_answer_in_single_bytes_is_an_answer() -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for byte in b"HTTP/1.1 100 Continue\r\n\r\n" + answer(b"ok", "X-A: b"):
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    async with server(b"", then=drip) as there:
+        got = await fetched(there.url)
+    assert isinstance(got, Response)
+    assert (got.status, got.headers["x-a"], got.body) == (200, "b", b"ok")
+
+
+async def test_an_answer_to_head_has_no_body_whatever_it_says() -> None:
+    async with server(answer(b"", length=100)) as there:
+        got = await fetched(there.url, method="HEAD", body=b"")
+    assert isinstance(got, Response)
+    assert (got.status, got.body, got.headers["content-length"]) == (200, b"", "100")
 
 
 # Nothing is done that was not asked for
@@ -357,41 +470,6 @@ async def test_what_is_compressed_is_left_as_it_came() -> None:
         got = await fetched(there.url)
     assert isinstance(got, Response)
     assert got.body == b"\x1f\x8b\x08rest"
-
-
-class Wire(asyncio.Transport):
-    """A connection that may be closed, and what was sent on it."""
-
-    def __init__(self, *, closing: bool = False) -> None:
-        super().__init__()
-        self.closing = closing
-        self.sent: list[bytes] = []
-
-    def is_closing(self) -> bool:
-        return self.closing
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.sent.append(bytes(data))
-
-
-async def test_what_is_sent_in_one_pass_of_the_loop_goes_out_after_it() -> None:
-    outbox, first, second = _Outbox(), Wire(), Wire()
-    outbox.put(first, b"one")
-    outbox.put(second, b"two")
-    assert first.sent == second.sent == []
-    await asyncio.sleep(0)
-    assert (first.sent, second.sent) == ([b"one"], [b"two"])
-    outbox.put(first, b"three")
-    await asyncio.sleep(0)
-    assert first.sent == [b"one", b"three"]
-
-
-async def test_on_a_connection_that_was_closed_meanwhile_nothing_is_sent() -> None:
-    outbox, closed, other = _Outbox(), Wire(closing=True), Wire()
-    outbox.put(closed, b"one")
-    outbox.put(other, b"two")
-    await asyncio.sleep(0)
-    assert (closed.sent, other.sent) == ([], [b"two"])
 
 
 async def test_a_transport_is_used_inside_its_block() -> None:

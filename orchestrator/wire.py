@@ -1,0 +1,203 @@
+"""One connection to a service: a request goes out, and its answer comes back, bounded in size and time.
+
+aiohttp makes the connection, with TLS and proxy, and its parser reads what comes. The rest of it (session, pool,
+streams) costs three times as much as all of this, for what is not wanted here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import aiohttp
+from aiohttp.connector import Connection
+from aiohttp.http import HttpResponseParser
+from aiohttp.http_exceptions import HttpProcessingError
+
+from orchestrator.model import Lost, Response
+
+if TYPE_CHECKING:
+    from aiohttp.http import RawResponseMessage
+
+MAX_BODY = 256 * 1024
+MAX_PAGE = 16 * 1024 * 1024  # what is read with GET may be a page of a thousand items
+MAX_HEADER = 128 * 1024  # an IAM token alone is tens of kilobytes
+_AT_ONCE = 1 << 20  # bytes: more than a connection hands over at once, and each time all of it is taken
+_SWITCHING = 101
+
+
+class Outbox:
+    """Sends together what one pass of the event loop has to send: whoever receives it is woken once, not for each."""
+
+    __slots__ = ("_waiting",)
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[asyncio.WriteTransport, bytes]] = []
+
+    def put(self, transport: asyncio.WriteTransport, sent: bytes) -> None:
+        """Send it soon; what has to wait for it finds out by the connection whether it went."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._send)
+        self._waiting.append((transport, sent))
+
+    def _send(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for transport, sent in waiting:
+            if not transport.is_closing():
+                transport.write(sent)
+
+
+class Wire(asyncio.Protocol):
+    """A connection on which one call at a time is made; `idle_since` is when the last one was over."""
+
+    def __init__(self, connection: Connection, outbox: Outbox) -> None:
+        handler = connection.protocol
+        if handler is None or handler.transport is None:
+            raise aiohttp.ServerDisconnectedError
+        self.idle_since = 0.0
+        self._loop = asyncio.get_running_loop()
+        self._connection = connection
+        self._outbox = outbox
+        self._handler = handler  # aiohttp's own protocol, which keeps count of what is open
+        self._transport = handler.transport
+        self._parser: HttpResponseParser | None = None
+        self._answer: asyncio.Future[Response | Lost] | None = None
+        self._most = 0
+        self._message: RawResponseMessage | None = None
+        self._body: aiohttp.StreamReader | None = None
+        self._parts = bytearray()
+        self._transport.set_protocol(self)
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether another call can be made."""
+        return not self._transport.is_closing()
+
+    async def exchange(self, sent: bytes, method: str, began: float, seconds: float) -> Response | Lost:
+        """Send a request; return the answer, or what is known about there being none `seconds` after the call `began`.
+
+        Where no other call may follow, the connection is closed.
+        """
+        self._most = MAX_PAGE if method == "GET" else MAX_BODY
+        self._parser = self._new_parser(with_body=method != "HEAD")  # what an earlier answer left is none of this one
+        answer: asyncio.Future[Response | Lost] = self._loop.create_future()
+        self._answer = answer
+        timer = self._loop.call_at(began + seconds, self._pass, seconds)
+        self._outbox.put(self._transport, sent)
+        try:
+            return await answer
+        except BaseException:  # it is cancelled, and what comes now is nobody's answer
+            self.close()
+            raise
+        finally:
+            timer.cancel()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._connection.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; where nobody waits for an answer it is none, and no other call may follow."""
+        parser = self._parser
+        if parser is None or self._answer is None or self._answer.done():
+            self.close()
+            return
+        try:
+            messages, switched, rest = parser.feed_data(data)
+        except Exception as error:  # noqa: BLE001  whatever the parser raises, it is about what came
+            self._lose(f"the connection broke: {why(error)}")
+            return
+        last = switched or bool(rest)
+        for message, body in messages:
+            if 100 <= message.code < 200 and message.code != _SWITCHING:
+                continue  # the answer is still to come
+            if self._message is None:
+                self._message, self._body = message, body
+            else:
+                last = True  # an answer to nothing
+        if self._body is not None:
+            self._read(self._body, last)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Take the end of the connection, which is that of an answer whose length nobody said."""
+        self._handler.connection_lost(error)
+        if self._parser is None or self._answer is None or self._answer.done():
+            return
+        try:
+            self._parser.feed_eof()
+            if self._body is not None and error is None:
+                self._read(self._body, last=True)
+        except Exception as short:  # noqa: BLE001  as above
+            error = error or short
+        self._lose(f"the connection broke: {why(error or aiohttp.ServerDisconnectedError())}")
+
+    def _read(self, body: aiohttp.StreamReader, last: bool) -> None:
+        """Take what there is of the body; with all of it, or as much of it as is wanted, there is an answer."""
+        if (error := body.exception()) is not None:
+            self._lose(f"the connection broke: {why(error)}")
+            return
+        self._parts += body.read_nowait()
+        if body.is_eof() or len(self._parts) >= self._most:
+            self._conclude(last or not body.is_eof())
+
+    def _conclude(self, last: bool) -> None:
+        """Hand over the answer; the connection is closed where it is the last, or was there before all was sent."""
+        message, answer = self._message, self._answer
+        if message is None or answer is None:
+            return
+        found = _response(message, bytes(self._parts[: self._most]))
+        self._message = self._body = None
+        self._parts.clear()
+        self.idle_since = self._loop.time()
+        if last or message.should_close or self._transport.get_write_buffer_size():
+            self.close()
+        answer.set_result(found)
+
+    def _pass(self, seconds: float) -> None:
+        self._lose(f"no answer within {seconds:g} s")
+
+    def _lose(self, reason: str) -> None:
+        """Give up: the service may have seen the request."""
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(Lost(reason, sent=True))
+        self.close()
+
+    def _new_parser(self, *, with_body: bool) -> HttpResponseParser:
+        return HttpResponseParser(
+            self._handler,
+            self._loop,
+            _AT_ONCE,
+            max_line_size=MAX_HEADER,
+            max_field_size=MAX_HEADER,
+            payload_exception=aiohttp.ClientPayloadError,
+            response_with_body=with_body,
+            read_until_eof=True,
+            auto_decompress=False,
+        )
+
+
+def _response(message: RawResponseMessage, body: bytes) -> Response:
+    headers = {name.lower(): _text(value) for name, value in message.headers.items()}
+    cookies = tuple(map(_text, message.headers.getall("Set-Cookie", ()))) if "set-cookie" in headers else ()
+    return Response(message.code, headers, body, cookies)
+
+
+def _text(value: str) -> str:
+    """Return a header's text without the surrogates that stand for bytes that are no UTF-8: nobody could write them."""
+    return value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def why(error: BaseException) -> str:
+    """Return an error's cause in a few words, without URLs (they may hold secrets)."""
+    if isinstance(error, HttpProcessingError):
+        return "what came is no answer"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"the certificate was not accepted ({error.certificate_error})"
+    if isinstance(error, aiohttp.ServerFingerprintMismatch):
+        return "the certificate's fingerprint is not the configured one"
+    if isinstance(error, aiohttp.InvalidURL):
+        return "the URL is not valid"
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    return type(cause).__name__
