@@ -191,6 +191,8 @@ class Rows:
 
     def _filled(self, row: Row) -> Row:
         """Put the group's common fields under a row; an empty cell is one that is not there."""
+        if not self._common:
+            return row
         return {**self._common, **{name: value for name, value in row.items() if value not in (None, "")}}
 
 

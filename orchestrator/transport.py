@@ -94,10 +94,10 @@ class HttpTransport:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._dialler is not None:
+            await self._dialler.close()  # waits until the connections are gone, those of the wires too
         for place in self._places.values():
             place.close()
-        if self._dialler is not None:
-            await self._dialler.close()
 
     async def send(self, request: Request, timeout: float = 30.0) -> Response | Lost:  # noqa: ASYNC109  one deadline
         """Return the answer, or what is known about there being none within `timeout` seconds."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from orchestrator.model import NEWER
 
-# what a journal has, by name
+# what a journal has, by name; the targets of a run are behind the position `first` and, when it is over, up to `last`
 SCHEMA = {
     "runs": """
     CREATE TABLE runs (
@@ -17,7 +17,8 @@ SCHEMA = {
         selectors TEXT NOT NULL, planned INTEGER NOT NULL, variables TEXT NOT NULL, inputs TEXT NOT NULL,
         ended REAL, exit_code INTEGER, reason TEXT NOT NULL, notes TEXT NOT NULL, seal TEXT NOT NULL DEFAULT '',
         subject TEXT NOT NULL DEFAULT '', residual TEXT NOT NULL DEFAULT '{}',
-        cut_off REAL NOT NULL DEFAULT 0, ageless TEXT NOT NULL DEFAULT '[]')
+        cut_off REAL NOT NULL DEFAULT 0, ageless TEXT NOT NULL DEFAULT '[]',
+        first INTEGER NOT NULL DEFAULT 0, last INTEGER)
     """,
     # outcome is NULL from the moment before the call until there is one; earlier and record then have the one before
     "targets": """
@@ -43,15 +44,20 @@ ADDED = {
     "residual": "ALTER TABLE runs ADD COLUMN residual TEXT NOT NULL DEFAULT '{}'",
     "cut_off": "ALTER TABLE runs ADD COLUMN cut_off REAL NOT NULL DEFAULT 0",
     "ageless": "ALTER TABLE runs ADD COLUMN ageless TEXT NOT NULL DEFAULT '[]'",
+    "first": "ALTER TABLE runs ADD COLUMN first INTEGER NOT NULL DEFAULT 0",
+    "last": "ALTER TABLE runs ADD COLUMN last INTEGER",
 }
 
 RUN_COLUMNS = (
     "run, plan, plan_path, config_path, digest, require, started, lock_name, folder, selectors, planned, variables, "
     "inputs, ended, exit_code, reason, notes, seal, subject, residual, cut_off, ageless"
 )
-ADD_RUN = f"INSERT INTO runs ({RUN_COLUMNS}) VALUES ({', '.join('?' * 22)})"  # noqa: S608  constants only
-REOPEN_RUN = "UPDATE runs SET ended = NULL, exit_code = NULL, reason = '', notes = '[]' WHERE run = ?"
-FINISH_RUN = "UPDATE runs SET ended = ?, exit_code = ?, reason = ?, notes = ?, ageless = ? WHERE run = ?"
+_POSITION = "(SELECT COALESCE(MAX(position), 0) FROM targets)"
+ADD_RUN = f"INSERT INTO runs ({RUN_COLUMNS}, first) VALUES ({', '.join('?' * 22)}, {_POSITION})"  # noqa: S608  constants
+REOPEN_RUN = "UPDATE runs SET ended = NULL, exit_code = NULL, reason = '', notes = '[]', last = NULL WHERE run = ?"
+FINISH_RUN = f"""
+    UPDATE runs SET ended = ?, exit_code = ?, reason = ?, notes = ?, ageless = ?, last = {_POSITION} WHERE run = ?
+"""  # noqa: S608
 RUNS = f"SELECT {RUN_COLUMNS} FROM runs ORDER BY started, run"  # noqa: S608
 RUN = f"SELECT {RUN_COLUMNS} FROM runs WHERE run = ?"  # noqa: S608
 LATEST_RUN = f"SELECT {RUN_COLUMNS} FROM runs WHERE lock_name = ? ORDER BY started DESC, run DESC LIMIT 1"  # noqa: S608
@@ -115,7 +121,13 @@ IN_FLIGHT = """
     SELECT service, connection, target, stage, batch, sent, CASE WHEN verification = 'confirmed' THEN earlier END
     FROM targets WHERE run = ? AND outcome IS NULL ORDER BY position
 """
-RECORDS = "SELECT record FROM targets WHERE run = ? AND outcome IS NOT NULL ORDER BY position"
+# by position, so that nothing is sorted: the plus keeps SQLite from the index, whose order is another
+RECORDS = """
+    SELECT record FROM targets
+    WHERE position > COALESCE((SELECT first FROM runs WHERE run = ?1), 0)
+    AND position <= COALESCE((SELECT last FROM runs WHERE run = ?1), 9223372036854775807)
+    AND +run = ?1 AND outcome IS NOT NULL ORDER BY position
+"""
 LAST_BATCH = "SELECT MAX(batch) FROM targets WHERE run = ?"
 COUNTS = """
     SELECT service, connection, outcome, verification, protected, COUNT(*) FROM targets

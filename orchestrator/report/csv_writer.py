@@ -7,36 +7,23 @@ shown are written as escapes; outcomes.jsonl has every text exactly.
 from __future__ import annotations
 
 import csv
+import functools
+import io
 import re
 from collections.abc import Iterable
 from typing import Any, TextIO
 
 from orchestrator.report.summary import Summary
-from orchestrator.report.wording import Record, as_it_stands, shown
-from orchestrator.report.writer import feed
+from orchestrator.report.wording import Record, shown
+from orchestrator.report.writer import Portion, feed
 
-COLUMNS = (
-    "run",
-    "stage",
-    "service",
-    "connection",
-    "target",
-    "outcome",
-    "verification",
-    "reason",
-    "http_status",
-    "error_code",
-    "error_message",
-    "request_id",
-    "attempts",
-    "batch",
-    "first_sent",
-    "settled",
-    "duration_ms",
-)
+LANE = ("run", "stage", "service", "connection")
+FATE = ("outcome", "verification", "reason", "http_status", "error_code", "error_message")
+TIMES = ("attempts", "batch", "first_sent", "settled", "duration_ms")
+COLUMNS = (*LANE, "target", *FATE, "request_id", *TIMES)
 _COMPUTED = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four are their full-width forms
 _SKIPPED = ("\t", "\r", "\n")
-_MAY_COMPUTE = re.compile(rf'"[ {re.escape("".join(_COMPUTED))}]')  # in a JSON line, where every text begins so
+_PLAIN = re.compile(r"[A-Za-z0-9][\w.:/-]*|", re.ASCII)  # nothing computed, obeyed or quoted
 
 
 class CsvWriter:
@@ -44,24 +31,40 @@ class CsvWriter:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._rows = csv.writer(out, lineterminator="\r\n")
 
     def begin(self) -> None:
         """Write the header."""
-        self._rows.writerow(COLUMNS)
+        self._out.write(_cells(*COLUMNS) + "\r\n")
 
-    def add(self, line: str, record: Record, good: bool) -> None:
-        """Write one target; where the line shows that no text of it needs a change, none is looked at."""
-        values = map(record.get, COLUMNS)
-        if not as_it_stands(line) or _MAY_COMPUTE.search(line):
-            self._rows.writerow(map(cell, values))
-        elif line.count(",") >= len(record):  # some text has one, and needs quotation marks
-            self._rows.writerow(values)
-        else:
-            self._out.write(",".join(["" if value is None else str(value) for value in values]) + "\r\n")
+    def add(self, portion: Portion) -> None:
+        """Write targets."""
+        self._out.write("".join(map(_row, portion.records)))
 
     def end(self) -> None:
         """Do nothing: there is no footer."""
+
+
+def _row(record: Record) -> str:
+    """Return a target's row; what many targets share is put into cells once."""
+    get = record.get
+    lane, fate = _cells(*map(get, LANE)), _cells(*map(get, FATE))
+    target, request = _text(get("target")), _text(get("request_id"))
+    times = ",".join(["" if value is None else str(value) for value in map(get, TIMES)])
+    return f"{lane},{target},{fate},{request},{times}\r\n"
+
+
+def _text(value: Any) -> str:
+    """Return one cell."""
+    text = "" if value is None else str(value)
+    return text if _PLAIN.fullmatch(text) else _cells(text)
+
+
+@functools.lru_cache(maxsize=256)  # a run has few lanes, and few different messages
+def _cells(*values: Any) -> str:
+    """Return cells, with commas between them, and quotation marks where they are needed."""
+    row = io.StringIO()
+    csv.writer(row, lineterminator="\r\n").writerow(map(cell, values))
+    return row.getvalue().removesuffix("\r\n")
 
 
 def cell(value: Any) -> Any:

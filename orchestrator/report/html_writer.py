@@ -17,7 +17,7 @@ from orchestrator.report.html_style import STYLE
 from orchestrator.report.residual import STATES, Row
 from orchestrator.report.summary import Summary
 from orchestrator.report.wording import Record, lane_of, one_line, text_of
-from orchestrator.report.writer import Chosen, feed
+from orchestrator.report.writer import Chosen, Portion, feed
 from orchestrator.units import plural
 
 LISTED = 1000
@@ -46,9 +46,9 @@ class HtmlWriter:
         for part in (_top, _banner, _notes, _residual, _counts, _lanes):
             self._out.writelines(part(self._summary))
 
-    def add(self, line: str, record: Record, good: bool) -> None:
-        """Remember the target if it has to be listed."""
-        self._chosen.add(line, record, good)
+    def add(self, portion: Portion) -> None:
+        """Remember the targets that have to be listed."""
+        self._chosen.add(portion)
 
     def end(self) -> None:
         """Write the targets that are not good, some of those that are, and the facts of the run."""

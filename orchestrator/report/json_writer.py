@@ -8,8 +8,7 @@ from typing import TextIO
 import orjson
 
 from orchestrator.report.summary import Summary
-from orchestrator.report.wording import Record
-from orchestrator.report.writer import feed
+from orchestrator.report.writer import Portion, feed
 
 
 def document(summary: Summary) -> str:
@@ -29,9 +28,9 @@ class JsonWriter:
         """Write the summary and open the array."""
         self._out.write(document(self._summary).removesuffix("\n}\n") + ',\n  "outcomes": [')
 
-    def add(self, line: str, record: Record, good: bool) -> None:
-        """Write one target as it stands in the journal."""
-        self._out.write(self._before + line)
+    def add(self, portion: Portion) -> None:
+        """Write targets as they stand in the journal."""
+        self._out.write(self._before + ",\n    ".join(portion.lines))
         self._before = ",\n    "
 
     def end(self) -> None:
@@ -48,9 +47,9 @@ class JsonLinesWriter:
     def begin(self) -> None:
         """Do nothing: there is no header."""
 
-    def add(self, line: str, record: Record, good: bool) -> None:
-        """Write one target."""
-        self._out.write(line + "\n")
+    def add(self, portion: Portion) -> None:
+        """Write targets."""
+        self._out.write("\n".join([*portion.lines, ""]))
 
     def end(self) -> None:
         """Do nothing: there is no footer."""

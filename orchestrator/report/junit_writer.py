@@ -14,7 +14,7 @@ from typing import TextIO
 from orchestrator.report import wording
 from orchestrator.report.summary import Summary
 from orchestrator.report.wording import Record, lane_of, one_line, text_of
-from orchestrator.report.writer import feed
+from orchestrator.report.writer import Portion, feed
 from orchestrator.units import timestamp
 
 ELEMENTS = {"unknown": "error", "not_attempted": "skipped"}  # everything else that is not good is a failure
@@ -45,22 +45,9 @@ class JUnitWriter:
             case = _attributes(classname="run", name=facts.run)
             self._out.write(f"<testcase {case}><error {message}>{_escaped(notes)}</error></testcase>\n")
 
-    def add(self, line: str, record: Record, good: bool) -> None:
-        """Write one target."""
-        milliseconds = record.get("duration_ms")
-        time = _seconds(milliseconds / 1000 if milliseconds is not None else None)
-        target = text_of(record, "target")
-        name = target if _PLAIN.fullmatch(target) else _attribute(target)
-        case = f'classname="{_attribute(lane_of(record))}" name="{name}" time="{time}"'
-        outcome = text_of(record, "outcome")
-        if good and outcome != "not_attempted":
-            self._out.write(f"<testcase {case}/>\n")
-            return
-        element = ELEMENTS.get(outcome, "failure")
-        message = _attributes(message=wording.why(record))
-        kind = "" if element == "skipped" else " " + _attributes(type=text_of(record, "error_code") or outcome)
-        detail = _escaped(wording.facts(record))
-        self._out.write(f"<testcase {case}><{element} {message}{kind}>{detail}</{element}></testcase>\n")
+    def add(self, portion: Portion) -> None:
+        """Write targets."""
+        self._out.write("".join([_case(record, good) for _, record, good in portion.each()]))
 
     def end(self) -> None:
         """Close the document."""
@@ -86,6 +73,21 @@ class JUnitWriter:
         outcome = {"exit_code": str(facts.exit_code), "in_flight": str(self._summary.in_flight)}
         variables = ((f"variable.{key}", value) for key, value in facts.variables.items())
         return [*fixed.items(), *outcome.items(), *variables]
+
+
+def _case(record: Record, good: bool) -> str:
+    """Return one target as a test case."""
+    target, outcome = text_of(record, "target"), text_of(record, "outcome")
+    name = target if _PLAIN.fullmatch(target) else _attribute(target)
+    time = _seconds((record.get("duration_ms") or 0) / 1000)
+    case = f'classname="{_attribute(lane_of(record))}" name="{name}" time="{time}"'
+    if good and outcome != "not_attempted":
+        return f"<testcase {case}/>\n"
+    element = ELEMENTS.get(outcome, "failure")
+    message = _attributes(message=wording.why(record))
+    kind = "" if element == "skipped" else " " + _attributes(type=text_of(record, "error_code") or outcome)
+    detail = _escaped(wording.facts(record))
+    return f"<testcase {case}><{element} {message}{kind}>{detail}</{element}></testcase>\n"
 
 
 def _attributes(**values: str) -> str:

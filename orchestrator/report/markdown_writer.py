@@ -13,7 +13,7 @@ from orchestrator.report import wording
 from orchestrator.report.residual import STATES
 from orchestrator.report.summary import Summary
 from orchestrator.report.wording import Record, lane_of, one_line, text_of
-from orchestrator.report.writer import Chosen, feed
+from orchestrator.report.writer import Chosen, Portion, feed
 
 LISTED = 100
 CELL = 300
@@ -37,9 +37,9 @@ class MarkdownWriter:
         if summary.lanes:
             self._out.write("\n" + "".join(_lane_table(summary)))
 
-    def add(self, line: str, record: Record, good: bool) -> None:
-        """Remember the target if it has to be listed."""
-        self._chosen.add(line, record, good)
+    def add(self, portion: Portion) -> None:
+        """Remember the targets that have to be listed."""
+        self._chosen.add(portion)
 
     def end(self) -> None:
         """Write the targets that are not good."""

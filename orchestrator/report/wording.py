@@ -76,14 +76,6 @@ def shown(text: str) -> str:
     return text if text.isprintable() else _HIDDEN.sub(_escape, text)
 
 
-def as_it_stands(line: str) -> bool:
-    """Return whether a JSON line shows at a glance that no text in it has anything to hide or to escape.
-
-    Without a backslash there is no control character, line end or quotation mark in any of its texts.
-    """
-    return line.isprintable() and "\\" not in line
-
-
 def one_line(text: str, limit: int = 0) -> str:
     """Return text harmless and on one line, cut to `limit` characters where that is not 0."""
     if not text.isprintable():

@@ -1,14 +1,29 @@
-"""What the formats have in common: writers that are fed one record at a time, and the few records worth a list."""
+"""What the formats have in common: writers that are fed a portion at a time, and the few records worth a list."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 import orjson
 
 from orchestrator.report.summary import Summary
 from orchestrator.report.wording import Record, rank, text_of
+
+TOGETHER = 500  # targets: a call of a writer for each of them would cost as much as what it writes
+
+
+class Portion(NamedTuple):
+    """Some targets: their JSON lines without the line ends, the same lines read, and whether each is good."""
+
+    lines: Sequence[str]
+    records: Sequence[Record]
+    good: Sequence[bool]
+
+    def each(self) -> Iterator[tuple[str, Record, bool]]:
+        """Yield the targets one by one."""
+        return zip(*self, strict=True)
 
 
 class Writer(Protocol):
@@ -17,8 +32,8 @@ class Writer(Protocol):
     def begin(self) -> None:
         """Write what comes before the targets."""
 
-    def add(self, line: str, record: Record, good: bool) -> None:
-        """Take one target: its JSON line without the line end, the same line read, and whether it is good."""
+    def add(self, portion: Portion) -> None:
+        """Take the next targets."""
 
     def end(self) -> None:
         """Write what comes after the targets."""
@@ -28,13 +43,12 @@ def feed(summary: Summary, writers: Sequence[Writer], lines: Iterable[str]) -> N
     """Feed every writer in one pass over the JSON lines."""
     for writer in writers:
         writer.begin()
-    adds = [writer.add for writer in writers]
-    for line in lines:
-        bare = line.rstrip("\n")
-        record: dict[str, Any] = orjson.loads(bare)
-        good = summary.meets(record)
-        for add in adds:
-            add(bare, record, good)
+    left = iter(lines)
+    while some := [line.rstrip("\n") for line in itertools.islice(left, TOGETHER)]:
+        records = [orjson.loads(line) for line in some]
+        portion = Portion(some, records, list(map(summary.meets, records)))
+        for writer in writers:
+            writer.add(portion)
     for writer in writers:
         writer.end()
 
@@ -49,12 +63,17 @@ class Chosen:
         self._good_limit = good_limit
         self._kept: dict[str, list[tuple[str, Record]]] = {}
 
-    def add(self, line: str, record: Record, good: bool) -> None:
-        """Keep the target if it is among the first of its outcome."""
-        if good:
-            if len(self.good) < self._good_limit:
-                self.good.append(record)
+    def add(self, portion: Portion) -> None:
+        """Keep the targets that are among the first of their outcome."""
+        if all(portion.good) and len(self.good) >= self._good_limit:
             return
+        for line, record, good in portion.each():
+            if not good:
+                self._add(line, record)
+            elif len(self.good) < self._good_limit:
+                self.good.append(record)
+
+    def _add(self, line: str, record: Record) -> None:
         self.not_good += 1
         kept = self._kept.setdefault(text_of(record, "outcome"), [])
         if len(kept) < self._limit:

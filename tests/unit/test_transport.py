@@ -492,16 +492,9 @@ def test_a_ca_file_that_is_not_there() -> None:
 
 
 async def test_header_bytes_that_are_no_text_are_replaced_so_that_they_can_be_written() -> None:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nX-Request-Id: a\xffb\r\nSet-Cookie: c=\xfe\r\nContent-Length: 0\r\n\r\n")
-        await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server, HttpTransport() as transport:
-        found = await transport.send(Request("GET", f"http://127.0.0.1:{port}", "/"))
-    assert isinstance(found, Response)
-    assert found.headers["x-request-id"] == "a\ufffdb"
-    assert list(found.cookies) == ["c=\ufffd"]
+    said = b"HTTP/1.1 200 OK\r\nX-Request-Id: a\xffb\r\nSet-Cookie: c=\xfe\r\nContent-Length: 0\r\n\r\n"
+    async with server(said) as there:
+        got = await fetched(there.url)
+    assert isinstance(got, Response)
+    assert got.headers["x-request-id"] == "a\ufffdb"
+    assert list(got.cookies) == ["c=\ufffd"]
