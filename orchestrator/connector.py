@@ -103,19 +103,16 @@ class HttpConnector:
         if answer.status == 405 and chosen + 1 < len(self._operations):
             self._chosen = chosen + 1
             return replace(ruling, verdict=Verdict.RETRY, reason="the method is not allowed; goes on with the other")
-        return await self._judge(ruling, answer, generation)
-
-    def _render(self, chosen: int) -> Render:
-        if chosen not in self._renders:
-            self._renders[chosen] = self._operations[chosen](self._credential.project_id)
-        return self._renders[chosen]
-
-    async def _judge(self, ruling: Ruling, answer: Response, generation: int) -> Ruling:
         if ruling.verdict is Verdict.REAUTH:
             return await self._rejected(ruling, answer, generation)
         if answer.status < 500 and answer.status not in _SAYS_NOTHING and ruling.verdict is not Verdict.HALT:
             self._admission.worked(generation)
         return ruling
+
+    def _render(self, chosen: int) -> Render:
+        if chosen not in self._renders:
+            self._renders[chosen] = self._operations[chosen](self._credential.project_id)
+        return self._renders[chosen]
 
     async def _rejected(self, ruling: Ruling, answer: Response, generation: int) -> Ruling:
         if generation == 0:
@@ -132,8 +129,9 @@ class HttpConnector:
         said = (ruling.code, ruling.message, ruling.request_id)
         if not any(said):
             return ruling
-        secrets = [*self._credential.secrets(), *_secrets(targets)]
-        secrets += [ruling.handover.reveal()] if ruling.handover else []
+        held = [value for target in targets for value in target.fields.values() if isinstance(value, Secret)]
+        held += [ruling.handover] if ruling.handover else []
+        secrets = [*self._credential.secrets(), *(secret.reveal() for secret in held)]
         if not secrets:
             return ruling
         clean = tuple(scrub(text, secrets) if text else None for text in said)
@@ -141,7 +139,3 @@ class HttpConnector:
             return ruling
         code, message, request_id = clean
         return replace(ruling, code=code, message=message, request_id=request_id)
-
-
-def _secrets(targets: Sequence[Target]) -> list[str]:
-    return [value.reveal() for target in targets for value in target.fields.values() if isinstance(value, Secret)]

@@ -82,7 +82,7 @@ class Aside:
         """Return why a target is not called; empty when it is."""
         if self._everywhere and self._named(target):
             return PROTECTED
-        if any(keep.covers(target) for keep in self._keeps):
+        if self._keeps and any(keep.covers(target) for keep in self._keeps):
             return PROTECTED
         if target.began is None:
             return UNTOLD if self._aged else ""

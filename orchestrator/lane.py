@@ -142,14 +142,11 @@ class Lane:
     async def deliver(self, job: Job) -> list[Job]:
         """Settle a batch, or return the parts that have to go on by themselves."""
         batch, trail = job.batch, job.trail
-        if self.closed is not None and trail.last is None:
-            await self._drop(batch)
-            return []
         if job.divides():
             return suspected(job, self._numbers)
         ruling = await self.reach(batch, trail, job.attempts)
         if ruling is None:
-            self._leave(batch, trail)
+            await self._drop(batch, trail)
             return []
         if splits(ruling) and len(batch.targets) > 1:
             return refused(job, ruling, self._numbers, self._attempts)
@@ -205,9 +202,9 @@ class Lane:
             self._to_hire -= 1
             self._group.start_soon(self._work)
 
-    async def _drop(self, batch: Batch) -> None:
-        """Settle a batch that was taken up too late; now and then wait for the journal, which must not pile up."""
-        self._leave(batch, Trail())
+    async def _drop(self, batch: Batch, trail: Trail) -> None:
+        """Settle a batch that gets no further call; now and then wait for the journal, which must not pile up."""
+        self._leave(batch, trail)
         self._left += 1
         if self._left % LEFT_TOGETHER == 0:
             await self._memory.flush()

@@ -59,7 +59,8 @@ class RunMemory:
 
     def settle(self, settled: Sequence[Settled]) -> None:
         """Take outcomes; one that is pending will be replaced."""
-        told = [self._noted(one) for one in settled]
+        plain = not self._standing and not self.twice
+        told = [one if plain and one.verification is not Verification.PENDING else self._noted(one) for one in settled]
         self.journal.settle(self.run, told)
         self.tripwire.note(told)
 
@@ -69,8 +70,6 @@ class RunMemory:
 
     def _noted(self, one: Settled) -> Settled:
         """Return an outcome with the one that it meets on record, and remember it if it may be met itself."""
-        if not self._standing and not self.twice and one.verification is not Verification.PENDING:
-            return one
         target = one.target
         key = hash((target.service, target.connection, target.id))
         before, twice = self._standing.pop(key, None), target.service in self.twice

@@ -43,12 +43,14 @@ class Stop:
         self.deadline = deadline
         self.reason = ""
         self.exit_code: int | None = None
+        self._stopped = False
         self._event = asyncio.Event()
 
     def set(self, reason: str, exit_code: int) -> None:
         """Stop for a reason, which is what targets that were never sent are reported with."""
         if not self.is_set():
             self.reason, self.exit_code = reason, exit_code
+            self._stopped = True
             self._event.set()
 
     def would_be_late(self, moment: float) -> bool:
@@ -65,7 +67,7 @@ class Stop:
 
     def is_set(self) -> bool:
         """Return whether new calls are over."""
-        return self._event.is_set()
+        return self._stopped
 
     async def wait(self) -> None:
         """Return when there is a reason to stop."""
@@ -183,18 +185,20 @@ class Pacer:
             return True
 
     async def _due(self) -> bool:
-        """Wait until a call may go; False when there is a reason to stop."""
+        """Wait until a call may go, the even slots aside; False when there is a reason to stop."""
         while (wait := self._held_back(self._clock())) > 0:
             if not await self._stop.rest(wait):
                 return False
-        if not self._limiter.has_capacity():
-            await self._wait()
+        if self._slow:
+            await self._nearly()
         return not self._stop.is_set()
 
     def _held_back(self, now: float) -> float:
-        """Return for how many seconds no call may go, the even slots aside."""
-        windows = (window.wait(now) for window in self._windows)
-        return max(self.paused_until - now, self.learner.wait(now), *windows)
+        """Return for how many seconds no call may go."""
+        wait = max(self.paused_until - now, self.learner.wait(now))
+        for window in self._windows:
+            wait = max(wait, window.wait(now))
+        return wait
 
     async def unpaused(self) -> None:
         """Wait until a pause is over, holding nothing that others need; or until there is a reason to stop."""
@@ -220,13 +224,18 @@ class Pacer:
         if self.learner.estimate is not None:
             self.learner.ending = few(int(AHEAD * self.pace))
 
-    async def _wait(self) -> None:
+    @property
+    def _slow(self) -> bool:
+        """Return whether the limiter may have a call wait for longer than it may outlive a stop."""
+        return self._limiter.time_period > GLANCE * self._limiter.max_rate
+
+    async def _nearly(self) -> None:
         """Wait until the limiter is about to have room or there is a reason to stop: a long wait must not outlive it.
 
         What is short of a whole call then is for the limiter to wait for, which does it to the millisecond.
         """
         limiter = self._limiter
-        nearly = max(0.0, 1 - GLANCE * limiter.max_rate / limiter.time_period)
+        nearly = 1 - GLANCE * limiter.max_rate / limiter.time_period
         while not limiter.has_capacity(nearly) and await self._stop.rest(GLANCE):
             pass
 

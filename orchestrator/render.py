@@ -76,9 +76,9 @@ def plain(value: FieldValue) -> str | int | bool:
 
 def _written(value: FieldValue) -> str:
     """Return a value as text; booleans are written as JSON writes them."""
+    if isinstance(value, str):
+        return value
     bare = plain(value)
-    if isinstance(bare, str):
-        return bare
     return str(bare).lower() if isinstance(bare, bool) else str(bare)
 
 
@@ -93,25 +93,23 @@ def _cookie_line(cookies: Mapping[str, Callable[[Sequence[Target]], Any]], targe
 
 def _text(template: str, names: Values, encode: Callable[[str], str]) -> Callable[[Values], str]:
     """Compile a text with holes; what the connection gives is filled in now, what the target gives at each call."""
-    parts: list[str | None] = []
-    wanted: list[str] = []
+    before = ""  # what is known, up to the next hole
+    holes: list[tuple[str, str]] = []  # each with what stands before it
     for position, piece in enumerate(HOLE.split(template)):
         if position % 3 == 0:
-            parts.append(piece)
+            before += piece
         elif position % 3 == 2 and piece in names:
-            parts.append(encode(_written(names[piece])))
+            before += encode(_written(names[piece]))
         elif position % 3 == 2:
-            parts.append(None)
-            wanted.append(piece)
-    if not wanted:
-        fixed = "".join(part or "" for part in parts)
-        return lambda fields: fixed
-    return lambda fields: _fill(parts, wanted, fields, encode)
+            holes.append((before, piece))
+            before = ""
+    if not holes:
+        return lambda fields: before
 
+    def fill(fields: Values) -> str:
+        return "".join([text + encode(_written(fields[name])) for text, name in holes]) + before
 
-def _fill(parts: Sequence[str | None], wanted: Sequence[str], fields: Values, encode: Callable[[str], str]) -> str:
-    values = iter(wanted)
-    return "".join([part if part is not None else encode(_written(fields[next(values)])) for part in parts])
+    return fill
 
 
 def _node(template: Any, names: Values) -> Callable[[Sequence[Target]], Any]:
@@ -142,4 +140,9 @@ def _hole(name: str, names: Values, *, whole_batch: bool) -> Callable[[Sequence[
         return lambda targets: fixed
     if whole_batch:
         return lambda targets: [plain(target.fields[name]) for target in targets if name in target.fields] or _ABSENT
-    return lambda targets: plain(targets[0].fields[name]) if name in targets[0].fields else _ABSENT
+
+    def first(targets: Sequence[Target]) -> Any:
+        value = targets[0].fields.get(name, _ABSENT)
+        return value.reveal() if isinstance(value, Secret) else value
+
+    return first

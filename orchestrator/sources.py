@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
 
@@ -209,7 +210,7 @@ def unfit(path: Path) -> str:
 
 
 def _lines(file: IO[bytes], tell: Callable[[bytes], object]) -> Lines:
-    for number, data in enumerate(iter(lambda: file.readline(MAX_LINE + 1), b""), 1):
+    for number, data in enumerate(iter(partial(file.readline, MAX_LINE + 1), b""), 1):
         if len(data) > MAX_LINE:
             raise UnreadableError(f"has a line of more than {MAX_LINE} bytes", number)
         tell(data)

@@ -108,8 +108,7 @@ class HttpTransport:
         if isinstance(wire, Lost):
             return wire
         answer = await wire.exchange(sent, request.method, began, timeout)
-        if wire.is_open:
-            place.idle.append(wire)
+        place.idle.append(wire)  # whether it is open is seen when it is taken
         return answer
 
     async def _dial(self, place: _Place, seconds: float) -> Wire | Lost:

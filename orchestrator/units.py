@@ -110,13 +110,15 @@ def timestamp(seconds: float | None) -> str | None:
     """Return `2026-11-22T19:30:00.123Z` for seconds since the epoch."""
     if seconds is None:
         return None
-    whole, rest = divmod(seconds, 1.0)
-    microseconds = round(rest * 1e6)  # as datetime rounds; a second of a million of them is the next one
-    return f"{_second(whole + microseconds // 1_000_000)}.{microseconds % 1_000_000 // 1000:03}Z"
+    whole = int(seconds)
+    microseconds = round((seconds - whole) * 1e6)  # as datetime rounds; a second of a million of them is the next one
+    if microseconds == 1_000_000:
+        whole, microseconds = whole + 1, 0
+    return f"{_second(whole)}.{microseconds // 1000:03}Z"
 
 
 @functools.lru_cache(maxsize=64)
-def _second(whole: float) -> str:
+def _second(whole: int) -> str:
     """Return the text of a whole second, of which a fast run has many records."""
     return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}"
 

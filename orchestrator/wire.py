@@ -133,12 +133,13 @@ class Wire(asyncio.Protocol):
 
     def _read(self, body: aiohttp.StreamReader, last: bool) -> None:
         """Take what there is of the body; with all of it, or as much of it as is wanted, there is an answer."""
-        if (error := body.exception()) is not None:
-            self._lose(f"the connection broke: {why(error)}")
-            return
-        self._parts += body.read_nowait()
-        if body.is_eof() or len(self._parts) >= self._most:
-            self._conclude(last or not body.is_eof())
+        if not body.at_eof():
+            if (error := body.exception()) is not None:
+                self._lose(f"the connection broke: {why(error)}")
+                return
+            self._parts += body.read_nowait()
+        if body.at_eof() or len(self._parts) >= self._most:
+            self._conclude(last or not body.at_eof())
 
     def _conclude(self, last: bool) -> None:
         """Hand over the answer; the connection is closed where it is the last, or was there before all was sent."""
@@ -177,7 +178,8 @@ class Wire(asyncio.Protocol):
 
 
 def _response(message: RawResponseMessage, body: bytes) -> Response:
-    headers = {name.lower(): _text(value) for name, value in message.headers.items()}
+    told = message.headers.items()
+    headers = {name.lower(): value if value.isascii() else _text(value) for name, value in told}
     cookies = tuple(map(_text, message.headers.getall("Set-Cookie", ()))) if "set-cookie" in headers else ()
     return Response(message.code, headers, body, cookies)
 

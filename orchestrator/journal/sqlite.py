@@ -19,7 +19,7 @@ import orjson
 from orchestrator import amending
 from orchestrator.errors import JournalError
 from orchestrator.journal import statements as sql
-from orchestrator.journal.writer import Writer, outcome_rows
+from orchestrator.journal.writer import Writer, outcome_row
 from orchestrator.model import Batch, Outcome, RunRecord, Settled, Tallied, Target
 
 CUT_OFF = "sent, or about to be, and no answer is on record: the program ended before it came"
@@ -90,7 +90,7 @@ class SqliteJournal:
     def note_unknown(self, run: str, settled: Sequence[Settled]) -> None:
         """Put at once on disk, uncounted, what an earlier part of the run left in flight."""
         with self._guarded():
-            self._connection.executemany(sql.SETTLED, outcome_rows(run, settled, Counter()))
+            self._connection.executemany(sql.SETTLED, [outcome_row(run, one) for one in settled])
 
     async def flush(self) -> None:
         """Return when all that was queued so far is on disk."""
