@@ -166,7 +166,10 @@ class Tripwire:
             lane = (one.target.service, one.target.connection)
             if lane in self._waves and one.reason not in SET_ASIDE:
                 self._judge(one, self._waves[lane])
-            self._count(one, lane)
+            if self._open or one.verification is Verification.PENDING:
+                self._left[lane] -= self._taken_up(one, lane)
+            else:
+                self._left[lane] -= 1
             change = (one.stands in BAD) - (one.instead_of in BAD)
             if change:
                 self.failed[lane] += change
@@ -186,16 +189,15 @@ class Tripwire:
         """Return whether a lane has nothing left that could be stopped."""
         return self._left[name] <= 0
 
-    def _count(self, one: Settled, lane: LaneName) -> None:
-        if not self._open and one.verification is not Verification.PENDING:
-            self._left[lane] -= 1
-            return
+    def _taken_up(self, one: Settled, lane: LaneName) -> bool:
+        """Return whether this is the first outcome of a target, and remember it until it has its last word."""
         key = hash((lane, one.target.id))
-        self._left[lane] -= key not in self._open
+        first = key not in self._open
         if one.verification is Verification.PENDING:
             self._open.add(key)
         else:
             self._open.discard(key)
+        return first
 
     def _judge(self, one: Settled, not_good: set[str]) -> None:
         if meets(self._require, one.outcome, one.verification):

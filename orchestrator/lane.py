@@ -148,7 +148,7 @@ class Lane:
         if ruling is None:
             await self._drop(batch, trail)
             return []
-        if splits(ruling) and len(batch.targets) > 1:
+        if len(batch.targets) > 1 and splits(ruling):
             return refused(job, ruling, self._numbers, self._attempts)
         if ruling.verdict is Verdict.HALT:
             self.halt(ruling.reason)
@@ -211,7 +211,8 @@ class Lane:
 
     async def _attempt(self, batch: Batch, trail: Trail) -> Ruling | None:
         """Make one call when it is its turn; None when no new call may begin."""
-        await self.pacer.unpaused()
+        if self.pacer.paused_until:
+            await self.pacer.unpaused()
         async with self._connector.turn(), self._slots:
             if not self._connector.ready and (unready := await self._stop.unless_set(self._connector.obtain)):
                 return unready

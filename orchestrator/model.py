@@ -232,9 +232,7 @@ class Settled:
     @property
     def stands(self) -> Outcome:
         """Return the outcome that is on record from now on: that no call was made takes nothing back."""
-        if self.outcome is Outcome.NOT_ATTEMPTED and self.instead_of is not None:
-            return self.instead_of
-        return self.outcome
+        return self.outcome if self.instead_of is None or self.outcome is not Outcome.NOT_ATTEMPTED else self.instead_of
 
 
 DONE = frozenset({"ended", "already_ended", "accepted", "denied", "issued"})

@@ -87,10 +87,12 @@ def _object(text: str) -> Parsed:
     """Read one JSON object; a key that is there twice is refused, because the last one would silently win."""
     try:
         row = orjson.loads(text)
-        pairs = _PAIRS(text) if isinstance(row, dict) and text.count(":") > len(row) else ()
+        if not isinstance(row, dict):
+            return "should be one JSON object"
+        if text.count(":") == len(row):  # there is no other key in it, seen or not
+            return row
+        pairs = _PAIRS(text)
     except (json.JSONDecodeError, RecursionError):
-        row = None
-    if not isinstance(row, dict):
         return "should be one JSON object"
     if len(pairs) > len(row):
         name = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)

@@ -90,7 +90,7 @@ class Seen:
         if only is not None and not only and not self._done:
             return True
         key = self._key(target.service, target.connection, target.id)
-        if key in self._done:
+        if self._done and key in self._done:
             return False
         if only is not None and key not in only:
             return True

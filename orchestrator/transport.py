@@ -38,19 +38,17 @@ class _Place:
     ticket: aiohttp.ClientRequest
     prefix: str
     idle: list[Wire] = field(default_factory=list)
-    _unsaid: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
+    _unsaid: dict[tuple[str, ...], tuple[str, int]] = field(default_factory=dict)
 
     def head(self, request: Request) -> bytes:
         """Return all that stands before the body."""
         query = f"?{request.query}" if request.query else ""
-        lines = [f"{request.method} {self.prefix}{request.path or '/'}{query} HTTP/1.1"]
-        lines += self._others(tuple(request.headers))
-        lines += [f"{name}: {value}" for name, value in request.headers.items()]
-        if request.body or request.method not in _BODILESS:
-            lines.append(f"Content-Length: {len(request.body)}")
-        text = "\r\n".join([*lines, "", ""])
+        said = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
+        others, lines = self._others(tuple(request.headers))
+        length = f"Content-Length: {len(request.body)}\r\n" if request.body or request.method not in _BODILESS else ""
+        text = f"{request.method} {self.prefix}{request.path or '/'}{query} HTTP/1.1\r\n{others}{said}{length}\r\n"
         # one that was smuggled in would begin another header, or another call
-        if not text.count("\r") == text.count("\n") == len(lines) + 1 or "\0" in text:
+        if not text.count("\r") == text.count("\n") == lines + bool(length) or "\0" in text:
             raise ValueError("a header holds a line break or a NUL")
         return text.encode()
 
@@ -68,12 +66,17 @@ class _Place:
         while self.idle:
             self.idle.pop().close()
 
-    def _others(self, said: tuple[str, ...]) -> list[str]:
-        """Return the lines of the headers that are not said; nearly all calls to one place say the same."""
+    def _others(self, said: tuple[str, ...]) -> tuple[str, int]:
+        """Return the headers that are not said, and how many lines a head has then, one about the length aside.
+
+        Nearly all calls to one place say the same.
+        """
         if said not in self._unsaid:
             names = {name.lower() for name in said}
-            others = self.ticket.headers.items()
-            self._unsaid[said] = [f"{name}: {value}" for name, value in others if name.lower() not in names]
+            others = [
+                f"{name}: {value}\r\n" for name, value in self.ticket.headers.items() if name.lower() not in names
+            ]
+            self._unsaid[said] = "".join(others), len(others) + len(said) + 2
         return self._unsaid[said]
 
 

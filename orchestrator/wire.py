@@ -146,9 +146,9 @@ class Wire(asyncio.Protocol):
         message, answer = self._message, self._answer
         if message is None or answer is None:
             return
-        found = _response(message, bytes(self._parts[: self._most]))
+        found = _response(message, bytes(self._parts[: self._most]) if self._parts else b"")
         self._message = self._body = None
-        self._parts.clear()
+        self._parts = bytearray()
         self.idle_since = self._loop.time()
         if last or message.should_close or self._transport.get_write_buffer_size():
             self.close()

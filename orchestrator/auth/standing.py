@@ -86,8 +86,10 @@ class Admission:
 
     def worked(self, generation: int) -> None:
         """Note that the service let a call of this generation in, whatever else it answered."""
-        self._worked = max(self._worked, generation)
-        self._standing.worked = max(self._standing.worked, generation)
+        if generation > self._worked:
+            self._worked = generation
+        if generation > self._standing.worked:
+            self._standing.worked = generation
 
     async def rejected(self, generation: int, message: str) -> bool:
         """Decide what a 401 to a call of this generation means: True = call again, False = this lane is over.

@@ -168,10 +168,10 @@ def outcome_row(run: str, settled: Settled) -> tuple[Any, ...]:
 
 
 def _count(settled: Settled, fresh: Counter[tuple[str, str, str]]) -> None:
-    lane = (settled.target.service, settled.target.connection)
-    fresh[*lane, settled.stands] += 1
+    service, connection = settled.target.service, settled.target.connection
+    fresh[service, connection, settled.stands] += 1
     if settled.instead_of is not None:
-        fresh[*lane, settled.instead_of] -= 1
+        fresh[service, connection, settled.instead_of] -= 1
 
 
 def _execute_rows(connection: sqlite3.Connection, insert: sql.Insert, values: Sequence[Any]) -> None:
