@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from orchestrator.model import Batch
 
 MOMENT = 0.25  # seconds of calls at the lane's rate that are announced together ...
-AT_ONCE = 1000  # ... up to so many targets, which is a commit of a few milliseconds: they are held until their call
+AT_ONCE = 3000  # ... up to so many targets, which is a commit of a few milliseconds: they are held until their call
 
 Sent = Callable[[Sequence[Batch]], Awaitable[None]]
 

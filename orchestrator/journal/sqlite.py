@@ -88,9 +88,17 @@ class SqliteJournal:
         self._writer.settle(run, settled)
 
     def note_unknown(self, run: str, settled: Sequence[Settled]) -> None:
-        """Put at once on disk, uncounted, what an earlier part of the run left in flight."""
+        """Put at once on disk, uncounted, what an earlier part of the run left in flight: nothing is from then on."""
+        if not settled:
+            return
+        names = [(run, one.target.service, one.target.connection) for one in settled]
+        rows = [outcome_row(sql.lane_number(*name), run, one) for name, one in zip(names, settled, strict=True)]
         with self._guarded():
-            self._connection.executemany(sql.SETTLED, [outcome_row(run, one) for one in settled])
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany(sql.ADD_LANE, [(sql.lane_number(*name), *name) for name in set(names)])
+            self._connection.executemany(sql.SETTLED, rows)
+            self._connection.execute(sql.ALL_OVER, (run,))
+            self._connection.execute("COMMIT")
 
     async def flush(self) -> None:
         """Return when all that was queued so far is on disk."""
@@ -120,13 +128,18 @@ class SqliteJournal:
 
         What was seen to be gone before that stays so.
         """
-        for service, connection, target, stage, batch, sent, gone in self._execute(sql.IN_FLIGHT, (run,)):
-            flying = Target(service, connection, target, {}, stage)
-            cut_off = Settled(flying, Outcome.UNKNOWN, CUT_OFF, batch=batch, first_sent=sent, settled=time.time())
-            yield amending.once_more(Outcome(gone), cut_off, confirmed=True) if gone else cut_off
+        for lane, service, connection, stage, sent, ids, numbers in self._execute(sql.ANNOUNCED, (run,)):
+            known = {target: (outcome, gone) for target, outcome, gone in self._execute(sql.KNOWN, (lane, ids))}
+            for target, batch in zip(orjson.loads(ids), orjson.loads(numbers), strict=True):
+                outcome, gone = known.get(target, (None, None))
+                if outcome is not None:
+                    continue
+                flying = Target(service, connection, target, {}, stage)
+                cut_off = Settled(flying, Outcome.UNKNOWN, CUT_OFF, batch=batch, first_sent=sent, settled=time.time())
+                yield amending.once_more(Outcome(gone), cut_off, confirmed=True) if gone else cut_off
 
     def records(self, run: str) -> Iterator[str]:
-        """Return the lines of outcomes.jsonl in the order in which the targets were taken up."""
+        """Return the lines of outcomes.jsonl in the order in which the targets had their first outcome."""
         for (record,) in self._execute(sql.RECORDS, (run,)):
             yield record
 

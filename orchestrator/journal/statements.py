@@ -1,8 +1,13 @@
-"""Every statement of the journal, in plain SQL."""
+"""Every statement of the journal, in plain SQL.
+
+A target is known by its lane's number and its id. What is about to be called is one row for many targets, in
+`announced`, until all of them have an outcome; a target gets its row in `targets` with its first outcome.
+"""
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import sqlite3
 from typing import NamedTuple
 
@@ -20,13 +25,23 @@ SCHEMA = {
         cut_off REAL NOT NULL DEFAULT 0, ageless TEXT NOT NULL DEFAULT '[]',
         first INTEGER NOT NULL DEFAULT 0, last INTEGER)
     """,
-    # outcome is NULL from the moment before the call until there is one; earlier and record then have the one before
+    "lanes": """
+    CREATE TABLE lanes (
+        lane INTEGER PRIMARY KEY, run TEXT NOT NULL, service TEXT NOT NULL, connection TEXT NOT NULL,
+        UNIQUE (run, service, connection))
+    """,
+    # outcome is NULL while a target is called once more; earlier and record then have what stands of it
     "targets": """
     CREATE TABLE targets (
-        position INTEGER PRIMARY KEY, run TEXT NOT NULL, service TEXT NOT NULL, connection TEXT NOT NULL,
-        target TEXT NOT NULL, stage TEXT NOT NULL, batch INTEGER, sent REAL, outcome TEXT, record TEXT, earlier TEXT,
-        verification TEXT, protected INTEGER,
-        UNIQUE (run, service, connection, target))
+        position INTEGER PRIMARY KEY, lane INTEGER NOT NULL, target TEXT NOT NULL, stage TEXT NOT NULL, batch INTEGER,
+        outcome TEXT, verification TEXT, protected INTEGER, record TEXT, earlier TEXT,
+        UNIQUE (lane, target))
+    """,
+    # targets of which a call is about to be made, and the batch of each, as JSON lists; at is in nanoseconds
+    "announced": """
+    CREATE TABLE announced (
+        lane INTEGER NOT NULL, at INTEGER NOT NULL, stage TEXT NOT NULL, targets TEXT NOT NULL, batches TEXT NOT NULL,
+        PRIMARY KEY (lane, at))
     """,
     # what a service listed when the run began, by the number of the plan's group; rows is JSON, without secrets
     "listings": """
@@ -62,15 +77,16 @@ RUNS = f"SELECT {RUN_COLUMNS} FROM runs ORDER BY started, run"  # noqa: S608
 RUN = f"SELECT {RUN_COLUMNS} FROM runs WHERE run = ?"  # noqa: S608
 LATEST_RUN = f"SELECT {RUN_COLUMNS} FROM runs WHERE lock_name = ? ORDER BY started DESC, run DESC LIMIT 1"  # noqa: S608
 
-SENT_ROW = "(?, ?, ?, ?, ?, ?, ?, NULL, NULL)"
-SETTLED_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-SENT = f"""
-    INSERT INTO targets (run, service, connection, target, stage, batch, sent, outcome, record)
-    VALUES {SENT_ROW}
-    ON CONFLICT (run, service, connection, target)
-    DO UPDATE SET batch = excluded.batch, sent = excluded.sent, outcome = NULL,
-                  earlier = COALESCE(targets.outcome, targets.earlier)
-"""  # noqa: S608
+LANE_ROW = "(?, ?, ?, ?)"
+SETTLED_ROW = "(?, ?, ?, ?, ?, ?, ?, ?)"
+ADD_LANE = f"INSERT INTO lanes (lane, run, service, connection) VALUES {LANE_ROW} ON CONFLICT DO NOTHING"  # noqa: S608
+ANNOUNCE = "INSERT INTO announced (lane, at, stage, targets, batches) VALUES (?, ?, ?, ?, ?)"
+CALL_AGAIN = """
+    UPDATE targets SET outcome = NULL, earlier = outcome
+    WHERE lane = ? AND target IN (SELECT value FROM json_each(?)) AND outcome IS NOT NULL
+"""
+OVER = "DELETE FROM announced WHERE lane = ? AND at = ?"
+ALL_OVER = "DELETE FROM announced WHERE lane IN (SELECT lane FROM lanes WHERE run = ?)"
 # What a call came to is not replaced by a later `not_attempted`; that its session has given way to a newer one is told.
 _CALLED = """
     excluded.outcome = 'not_attempted'
@@ -83,9 +99,9 @@ _KEPT = f"""
     ELSE targets.record END
 """
 SETTLED = f"""
-    INSERT INTO targets (run, service, connection, target, stage, batch, outcome, verification, protected, record)
+    INSERT INTO targets (lane, target, stage, batch, outcome, verification, protected, record)
     VALUES {SETTLED_ROW}
-    ON CONFLICT (run, service, connection, target)
+    ON CONFLICT (lane, target)
     DO UPDATE SET
         batch = excluded.batch,
         record = CASE WHEN {_CALLED} THEN {_KEPT} ELSE excluded.record END,
@@ -112,73 +128,114 @@ class Insert(NamedTuple):
         return self.statement.replace(self.row, ", ".join([self.row] * rows))
 
 
-INTENT = Insert(SENT, SENT_ROW)
+LANE = Insert(ADD_LANE, LANE_ROW)
 OUTCOME = Insert(SETTLED, SETTLED_ROW)
 
-OUTCOMES = "SELECT service, connection, target, outcome FROM targets WHERE run = ? AND outcome IS NOT NULL"
-IDENTITIES = "SELECT service, connection, target FROM targets WHERE run = ?"
-IN_FLIGHT = """
-    SELECT service, connection, target, stage, batch, sent, CASE WHEN verification = 'confirmed' THEN earlier END
-    FROM targets WHERE run = ? AND outcome IS NULL ORDER BY position
+_OF_RUN = "FROM lanes JOIN targets USING (lane) WHERE run = ? AND outcome IS NOT NULL"
+OUTCOMES = f"SELECT service, connection, target, outcome {_OF_RUN}"
+IDENTITIES = """
+    SELECT service, connection, target FROM lanes JOIN targets USING (lane) WHERE run = ?1
+    UNION ALL
+    SELECT service, connection, value FROM lanes JOIN announced USING (lane), json_each(targets) WHERE run = ?1
+"""
+ANNOUNCED = """
+    SELECT lane, service, connection, stage, at / 1e9, targets, batches FROM lanes JOIN announced USING (lane)
+    WHERE run = ? ORDER BY at
+"""
+# what of the announced ones has an outcome since, and what was seen to be gone before it was called once more
+KNOWN = """
+    SELECT target, outcome, CASE WHEN verification = 'confirmed' THEN earlier END FROM targets
+    WHERE lane = ? AND target IN (SELECT value FROM json_each(?))
 """
 # by position, so that nothing is sorted: the plus keeps SQLite from the index, whose order is another
 RECORDS = """
     SELECT record FROM targets
     WHERE position > COALESCE((SELECT first FROM runs WHERE run = ?1), 0)
     AND position <= COALESCE((SELECT last FROM runs WHERE run = ?1), 9223372036854775807)
-    AND +run = ?1 AND outcome IS NOT NULL ORDER BY position
+    AND +lane IN (SELECT lane FROM lanes WHERE run = ?1) AND outcome IS NOT NULL ORDER BY position
 """
-LAST_BATCH = "SELECT MAX(batch) FROM targets WHERE run = ?"
-COUNTS = """
-    SELECT service, connection, outcome, verification, protected, COUNT(*) FROM targets
-    WHERE run = ? AND (stage = ? OR ? IS NULL) AND outcome IS NOT NULL
-    GROUP BY service, connection, outcome, verification, protected
+LAST_BATCH = """
+    SELECT MAX(batch) FROM (
+        SELECT batch FROM lanes JOIN targets USING (lane) WHERE run = ?1
+        UNION ALL SELECT value FROM lanes JOIN announced USING (lane), json_each(batches) WHERE run = ?1)
+"""
+COUNTS = f"""
+    SELECT service, connection, outcome, verification, protected, COUNT(*) {_OF_RUN} AND (stage = ? OR ? IS NULL)
+    GROUP BY lane, outcome, verification, protected
     ORDER BY service, connection, outcome, verification, protected
 """
-UNVERIFIED = """
-    SELECT service, connection, target, outcome, verification, record FROM targets
-    WHERE run = ? AND outcome IS NOT NULL
+UNVERIFIED = f"""
+    SELECT service, connection, target, outcome, verification, record {_OF_RUN}
     AND (verification IN ('pending', 'unavailable', 'contradicted') OR outcome IN ('unknown', 'still_active'))
 """
-CONFIRMED = """
-    SELECT service, connection, target, outcome FROM targets
-    WHERE run = ? AND outcome IS NOT NULL AND verification = 'confirmed'
-"""
-REFUSED = """
-    SELECT service, connection, target FROM targets
-    WHERE run = ? AND outcome = 'failed' AND json_extract(record, '$.http_status') BETWEEN 400 AND 499
+CONFIRMED = f"SELECT service, connection, target, outcome {_OF_RUN} AND verification = 'confirmed'"
+REFUSED = f"""
+    SELECT service, connection, target {_OF_RUN}
+    AND outcome = 'failed' AND json_extract(record, '$.http_status') BETWEEN 400 AND 499
 """
 ADD_LISTING = "INSERT OR REPLACE INTO listings (run, section, listed, failure, rows) VALUES (?, ?, ?, ?, ?)"
 LISTINGS = "SELECT section, listed, failure, rows FROM listings WHERE run = ?"
 LISTING_FAILURES = "SELECT failure FROM listings WHERE run = ? AND failure <> '' ORDER BY section"
 
-# Every target of two runs, in the order of the unique index, so that nothing is sorted and nothing is held in memory.
-# A side that does not have the target is NULL; one that is in flight is unknown.
+# Every target of two runs that has a row, in the order of the indexes, so that nothing is sorted and nothing is held in
+# memory. A side that does not have the target is NULL; one that is in flight is unknown.
 PAIRS = """
-    SELECT n.service, n.connection, n.target,
+    SELECT nl.service, nl.connection, n.target,
            CASE WHEN o.position IS NOT NULL THEN COALESCE(o.outcome, 'unknown') END,
            o.verification, o.outcome IS NOT NULL AND o.protected,
            COALESCE(n.outcome, 'unknown'), n.verification, n.outcome IS NOT NULL AND n.protected,
            CASE WHEN n.outcome IS NOT NULL THEN n.record END
-    FROM targets n LEFT JOIN targets o
-         ON o.run = :before AND o.service = n.service AND o.connection = n.connection AND o.target = n.target
-    WHERE n.run = :after
+    FROM lanes nl JOIN targets n ON n.lane = nl.lane
+    LEFT JOIN lanes ol ON ol.run = :before AND ol.service = nl.service AND ol.connection = nl.connection
+    LEFT JOIN targets o ON o.lane = ol.lane AND o.target = n.target
+    WHERE nl.run = :after
     UNION ALL
-    SELECT o.service, o.connection, o.target,
+    SELECT ol.service, ol.connection, o.target,
            COALESCE(o.outcome, 'unknown'), o.verification, o.outcome IS NOT NULL AND o.protected,
            NULL, NULL, 0, NULL
-    FROM targets o
-    WHERE o.run = :before AND NOT EXISTS (
-        SELECT 1 FROM targets n
-        WHERE n.run = :after AND n.service = o.service AND n.connection = o.connection AND n.target = o.target)
+    FROM lanes ol JOIN targets o ON o.lane = ol.lane
+    WHERE ol.run = :before AND NOT EXISTS (
+        SELECT 1 FROM lanes nl JOIN targets n ON n.lane = nl.lane
+        WHERE nl.run = :after AND nl.service = ol.service AND nl.connection = ol.connection AND n.target = o.target)
     ORDER BY 1, 2, 3
 """
 
 
+def lane_number(run: str, service: str, connection: str) -> int:
+    """Return the number of a lane of a run: the same for everybody who asks, so that nobody has to be asked for it."""
+    name = "\0".join((run, service, connection)).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(name, digest_size=7).digest(), "big")
+
+
+# A journal in which each target had its lane's names, and its intent, in its own row.
+_EARLIER_TARGETS = (
+    "ALTER TABLE targets RENAME TO earlier_targets",
+    SCHEMA["targets"],
+    """
+    INSERT INTO lanes (lane, run, service, connection)
+    SELECT lane_number(run, service, connection), run, service, connection FROM earlier_targets
+    GROUP BY run, service, connection
+    """,
+    """
+    INSERT INTO targets (position, lane, target, stage, batch, outcome, verification, protected, record, earlier)
+    SELECT position, lane, target, stage, batch, outcome, verification, protected, record, earlier
+    FROM earlier_targets JOIN lanes USING (run, service, connection) WHERE COALESCE(outcome, earlier) IS NOT NULL
+    """,
+    """
+    INSERT INTO announced (lane, at, stage, targets, batches)
+    SELECT lane, CAST(MAX(sent) * 1e9 AS INTEGER) + MIN(position), stage,
+           json_group_array(target), json_group_array(batch)
+    FROM earlier_targets JOIN lanes USING (run, service, connection) WHERE outcome IS NULL GROUP BY lane, stage
+    """,
+    "DROP TABLE earlier_targets",
+)
+
+
 def prepare(connection: sqlite3.Connection) -> None:
-    """Make what is not there, and add what tables of an earlier version lack, in one transaction."""
+    """Make what is not there, and make of the tables of an earlier version what they are now, in one transaction."""
     if not _lacking(connection):
         return
+    connection.create_function("lane_number", 3, lane_number, deterministic=True)
     connection.execute("BEGIN IMMEDIATE")  # somebody else may be about to do the same
     for statement in _lacking(connection):
         connection.execute(statement)
@@ -187,6 +244,9 @@ def prepare(connection: sqlite3.Connection) -> None:
 
 def _lacking(connection: sqlite3.Connection) -> list[str]:
     there = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
-    columns = {row[1] for row in connection.execute("PRAGMA table_info(runs)")}
+    columns = {
+        table: {row[1] for row in connection.execute(f"PRAGMA table_info({table})")} for table in ("runs", "targets")
+    }
     new = [statement for name, statement in SCHEMA.items() if name not in there]
-    return new + [statement for name, statement in ADDED.items() if columns and name not in columns]
+    new += [statement for name, statement in ADDED.items() if columns["runs"] and name not in columns["runs"]]
+    return new + list(_EARLIER_TARGETS if "run" in columns["targets"] else ())

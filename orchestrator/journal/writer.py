@@ -16,15 +16,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from orchestrator.errors import JournalError
 from orchestrator.journal import statements as sql
 from orchestrator.journal.record import encode
 from orchestrator.model import PROTECTED, Batch, Outcome, Settled
 
-GROUP_ROWS = 1000
-GROUP_SECONDS = 0.05
-TOGETHER = 256  # rows in a statement, where SQLite takes that many values
+GROUP_ROWS = 3000
+GROUP_SECONDS = 0.2
+TOGETHER = 512  # rows in a statement, where SQLite takes that many values
 
+Announced = tuple[int, int]  # a lane's number, and when something of it was announced, in nanoseconds
 Waiting = tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]
 
 
@@ -32,11 +35,12 @@ Waiting = tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]
 class _Group:
     """What is committed together, in the order in which it came: a target's later row must win.
 
-    `parts` has the values of rows that follow one another and are put in by the same statement; `fresh` what is to be
-    counted then, `waiting` who is to be told.
+    `parts` has statements with their values, for one row or for rows that follow one another; `over` the announcements
+    of which every target has an outcome, `fresh` what is to be counted then, `waiting` who is to be told.
     """
 
-    parts: list[tuple[sql.Insert, list[Any]]] = field(default_factory=list)
+    parts: list[tuple[sql.Insert | str, list[Any]]] = field(default_factory=list)
+    over: list[Announced] = field(default_factory=list)
     fresh: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     waiting: list[Waiting] = field(default_factory=list)
     rows: int = 0
@@ -55,6 +59,10 @@ class Writer:
         self._path = path
         self._counts = counts
         self._group = _Group()
+        self._lanes: dict[tuple[str, str, str], int] = {}
+        self._at = 0  # when something was announced last
+        self._open: dict[tuple[int, str], Announced] = {}  # the targets without an outcome, by lane and id
+        self._left: Counter[Announced] = Counter()  # so many of them are there yet
         self._lock = threading.Lock()  # around adding to the group, and taking it
         self._some = threading.Event()  # there is a group to gather
         self._enough = threading.Event()  # it is not to wait any longer
@@ -70,13 +78,17 @@ class Writer:
     def sent(self, run: str, batches: Sequence[Batch]) -> None:
         """Queue intents."""
         self._check()
-        at = time.time()
         with self._lock:
-            values = self._group.values(sql.INTENT)
+            told: dict[tuple[int, str], tuple[list[str], list[int]]] = {}
             for batch in batches:
                 for target in batch.targets:
-                    values += (run, target.service, target.connection, target.id, target.stage, batch.number, at)
-                self._group.rows += len(batch.targets)
+                    lane = self._lane(run, target.service, target.connection)
+                    if (lane, target.id) not in self._open:  # else its call was not made yet
+                        ids, numbers = told.setdefault((lane, target.stage), ([], []))
+                        ids.append(target.id)
+                        numbers.append(batch.number)
+            for (lane, stage), (ids, numbers) in told.items():
+                self._announce(lane, stage, ids, numbers)
         self._wake()
 
     def settle(self, run: str, settled: Sequence[Settled]) -> None:
@@ -84,14 +96,43 @@ class Writer:
         self._check()
         with self._lock:
             try:
-                values, fresh = self._group.values(sql.OUTCOME), self._group.fresh
                 for one in settled:
-                    values += outcome_row(run, one)
-                    _count(one, fresh)
+                    lane = self._lane(run, one.target.service, one.target.connection)
+                    row = outcome_row(lane, run, one)
+                    self._group.values(sql.OUTCOME).extend(row)
+                    self._settled(lane, one.target.id)
+                    _count(one, self._group.fresh)
                 self._group.rows += len(settled)
             except Exception as error:  # noqa: BLE001  it is told by the next call, as when it cannot be written
                 self._failure = error
         self._wake()
+
+    def _lane(self, run: str, service: str, connection: str) -> int:
+        """Return the number of a lane, which has a row before anything of it has."""
+        name = (run, service, connection)
+        if name not in self._lanes:
+            self._lanes[name] = sql.lane_number(*name)
+            self._group.values(sql.LANE).extend((self._lanes[name], *name))
+        return self._lanes[name]
+
+    def _announce(self, lane: int, stage: str, ids: list[str], numbers: list[int]) -> None:
+        """Queue one row for targets that are about to be called, whatever is on record of them."""
+        self._at = max(self._at + 1, time.time_ns())  # no two at the same moment
+        announced, targets = (lane, self._at), orjson.dumps(ids).decode()
+        row = [*announced, stage, targets, orjson.dumps(numbers).decode()]
+        self._group.parts += [(sql.ANNOUNCE, row), (sql.CALL_AGAIN, [lane, targets])]
+        self._group.rows += len(ids)
+        self._left[announced] = len(ids)
+        self._open.update(dict.fromkeys([(lane, one) for one in ids], announced))
+
+    def _settled(self, lane: int, target: str) -> None:
+        announced = self._open.pop((lane, target), None)
+        if announced is None:
+            return
+        self._left[announced] -= 1
+        if not self._left[announced]:
+            del self._left[announced]
+            self._group.over.append(announced)
 
     async def flush(self) -> None:
         """Return when all that was queued so far is on disk."""
@@ -148,8 +189,12 @@ class Writer:
     def _commit(self, connection: sqlite3.Connection, group: _Group) -> None:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for insert, values in group.parts:
-                _execute_rows(connection, insert, values)
+            for statement, values in group.parts:
+                if isinstance(statement, str):
+                    connection.execute(statement, values)
+                else:
+                    _execute_rows(connection, statement, values)
+            connection.executemany(sql.OVER, group.over)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:  # when the disk is full, SQLite has rolled it back already
@@ -158,13 +203,13 @@ class Writer:
         self._counts.update(group.fresh)
 
 
-def outcome_row(run: str, settled: Settled) -> tuple[Any, ...]:
-    """Return the row of an outcome."""
+def outcome_row(lane: int, run: str, settled: Settled) -> tuple[Any, ...]:
+    """Return the row of an outcome; `lane` is the number of its lane."""
     target = settled.target
     protected = settled.outcome is Outcome.NOT_ATTEMPTED and settled.reason == PROTECTED
-    identity = (run, target.service, target.connection, target.id, target.stage)
     record = encode(run, settled).decode()
-    return (*identity, settled.batch, settled.outcome, settled.verification, protected, record)
+    fate = (settled.outcome, settled.verification, protected)
+    return (lane, target.id, target.stage, settled.batch, *fate, record)
 
 
 def _count(settled: Settled, fresh: Counter[tuple[str, str, str]]) -> None:

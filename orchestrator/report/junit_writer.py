@@ -1,6 +1,6 @@
 """JUnit XML: a test case per target, so that a CI server shows a run as it shows tests.
 
-One suite, with the lane as class name: records come in the order of taking up, and lanes alternate in it.
+One suite, with the lane as class name: records come in the order of their first outcomes, and lanes alternate in it.
 """
 
 from __future__ import annotations

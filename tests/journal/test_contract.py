@@ -161,18 +161,18 @@ async def test_the_same_name_on_another_service_is_another_target(journal: Sqlit
     assert journal.tally(RUN) == [("das.builtin-account", CONNECTION, "ended", *PLAIN, 1), (*LANE, "ended", *PLAIN, 1)]
 
 
-async def test_records_are_what_the_report_says_in_the_order_of_the_start(journal: SqliteJournal) -> None:
+async def test_records_are_what_the_report_says_in_the_order_of_their_first_outcomes(journal: SqliteJournal) -> None:
     await journal.sent(RUN, batches("c", "a", "b"))
     journal.settle(RUN, settled("bac", batch=1))
     await journal.flush()
     records = [json.loads(line) for line in journal.records(RUN)]
-    assert [record["target"] for record in records] == ["c", "a", "b"]
+    assert [record["target"] for record in records] == ["b", "a", "c"]
     assert records[0] == {
         "run": RUN,
         "stage": "applications",
         "service": SERVICE,
         "connection": CONNECTION,
-        "target": "c",
+        "target": "b",
         "outcome": "ended",
         "verification": "not_requested",
         "reason": "because",
