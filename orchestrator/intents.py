@@ -52,6 +52,13 @@ class Intents:
     def _next(self) -> Batch | None:
         return self._read.popleft() if self._read else next(self._batches, None)
 
+    def covered(self, batch: Batch) -> bool:
+        """Return whether the intent to call the batch is durable, and it is not time to announce more."""
+        covered = len(self._ahead) >= self._low and batch.number in self._announced
+        if covered:
+            self._announced.discard(batch.number)
+        return covered
+
     async def announce(self, batch: Batch, per_second: float) -> None:
         """Return when the intent to call the batch is durable, with that of a moment's worth of those that follow."""
         room = int(per_second * MOMENT)

@@ -233,7 +233,8 @@ class Lane:
         before = None
         self.pacer.near_end(self._intents.few)
         if trail.attempts == 0 and self._connector.idempotent:
-            await self._intents.announce(batch, self.pacer.pace)
+            if not self._intents.covered(batch):
+                await self._intents.announce(batch, self.pacer.pace)
         elif trail.attempts == 0:
             before = partial(self._memory.sent, [batch])  # not earlier: a crash would leave it unknown for good
         return await self.pacer.take(before) and self.closed is None

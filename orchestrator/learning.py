@@ -85,9 +85,9 @@ class Learner:
         """Note that the service let a call through that began then, whatever it answered."""
         self._let_through = True
         self._in_vain = 0
+        self._timed(now - began)
         self._took += now - began
         self._answered += 1
-        self._timed(now - began)
         self._levels.answered(began, refused=False)
         if self._climb is not None:
             self._climbs(self._climb, began, now, refused=False)

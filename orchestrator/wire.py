@@ -7,6 +7,7 @@ streams) costs three times as much as all of this, for what is not wanted here.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -61,6 +62,17 @@ class Wire(asyncio.Protocol):
         self._handler = handler  # aiohttp's own protocol, which keeps count of what is open
         self._transport = handler.transport
         self._parser: HttpResponseParser | None = None
+        self._new_parser = partial(
+            HttpResponseParser,
+            handler,
+            self._loop,
+            _AT_ONCE,
+            max_line_size=MAX_HEADER,
+            max_field_size=MAX_HEADER,
+            payload_exception=aiohttp.ClientPayloadError,
+            read_until_eof=True,
+            auto_decompress=False,
+        )
         self._answer: asyncio.Future[Response | Lost] | None = None
         self._most = 0
         self._message: RawResponseMessage | None = None
@@ -79,7 +91,7 @@ class Wire(asyncio.Protocol):
         Where no other call may follow, the connection is closed.
         """
         self._most = MAX_PAGE if method == "GET" else MAX_BODY
-        self._parser = self._new_parser(with_body=method != "HEAD")  # what an earlier answer left is none of this one
+        self._parser = self._new_parser(response_with_body=method != "HEAD")  # what an earlier one has left is dropped
         answer: asyncio.Future[Response | Lost] = self._loop.create_future()
         self._answer = answer
         timer = self._loop.call_at(began + seconds, self._pass, seconds)
@@ -162,19 +174,6 @@ class Wire(asyncio.Protocol):
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(Lost(reason, sent=True))
         self.close()
-
-    def _new_parser(self, *, with_body: bool) -> HttpResponseParser:
-        return HttpResponseParser(
-            self._handler,
-            self._loop,
-            _AT_ONCE,
-            max_line_size=MAX_HEADER,
-            max_field_size=MAX_HEADER,
-            payload_exception=aiohttp.ClientPayloadError,
-            response_with_body=with_body,
-            read_until_eof=True,
-            auto_decompress=False,
-        )
 
 
 def _response(message: RawResponseMessage, body: bytes) -> Response:

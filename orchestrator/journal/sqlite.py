@@ -93,12 +93,11 @@ class SqliteJournal:
             return
         names = [(run, one.target.service, one.target.connection) for one in settled]
         rows = [outcome_row(sql.lane_number(*name), run, one) for name, one in zip(names, settled, strict=True)]
-        with self._guarded():
+        with self._guarded(), self._connection:  # which commits, or rolls back
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany(sql.ADD_LANE, [(sql.lane_number(*name), *name) for name in set(names)])
             self._connection.executemany(sql.SETTLED, rows)
             self._connection.execute(sql.ALL_OVER, (run,))
-            self._connection.execute("COMMIT")
 
     async def flush(self) -> None:
         """Return when all that was queued so far is on disk."""

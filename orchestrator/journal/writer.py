@@ -79,16 +79,10 @@ class Writer:
         """Queue intents."""
         self._check()
         with self._lock:
-            told: dict[tuple[int, str], tuple[list[str], list[int]]] = {}
-            for batch in batches:
-                for target in batch.targets:
-                    lane = self._lane(run, target.service, target.connection)
-                    if (lane, target.id) not in self._open:  # else its call was not made yet
-                        ids, numbers = told.setdefault((lane, target.stage), ([], []))
-                        ids.append(target.id)
-                        numbers.append(batch.number)
-            for (lane, stage), (ids, numbers) in told.items():
-                self._announce(lane, stage, ids, numbers)
+            try:
+                self._announce_all(run, batches)
+            except Exception as error:  # noqa: BLE001  told by the next call, as where the file cannot be written
+                self._failure = error
         self._wake()
 
     def settle(self, run: str, settled: Sequence[Settled]) -> None:
@@ -97,23 +91,22 @@ class Writer:
         with self._lock:
             try:
                 for one in settled:
-                    lane = self._lane(run, one.target.service, one.target.connection)
-                    row = outcome_row(lane, run, one)
-                    self._group.values(sql.OUTCOME).extend(row)
-                    self._settled(lane, one.target.id)
-                    _count(one, self._group.fresh)
-                self._group.rows += len(settled)
-            except Exception as error:  # noqa: BLE001  it is told by the next call, as when it cannot be written
+                    self._settle(run, one)
+            except Exception as error:  # noqa: BLE001  as above
                 self._failure = error
         self._wake()
 
-    def _lane(self, run: str, service: str, connection: str) -> int:
-        """Return the number of a lane, which has a row before anything of it has."""
-        name = (run, service, connection)
-        if name not in self._lanes:
-            self._lanes[name] = sql.lane_number(*name)
-            self._group.values(sql.LANE).extend((self._lanes[name], *name))
-        return self._lanes[name]
+    def _announce_all(self, run: str, batches: Sequence[Batch]) -> None:
+        told: dict[tuple[int, str], tuple[list[str], list[int]]] = {}
+        for batch in batches:
+            for target in batch.targets:
+                lane = self._lane(run, target.service, target.connection)
+                if (lane, target.id) not in self._open:  # else its call was not made yet
+                    ids, numbers = told.setdefault((lane, target.stage), ([], []))
+                    ids.append(target.id)
+                    numbers.append(batch.number)
+        for (lane, stage), (ids, numbers) in told.items():
+            self._announce(lane, stage, ids, numbers)
 
     def _announce(self, lane: int, stage: str, ids: list[str], numbers: list[int]) -> None:
         """Queue one row for targets that are about to be called, whatever is on record of them."""
@@ -125,14 +118,29 @@ class Writer:
         self._left[announced] = len(ids)
         self._open.update(dict.fromkeys([(lane, one) for one in ids], announced))
 
-    def _settled(self, lane: int, target: str) -> None:
-        announced = self._open.pop((lane, target), None)
+    def _settle(self, run: str, settled: Settled) -> None:
+        """Queue one outcome; with the last one that was announced together, the announcement is over."""
+        group, target = self._group, settled.target
+        lane = self._lane(run, target.service, target.connection)
+        row = outcome_row(lane, run, settled)
+        group.values(sql.OUTCOME).extend(row)
+        group.rows += 1
+        _count(settled, group.fresh)
+        announced = self._open.pop((lane, target.id), None)
         if announced is None:
             return
         self._left[announced] -= 1
         if not self._left[announced]:
             del self._left[announced]
-            self._group.over.append(announced)
+            group.over.append(announced)
+
+    def _lane(self, run: str, service: str, connection: str) -> int:
+        """Return the number of a lane, which has a row before anything of it has."""
+        name = (run, service, connection)
+        if name not in self._lanes:
+            self._lanes[name] = sql.lane_number(*name)
+            self._group.values(sql.LANE).extend((self._lanes[name], *name))
+        return self._lanes[name]
 
     async def flush(self) -> None:
         """Return when all that was queued so far is on disk."""

@@ -80,7 +80,8 @@ def _case(record: Record, good: bool) -> str:
     target, outcome = text_of(record, "target"), text_of(record, "outcome")
     name = target if _PLAIN.fullmatch(target) else _attribute(target)
     time = _seconds((record.get("duration_ms") or 0) / 1000)
-    case = f'classname="{_attribute(lane_of(record))}" name="{name}" time="{time}"'
+    lane = _lane(record.get("service"), record.get("connection"))
+    case = f'classname="{lane}" name="{name}" time="{time}"'
     if good and outcome != "not_attempted":
         return f"<testcase {case}/>\n"
     element = ELEMENTS.get(outcome, "failure")
@@ -97,6 +98,11 @@ def _attributes(**values: str) -> str:
 @functools.lru_cache(maxsize=256)  # a run has few lanes, and few different messages
 def _attribute(value: str) -> str:
     return html.escape(one_line(value))
+
+
+@functools.lru_cache(maxsize=256)
+def _lane(service: object, connection: object) -> str:
+    return _attribute(lane_of({"service": service, "connection": connection}))
 
 
 def _escaped(text: str) -> str:

@@ -280,7 +280,16 @@ class Site:
 
     def durable(self) -> set[tuple[str, str, str]]:
         """Return the targets that have an outcome in the journal."""
-        return set(self.journal("SELECT service, connection, target FROM targets WHERE outcome IS NOT NULL"))
+        return set(
+            self.journal(
+                "SELECT service, connection, target FROM lanes JOIN targets USING (lane) WHERE outcome IS NOT NULL"
+            )
+        )
+
+    def in_flight(self) -> set[tuple[str, str, str]]:
+        """Return the targets whose call is announced in the journal, and that have no outcome."""
+        announced = "SELECT service, connection, value FROM lanes JOIN announced USING (lane), json_each(targets)"
+        return set(self.journal(announced)) - self.durable()
 
     def last_run(self) -> str:
         return str(self.journal("SELECT run FROM runs ORDER BY started DESC LIMIT 1")[0][0])
