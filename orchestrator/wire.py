@@ -24,6 +24,7 @@ MAX_BODY = 256 * 1024
 MAX_PAGE = 16 * 1024 * 1024  # what is read with GET may be a page of a thousand items
 MAX_HEADER = 128 * 1024  # an IAM token alone is tens of kilobytes
 _AT_ONCE = 1 << 20  # bytes: more than a connection hands over at once, and each time all of it is taken
+_INTERIM = frozenset({100, *range(102, 200)})  # the answer is still to come
 _SWITCHING = 101
 
 
@@ -119,16 +120,17 @@ class Wire(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001  whatever the parser raises, it is about what came
             self._lose(f"the connection broke: {why(error)}")
             return
-        last = switched or bool(rest)
+        last = switched or bool(rest)  # from here on the parser knows nothing
         for message, body in messages:
-            if 100 <= message.code < 200 and message.code != _SWITCHING:
-                continue  # the answer is still to come
+            if message.code in _INTERIM:
+                continue
             if self._message is None:
                 self._message, self._body = message, body
+                last |= message.code == _SWITCHING
             else:
                 last = True  # an answer to nothing
-        if self._body is not None:
-            self._read(self._body, last)
+        if self._message is not None and self._body is not None:
+            self._read(self._message, self._body, last)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Take the end of the connection, which is that of an answer whose length nobody said."""
@@ -137,34 +139,33 @@ class Wire(asyncio.Protocol):
             return
         try:
             self._parser.feed_eof()
-            if self._body is not None and error is None:
-                self._read(self._body, last=True)
+            if self._message is not None and self._body is not None and error is None:
+                self._read(self._message, self._body, last=True)
         except Exception as short:  # noqa: BLE001  as above
             error = error or short
         self._lose(f"the connection broke: {why(error or aiohttp.ServerDisconnectedError())}")
 
-    def _read(self, body: aiohttp.StreamReader, last: bool) -> None:
+    def _read(self, message: RawResponseMessage, body: aiohttp.StreamReader, last: bool) -> None:
         """Take what there is of the body; with all of it, or as much of it as is wanted, there is an answer."""
         if not body.at_eof():
             if (error := body.exception()) is not None:
                 self._lose(f"the connection broke: {why(error)}")
                 return
             self._parts += body.read_nowait()
-        if body.at_eof() or len(self._parts) >= self._most:
-            self._conclude(last or not body.at_eof())
+            if not body.at_eof() and len(self._parts) < self._most:
+                return
+        self._conclude(message, last or not body.at_eof())
 
-    def _conclude(self, last: bool) -> None:
+    def _conclude(self, message: RawResponseMessage, last: bool) -> None:
         """Hand over the answer; the connection is closed where it is the last, or was there before all was sent."""
-        message, answer = self._message, self._answer
-        if message is None or answer is None:
-            return
         found = _response(message, bytes(self._parts[: self._most]) if self._parts else b"")
         self._message = self._body = None
         self._parts = bytearray()
         self.idle_since = self._loop.time()
         if last or message.should_close or self._transport.get_write_buffer_size():
             self.close()
-        answer.set_result(found)
+        if self._answer is not None:
+            self._answer.set_result(found)
 
     def _pass(self, seconds: float) -> None:
         self._lose(f"no answer within {seconds:g} s")

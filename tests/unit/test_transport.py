@@ -428,6 +428,15 @@ async def test_an_answer_in_single_bytes_is_an_answer() -> None:
     assert (got.status, got.headers["x-a"], got.body) == (200, "b", b"ok")
 
 
+@pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
+@pytest.mark.parametrize("told", ["Content-Length: 5", "Transfer-Encoding: chunked"])
+async def test_no_body_is_waited_for_where_there_cannot_be_one(status: str, told: str) -> None:
+    async with server(f"HTTP/1.1 {status}\r\n{told}\r\n\r\n".encode(), then=silence) as there:
+        got = await fetched(there.url)
+    assert isinstance(got, Response)
+    assert (got.status, got.body) == (int(status[:3]), b"")
+
+
 async def test_an_answer_to_head_has_no_body_whatever_it_says() -> None:
     async with server(answer(b"", length=100)) as there:
         got = await fetched(there.url, method="HEAD", body=b"")
