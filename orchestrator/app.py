@@ -206,7 +206,7 @@ class Workshop:
     def _pacer(self, limits: Limits, learned: float | None = None) -> Pacer:
         """Return a pacer; one without a rate begins at a call a second for each slot, or at what a run learned."""
         start = learned if limits.rate or learned else float(limits.concurrency or 1)
-        return Pacer(limits.rate or (), self._stop, start=start)
+        return Pacer(limits.rate or (), self._stop, start=start, burst=limits.burst or 1)
 
     def heard(self) -> dict[str, Learned]:
         """Return by lane how long the pages took that were read of its listings."""

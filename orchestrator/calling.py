@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from orchestrator.reading import Json
 from orchestrator.units import Duration, Rates
@@ -16,6 +16,7 @@ class Limits(Strict):
     """How hard the service may be called; the config can override each."""
 
     rate: Rates | None = None
+    burst: int | None = Field(None, ge=1, le=10_000, description="calls that may go at once, beside the rate")
     concurrency: int | None = Field(None, ge=1, le=1000)
     timeout: Duration | None = None
     attempts: int | None = Field(None, ge=1, le=100)
@@ -23,11 +24,17 @@ class Limits(Strict):
     backoff_cap: Duration | None = None
 
     def over(self, below: Self) -> Self:
-        """Return these limits, with what is not said here taken from `below`."""
+        """Return these limits, with what is not said here taken from `below`; a burst belongs to its rate."""
         return below.model_copy(update=self.model_dump(exclude_none=True, exclude={"rate"}) | self._rate())
 
     def _rate(self) -> dict[str, Any]:
-        return {} if self.rate is None else {"rate": self.rate}
+        return {} if self.rate is None else {"rate": self.rate, "burst": self.burst}
+
+    @model_validator(mode="after")
+    def _burst(self) -> Self:
+        if self.burst is not None and self.rate is None:
+            raise ValueError("has a burst and no rate; a burst belongs to a rate, so that both stand in the same place")
+        return self
 
 
 class BatchSpec(Strict):

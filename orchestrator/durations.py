@@ -27,6 +27,11 @@ class Pace:
         return self.limits.rate or (Rate(FASTEST, 1.0),)
 
     @property
+    def burst(self) -> int:
+        """Return how many calls may go at once, beside the rate."""
+        return self.limits.burst or 1
+
+    @property
     def rate(self) -> float:
         """Return the calls per second that the pacer can keep up: of several windows the one that allows least."""
         return min(rate.per_second for rate in self.rates)
@@ -50,7 +55,10 @@ class Pace:
         """Return how long so many calls take, if each is answered at the first attempt."""
         if not calls:
             return 0.0
-        return max(spread(calls, self.rates) + self.latency, math.ceil(calls / self.slots) * self.latency)
+        return max(
+            spread(calls, self.rates, self.burst) + self.latency,
+            math.ceil(calls / self.slots) * self.latency,
+        )
 
     def worst(self, calls: int) -> float:
         """Return how long so many calls take if each uses all its attempts, and each attempt all its time."""
@@ -62,7 +70,7 @@ class Pace:
         workers = 4 * self.slots + 4  # as many calls a lane has in hand, resting ones with them
         others = calls - 1
         waiting = (
-            spread(others * attempts + 1, self.rates),
+            spread(others * attempts + 1, self.rates, self.burst),
             others * attempts * timeout / self.slots,
             others * one / workers,
         )

@@ -5,7 +5,7 @@ cannot catch up after a late timer. So the bucket is one call and 5 ms of the ra
 more: calls go in even slots, and one that is late by up to 5 ms moves no other. Only one worker at a time waits at it,
 because many waiters cost it dearly. Of several rates the one over the shortest time is kept that way; what the others
 allow in a longer time may be used up at that pace, and is counted call by call, because a bucket would let twice of it
-through.
+through. A burst, which somebody has to ask for, makes the bucket as large as that.
 """
 
 from __future__ import annotations
@@ -138,7 +138,8 @@ class Pacer:
     """The one place of a lane where calls wait for their turn; `per_second` is what it can keep up for long.
 
     Without rates it finds the service's limit by itself, from `start` calls a second on. With rates it goes at
-    them from the first call, or begins at `start` where an earlier run learned that the service takes less.
+    them from the first call, or begins at `start` where an earlier run learned that the service takes less. So many
+    calls as `burst` says may go at once, where the rate over the shortest time left room for them.
     """
 
     def __init__(
@@ -148,6 +149,7 @@ class Pacer:
         clock: Callable[[], float] = time.monotonic,
         *,
         start: float | None = None,
+        burst: int = 1,
     ) -> None:
         self.paused_until = 0.0
         first, *longer = _telling(rates or (Rate(FASTEST, 1.0),))
@@ -155,7 +157,7 @@ class Pacer:
         self._pace = first.per_second
         self._windows = [Window(rate) for rate in longer]
         self.learner = Learner(self._pace, start if start is not None or rates else 1.0)
-        self._limiter = _limiter(self._pace)
+        self._limiter = _limiter(self._pace, burst)
         self._stop = stop
         self._clock = clock
         self._turn = asyncio.Lock()
@@ -215,7 +217,7 @@ class Pacer:
         if slower:
             self._pace = per_second
             self.per_second = min(self.per_second, per_second)
-            self._limiter = _limiter(per_second)
+            self._limiter = _limiter(per_second)  # what is announced is no burst
             self.learner.limit(per_second)
         return slower
 
@@ -249,7 +251,7 @@ def _telling(rates: Sequence[Rate]) -> list[Rate]:
     return found
 
 
-def spread(calls: int, rates: Sequence[Rate]) -> float:
+def spread(calls: int, rates: Sequence[Rate], burst: int = 1) -> float:
     """Return the seconds from the first of so many calls to the last, as a pacer lets them go."""
     if calls < 1:
         return 0.0
@@ -258,17 +260,17 @@ def spread(calls: int, rates: Sequence[Rate]) -> float:
     for window in map(Window, reversed(longer)):
         began += (calls - 1) // window.number * window.seconds
         calls = (calls - 1) % window.number + 1
-    bucket, refill = _bucket(first.per_second)
+    bucket, refill = _bucket(first.per_second, burst)
     return began + max(0.0, (calls - bucket) / refill)
 
 
-def _limiter(per_second: float) -> AsyncLimiter:
-    """Return a limiter of which any window of one second sees at most the rate plus one."""
-    bucket, refill = _bucket(per_second)
+def _limiter(per_second: float, burst: int = 1) -> AsyncLimiter:
+    """Return a limiter of which any window of one second sees at most the rate plus the burst, which is one call."""
+    bucket, refill = _bucket(per_second, burst)
     return AsyncLimiter(bucket, bucket / refill)
 
 
-def _bucket(per_second: float) -> tuple[float, float]:
+def _bucket(per_second: float, burst: int) -> tuple[float, float]:
     """Return how many calls may go at once, with those that may be caught up with, and how many a second after them."""
     share = 1 - CATCH_UP - UNEVEN * min(1.0, per_second / 1000)
-    return 1 + per_second * CATCH_UP, per_second * share
+    return burst + per_second * CATCH_UP, per_second * share

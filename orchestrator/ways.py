@@ -148,7 +148,7 @@ class Ways:
         limits = limits_of(self._blueprint.config_file.config, service, connection)
         learned, rates = self._learned(service, connection).per_second, limits.rate or ()
         if learned is not None and all(learned < rate.per_second for rate in rates):
-            limits = limits.model_copy(update={"rate": (Rate(learned, 1.0), *rates)})
+            limits = limits.model_copy(update={"rate": (Rate(learned, 1.0), *rates), "burst": None})
         return Pace(limits, self._latency(service, connection))
 
     def _look(self, service: Service, connection: str, read_back: ReadBack) -> LookBack:

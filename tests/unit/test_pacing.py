@@ -19,10 +19,10 @@ def most_in_a_second(moments: list[float]) -> int:
     return max(sum(1 for other in moments if moment - 1.0 < other <= moment) for moment in moments)
 
 
-async def take_for(rate: int, seconds: float, slowed_to: int | None = None) -> list[float]:
+async def take_for(rate: int, seconds: float, slowed_to: int | None = None, burst: int = 1) -> list[float]:
     """Take turns with eight workers for some seconds; return when each turn came."""
     stop = Stop()
-    pacer = Pacer((Rate(rate, 1),), stop)
+    pacer = Pacer((Rate(rate, 1),), stop, burst=burst)
     moments: list[float] = []
     if slowed_to is not None:
         await pacer.take()
@@ -38,6 +38,14 @@ async def take_for(rate: int, seconds: float, slowed_to: int | None = None) -> l
         await asyncio.sleep(seconds)
         stop.set("that is enough", 0)
     return moments
+
+
+async def test_a_burst_goes_at_once_where_one_is_asked_for_and_the_rate_after_it() -> None:
+    with_burst, slowed = await asyncio.gather(take_for(100, 1.5, burst=40), take_for(100, 1.2, slowed_to=50, burst=40))
+    assert sum(moment - with_burst[0] < 0.02 for moment in with_burst) >= 40
+    assert most_in_a_second(with_burst) <= 100 + 40 + 1
+    assert len(with_burst) <= 1.5 * 100 + 40 + 1
+    assert most_in_a_second(slowed[1:]) <= 51  # what the service announces is a rate, and no burst
 
 
 async def test_no_second_sees_more_than_the_rate_and_one() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import settings
+from orchestrator.calling import Limits
 from orchestrator.errors import InvalidInput
 from orchestrator.settings import ConfigFile
 from orchestrator.units import Rate
@@ -203,3 +204,11 @@ def test_a_home_that_may_not_be_looked_into_has_no_config(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(Path, "is_file", forbidden)
     assert settings.find(None, {}) is None
+
+
+def test_a_burst_belongs_to_its_rate() -> None:
+    described = Limits.model_validate({"rate": "5/s", "burst": 20, "concurrency": 4})
+    assert Limits().over(described).burst == 20
+    assert Limits.model_validate({"concurrency": 1}).over(described).burst == 20
+    assert Limits.model_validate({"rate": "9/s"}).over(described).burst is None
+    assert Limits.model_validate({"rate": "9/s", "burst": 3}).over(described).burst == 3
