@@ -179,22 +179,19 @@ class Lane:
         return Ruling(Verdict.FAIL, f"{why} (last: {summary(trail.last)})" if trail.last else why)
 
     async def _work(self) -> None:
+        """Deliver batch after batch; of one that is split, part after part."""
         while (batch := self._intents.take()) is not None:
-            await self._carry(Job(batch, Trail(), self._attempts))
-
-    async def _carry(self, whole: Job) -> None:
-        """Give every target of a batch its outcome; of one that is split, part after part."""
-        jobs = [whole]
-        try:
-            while jobs:
-                parts = await self.deliver(jobs[-1])
-                jobs.pop()
-                jobs += reversed(parts)
-        except BaseException:  # cut off: what is not under way has what came of it so far
-            for job in jobs:
-                if not job.trail.calling:
-                    self._leave(job.batch, job.trail)
-            raise
+            jobs = [Job(batch, Trail(), self._attempts)]
+            try:
+                while jobs:
+                    parts = await self.deliver(jobs[-1])
+                    jobs.pop()
+                    jobs += reversed(parts)
+            except BaseException:  # cut off: what is not under way has what came of it so far
+                for job in jobs:
+                    if not job.trail.calling:
+                        self._leave(job.batch, job.trail)
+                raise
 
     def _hire(self) -> None:
         """Start another worker, up to several for each slot: one that rests between attempts holds none."""
@@ -219,7 +216,15 @@ class Lane:
             if not await self._may_go(batch, trail):
                 return None
             began = self._clock()
-            ruling = await self._call(batch, trail)
+            trail.begin(self._wall())
+            self.calling += 1
+            try:
+                ruling = await self._connector.call(batch)
+            finally:
+                self.calling -= 1
+        trail.note(ruling)
+        if self._log.tells_debug():
+            self._log.debug("attempt", batch=batch.number, targets=len(batch.targets), **told(trail, ruling))
         for _ in range(self._more_slots):
             self._slots.release()
         self._more_slots = 0
@@ -238,18 +243,6 @@ class Lane:
         elif trail.attempts == 0:
             before = partial(self._memory.sent, [batch])  # not earlier: a crash would leave it unknown for good
         return await self.pacer.take(before) and self.closed is None
-
-    async def _call(self, batch: Batch, trail: Trail) -> Ruling:
-        trail.begin(self._wall())
-        self.calling += 1
-        try:
-            ruling = await self._connector.call(batch)
-        finally:
-            self.calling -= 1
-        trail.note(ruling)
-        if self._log.tells_debug():
-            self._log.debug("attempt", batch=batch.number, targets=len(batch.targets), **told(trail, ruling))
-        return ruling
 
     def _heed(self, ruling: Ruling, began: float) -> None:
         """Do to the lane what the service asked of its caller as a whole."""

@@ -41,13 +41,15 @@ def compile_operation(operation: Operation, place: Place) -> Render:
     body = _node(operation.body, names) if operation.body is not None else None
     query = {name: _node(value, names) for name, value in operation.query.items()}
     headers = {name: _text(value, names, str) for name, value in operation.headers.items()}
+    fixed = {name: make({}) for name, make in headers.items() if not _wants(operation.headers[name], names)}
+    varying = [(name, make) for name, make in headers.items() if name not in fixed]
     cookies = {name: _node(value, names) for name, value in operation.cookies.items()}
 
     def render(targets: Sequence[Target]) -> Request:
         first = targets[0].fields
-        sent = {name: make(first) for name, make in headers.items()}
+        sent = {**fixed, **{name: make(first) for name, make in varying}} if varying else fixed
         if cookies and (line := _cookie_line(cookies, targets)):
-            sent["Cookie"] = line
+            sent = {**sent, "Cookie": line}
         data = b"" if body is None else orjson.dumps(body(targets))
         asked = encode_query({name: make(targets) for name, make in query.items()}) if query else ""
         return Request(operation.method, place.base_url, path(first), asked, sent, data)
@@ -110,6 +112,11 @@ def _text(template: str, names: Values, encode: Callable[[str], str]) -> Callabl
         return "".join([text + encode(_written(fields[name])) for text, name in holes]) + before
 
     return fill
+
+
+def _wants(template: str, names: Values) -> bool:
+    """Return whether a text has a hole that the target fills."""
+    return any(hole not in names for _, hole in HOLE.findall(template))
 
 
 def _node(template: Any, names: Values) -> Callable[[Sequence[Target]], Any]:

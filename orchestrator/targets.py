@@ -80,11 +80,13 @@ class TargetBuilder:
     def build(self, row: Mapping[str, Any], resolve: Resolve) -> Target:
         """Return the target of a row; raise RowError with everything wrong with the row."""
         fields = self.read(row, resolve)
-        for name, usual in self._usual.items():
-            if name in fields and not usual.fullmatch(str(fields[name])):
-                self.unusual[name] += 1
+        if self._usual:
+            self.unusual.update(name for name in self._usual if name in fields and not self._looks_usual(name, fields))
         service, connection, expect = self._names
         return Target(service, connection, self.identity(fields), fields, self.stage, expect, self.verify)
+
+    def _looks_usual(self, name: str, fields: Mapping[str, FieldValue]) -> bool:
+        return self._usual[name].fullmatch(str(fields[name])) is not None
 
     def read(self, row: Mapping[str, Any], resolve: Resolve) -> dict[str, FieldValue]:
         """Return the fields of a row; `resolve` makes a secret of what is written in a secret field.

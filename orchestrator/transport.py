@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import ssl
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Any
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
@@ -102,17 +105,19 @@ class HttpTransport:
         for place in self._places.values():
             place.close()
 
-    async def send(self, request: Request, timeout: float = 30.0) -> Response | Lost:  # noqa: ASYNC109  one deadline
-        """Return the answer, or what is known about there being none within `timeout` seconds."""
+    def send(self, request: Request, timeout: float = 30.0) -> Coroutine[Any, Any, Response | Lost]:
+        """Return the answer, or what is known about there being none within `timeout` seconds, when it is awaited."""
         place = self._places.get(request.base_url) or self._place(request.base_url)
         sent = place.head(request) + request.body
         began = asyncio.get_running_loop().time()
-        wire = place.take(began) or await self._dial(place, timeout)
-        if isinstance(wire, Lost):
-            return wire
-        answer = await wire.exchange(sent, request.method, began, timeout)
-        place.idle.append(wire)  # whether it is open is seen when it is taken
-        return answer
+        wire = place.take(began)
+        if wire is None:
+            return self._dialled(place, sent, request.method, began, timeout)
+        return wire.exchange(sent, request.method, began, timeout)
+
+    async def _dialled(self, place: _Place, sent: bytes, method: str, began: float, seconds: float) -> Response | Lost:
+        wire = await self._dial(place, seconds)
+        return wire if isinstance(wire, Lost) else await wire.exchange(sent, method, began, seconds)
 
     async def _dial(self, place: _Place, seconds: float) -> Wire | Lost:
         """Return a new connection; until there is one, with TLS and proxy settled, nothing was sent."""
@@ -120,7 +125,7 @@ class HttpTransport:
             raise RuntimeError("the transport is used outside its `async with`")
         try:
             async with asyncio.timeout(seconds):
-                return Wire(await self._dialler.connect(place.ticket, [], _TIMES), self._outbox)
+                return Wire(await self._dialler.connect(place.ticket, [], _TIMES), self._outbox, place.idle)
         except TimeoutError:
             return Lost("could not connect in time", sent=False)
         except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
@@ -131,8 +136,15 @@ class HttpTransport:
         ticket = aiohttp.ClientRequest(
             "GET", url, headers=_HEADERS, ssl=self._tls, proxy=self._proxy, loop=asyncio.get_running_loop()
         )
-        whole = self._proxy is not None and not ticket.is_ssl()  # such a proxy has to be told where the call goes
-        place = _Place(ticket, base_url if whole else url.raw_path.rstrip("/"))
+        prefix = url.raw_path.rstrip("/")
+        if (
+            self._proxy is not None and not ticket.is_ssl()
+        ):  # it is told with each call where that goes, and whose it is
+            prefix = base_url
+            if self._proxy.user is not None:
+                who = base64.b64encode(f"{self._proxy.user}:{self._proxy.password or ''}".encode()).decode()
+                ticket.headers["Proxy-Authorization"] = f"Basic {who}"
+        place = _Place(ticket, prefix)
         self._places[base_url] = place
         return place
 

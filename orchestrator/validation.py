@@ -19,9 +19,12 @@ Elsewhere = Callable[[Place, bool], tuple[str, Place] | None]
 
 
 class Strict(BaseModel):
-    """The base of everything that is read from a file: unknown keys are errors, values do not change."""
+    """The base of everything that is read from a file: unknown keys are errors, values do not change.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    A validator is built when something is read with it: most of these are only ever a part of another.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
 
 class Form:

@@ -50,9 +50,12 @@ class Outbox:
 
 
 class Wire(asyncio.Protocol):
-    """A connection on which one call at a time is made; `idle_since` is when the last one was over."""
+    """A connection on which one call at a time is made.
 
-    def __init__(self, connection: Connection, outbox: Outbox) -> None:
+    When a call is over, and another may follow, it is put back at the end of `idle`; `idle_since` is when that was.
+    """
+
+    def __init__(self, connection: Connection, outbox: Outbox, idle: list[Wire]) -> None:
         handler = connection.protocol
         if handler is None or handler.transport is None:
             raise aiohttp.ServerDisconnectedError
@@ -60,6 +63,7 @@ class Wire(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._connection = connection
         self._outbox = outbox
+        self._idle = idle
         self._handler = handler  # aiohttp's own protocol, which keeps count of what is open
         self._transport = handler.transport
         self._parser: HttpResponseParser | None = None
@@ -75,6 +79,8 @@ class Wire(asyncio.Protocol):
             auto_decompress=False,
         )
         self._answer: asyncio.Future[Response | Lost] | None = None
+        self._timer: asyncio.TimerHandle | None = None  # which goes off when the call is due, or an earlier one was
+        self._due = self._seconds = 0.0
         self._most = 0
         self._message: RawResponseMessage | None = None
         self._body: aiohttp.StreamReader | None = None
@@ -95,18 +101,21 @@ class Wire(asyncio.Protocol):
         self._parser = self._new_parser(response_with_body=method != "HEAD")  # what an earlier one has left is dropped
         answer: asyncio.Future[Response | Lost] = self._loop.create_future()
         self._answer = answer
-        timer = self._loop.call_at(began + seconds, self._pass, seconds)
+        self._expire(began + seconds, seconds)
         self._outbox.put(self._transport, sent)
         try:
             return await answer
-        except BaseException:  # it is cancelled, and what comes now is nobody's answer
-            self.close()
+        except BaseException:
+            if (
+                answer.cancelled()
+            ):  # what comes now is nobody's answer; else there was one, and another call may be made
+                self.close()
             raise
-        finally:
-            timer.cancel()
 
     def close(self) -> None:
         """Let go of the connection."""
+        if self._timer is not None:
+            self._timer.cancel()
         self._connection.close()
 
     def data_received(self, data: bytes) -> None:
@@ -161,14 +170,33 @@ class Wire(asyncio.Protocol):
         found = _response(message, bytes(self._parts[: self._most]) if self._parts else b"")
         self._message = self._body = None
         self._parts = bytearray()
-        self.idle_since = self._loop.time()
-        if last or message.should_close or self._transport.get_write_buffer_size():
-            self.close()
         if self._answer is not None:
             self._answer.set_result(found)
+        if last or message.should_close or self._transport.get_write_buffer_size():
+            self.close()
+        else:
+            self.idle_since = self._loop.time()
+            self._idle.append(self)
 
-    def _pass(self, seconds: float) -> None:
-        self._lose(f"no answer within {seconds:g} s")
+    def _expire(self, due: float, seconds: float) -> None:
+        """Have the call that is under way lost when it is `due`.
+
+        One timer serves many calls: to make one for each, and to cancel it, costs more than all the rest of this.
+        """
+        self._due, self._seconds = due, seconds
+        if self._timer is None or self._timer.when() > due:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(due, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._answer is None or self._answer.done():
+            return
+        if self._loop.time() >= self._due:
+            self._lose(f"no answer within {self._seconds:g} s")
+        else:
+            self._expire(self._due, self._seconds)
 
     def _lose(self, reason: str) -> None:
         """Give up: the service may have seen the request."""

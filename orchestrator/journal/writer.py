@@ -1,4 +1,4 @@
-"""The thread that writes a journal, and commits in groups: 1,000 rows or 50 ms' worth, or at once when somebody waits.
+"""The thread that writes a journal, and commits in groups: 3,000 rows or 0.2 s' worth, or at once when somebody waits.
 
 It is woken once for a group, not for every row: to wake a thread costs more than to write a row, and each time it
 takes the interpreter away from the calls. For the same reason rows are finished by whoever brings them: the thread
@@ -230,7 +230,7 @@ def _count(settled: Settled, fresh: Counter[tuple[str, str, str]]) -> None:
 def _execute_rows(connection: sqlite3.Connection, insert: sql.Insert, values: Sequence[Any]) -> None:
     """Put in rows, in as few statements as may be: around each the interpreter is let go of and waited for.
 
-    They are of 256, 128, 64 rows and so on, so that each is compiled once.
+    They are of 512, 256, 128 rows and so on, so that each is compiled once.
     """
     width = insert.values
     most = min(TOGETHER, connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // width)

@@ -227,6 +227,26 @@ async def test_a_server_that_stays_silent_runs_into_the_timeout(said: bytes) -> 
     assert got == Lost("no answer within 0.1 s", sent=True)
 
 
+async def answer_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    await asyncio.sleep(0.1)
+    writer.write(answer(b"late"))
+
+
+@pytest.mark.parametrize(("first", "second"), [(5.0, 0.04), (0.05, 5.0)])
+async def test_each_call_on_a_connection_has_its_own_time(first: float, second: float) -> None:
+    async with server(KEPT, then=answer_late) as there, HttpTransport() as transport:
+        request = Request("GET", there.url, "/")
+        assert isinstance(await transport.send(request, first), Response)
+        got = await transport.send(request, second)
+    assert len(there.heads) == 1
+    if second < 0.1:
+        assert got == Lost("no answer within 0.04 s", sent=True)
+    else:
+        assert isinstance(got, Response)
+        assert got.body == b"late"
+
+
 async def test_whoever_cancels_a_call_is_obeyed() -> None:
     async with server(then=silence) as there, HttpTransport() as transport:
         calling = asyncio.create_task(transport.send(Request("GET", there.url, "/"), 5.0))
@@ -287,6 +307,24 @@ async def test_a_proxy_that_refuses_never_sent_anything_on() -> None:
     assert isinstance(got, Lost)
     assert not got.sent
     assert there.last[0].startswith(b"CONNECT service.invalid:443 ")
+
+
+async def test_a_proxy_without_a_tunnel_is_told_who_calls_at_every_call() -> None:
+    heads = []
+
+    async def once_more(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(answer(b"ok"))
+
+    async with (
+        server(KEPT, then=once_more) as there,
+        HttpTransport(proxy=there.url.replace("//", "//who:secret@")) as transport,
+    ):
+        for _ in range(2):
+            assert isinstance(await transport.send(Request("GET", "http://service.invalid", "/"), 5.0), Response)
+    for head in (*there.heads, *heads):
+        assert b"Proxy-Authorization: Basic d2hvOnNlY3JldA==" in head.split(b"\r\n")
+    assert len(heads) == len(there.heads) == 1
 
 
 async def test_a_proxy_without_a_tunnel_is_told_the_whole_address() -> None:
