@@ -64,6 +64,7 @@ def announced(headers: Mapping[str, str], message: str | None, now: float) -> An
         said = remaining(headers, now)
         wait = said.wait if said.wait is not None else min((seconds for _, seconds in limits), default=None)
     pace = (limit[0] / limit[1] or None) if limit else _pace(limits)
+    pace = None if by_day else pace  # it may be used up at once, and is no pace to be remembered
     return Announced(wait, pace, used_up=_in_words(*min(limits)) if by_day else "")
 
 
@@ -96,8 +97,20 @@ def _told(headers: Mapping[str, str], word: str, letter: str) -> float | None:
     for prefix in ("ratelimit-", "x-ratelimit-", "x-rate-limit-"):
         if match := _NUMBER.fullmatch(headers.get(prefix + word, "")[:_LONGEST_HEADER]):
             return float(match[1])
-    said = [float(value) for name, value in _parameters(headers.get("ratelimit", "")) if name in (word, letter)]
-    return min(said, default=None)
+    said = dict(_binding(headers.get("ratelimit", "")))
+    return said.get(word, said.get(letter))
+
+
+def _binding(text: str) -> Iterator[tuple[str, float]]:
+    """Return the parameters of RateLimit; of several limits in it those of the one that lets least through, longest."""
+    limits = [dict(_parameters(item)) for item in text.split(",")]
+    whole = [limit for limit in limits if {"r", "t"} <= limit.keys() or {"remaining", "reset"} <= limit.keys()]
+    for limit in sorted(whole, key=_room, reverse=True) or limits:
+        yield from ((name, float(value)) for name, value in limit.items())
+
+
+def _room(limit: Mapping[str, int]) -> tuple[int, int]:
+    return limit.get("r", limit.get("remaining", 0)), -limit.get("t", limit.get("reset", 0))
 
 
 def _parameters(text: str) -> Iterator[tuple[str, int]]:
@@ -129,7 +142,7 @@ def _limit(message: str) -> tuple[int, float] | None:
 
 def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
     value = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}(?:\.\d{1,3})?", value):
+    if re.fullmatch(r"\d{1,300}(?:\.\d{1,30})?", value):  # no matter how long: it is not to be called before
         return float(value)
     moment = http_date(value)
     if moment is None:

@@ -65,15 +65,19 @@ Classify = Callable[[Response, int, float], Ruling]
 WEB_PAGE = "a web page, of a login or a proxy perhaps"
 
 
-def compile_reading(reading: Reading, rules: Iterable[Rule], name: str) -> Classify:
+def compile_reading(reading: Reading, rules: Iterable[Rule], name: str, *, unread: bool = False) -> Classify:
     """Return classify(response, targets in the call, seconds since the epoch) -> Ruling for one description.
 
-    `rules` are the reading's rules with what they include put in place; `name` is quoted when nothing matches.
+    `rules` are the reading's rules with what they include put in place; `name` is quoted when nothing matches. Of a
+    body that cannot be read, or was cut off, nobody knows what is absent: it is no success where that asks for
+    something of the body, unless it may be `unread` because whoever asked looks at it.
     """
     compiled = [(rule, conditions(rule)) for rule in rules]
     success = reading.success
     hands_over = success is not None and success.handover is not None
     succeeds = conditions(success) if success else []
+    if success and success.body and not unread:
+        succeeds.append(lambda facts: facts.shape != "other")
     by_body = not hands_over and not any(
         one.header or one.cookie_cleared for one in (*(rule for rule, _ in compiled), *([success] if success else []))
     )

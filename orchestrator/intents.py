@@ -52,12 +52,12 @@ class Intents:
     def _next(self) -> Batch | None:
         return self._read.popleft() if self._read else next(self._batches, None)
 
-    def covered(self, batch: Batch) -> bool:
-        """Return whether the intent to call the batch is durable, and it is not time to announce more."""
-        covered = len(self._ahead) >= self._low and batch.number in self._announced
-        if covered:
-            self._announced.discard(batch.number)
-        return covered
+    def spend(self, batch: Batch) -> bool:
+        """Use the durable intent to call the batch; False where there is none yet, or it is time to announce more."""
+        if len(self._ahead) < self._low or batch.number not in self._announced:
+            return False
+        self._announced.discard(batch.number)
+        return True
 
     async def announce(self, batch: Batch, per_second: float) -> None:
         """Return when the intent to call the batch is durable, with that of a moment's worth of those that follow."""

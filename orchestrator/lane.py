@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Protocol
@@ -109,6 +109,7 @@ class Lane:
         self._clock = clock
         self._wall = wall
         self._paused_at = -math.inf  # when the last pause began
+        self._waits: set[anyio.CancelScope] = set()  # what is waited for in vain when it is halted
         self._left = 0
         self._log = _log.bind(service=service, connection=connection)
 
@@ -136,7 +137,7 @@ class Lane:
                     self._hire()
         finally:
             self._group = None
-            for batch in self._intents.unused():  # of a run that is cut off: announced, and never sent
+            for batch in self._intents.unused():  # of a run that is cut off: read, and never called
                 self._leave(batch, Trail())
 
     async def deliver(self, job: Job) -> list[Job]:
@@ -208,11 +209,14 @@ class Lane:
 
     async def _attempt(self, batch: Batch, trail: Trail) -> Ruling | None:
         """Make one call when it is its turn; None when no new call may begin."""
-        if self.pacer.paused_until:
-            await self.pacer.unpaused()
+        if self.pacer.paused_until and self.closed is None:
+            await self._unless_halted(self.pacer.unpaused())
         async with self._connector.turn(), self._slots:
-            if not self._connector.ready and (unready := await self._stop.unless_set(self._connector.obtain)):
-                return unready
+            if not self._connector.ready:
+                if self.closed is not None:  # nobody logs in for nothing
+                    return None
+                if unready := await self._stop.unless_set(self._connector.obtain):
+                    return unready
             if not await self._may_go(batch, trail):
                 return None
             began = self._clock()
@@ -238,7 +242,7 @@ class Lane:
         before = None
         self.pacer.near_end(self._intents.few)
         if trail.attempts == 0 and self._connector.idempotent:
-            if not self._intents.covered(batch):
+            if not self._intents.spend(batch):
                 await self._intents.announce(batch, self.pacer.pace)
         elif trail.attempts == 0:
             before = partial(self._memory.sent, [batch])  # not earlier: a crash would leave it unknown for good
@@ -283,7 +287,15 @@ class Lane:
             return False
         self.resting_until = max(self.resting_until, self._clock() + delay)
         self._hire()
-        return await self._stop.rest(delay)
+        await self._unless_halted(self._stop.rest(delay))
+        return self.closed is None
+
+    async def _unless_halted(self, wait: Awaitable[object]) -> None:
+        """Wait, but no longer than calls may be made."""
+        with anyio.CancelScope() as scope:
+            self._waits.add(scope)
+            await wait
+        self._waits.discard(scope)
 
     async def flush(self) -> None:
         """Return when everything settled so far is durable."""
@@ -298,6 +310,8 @@ class Lane:
         if self.halted is None:
             self.halted = reason
             self._log.error("lane_halted", reason=reason)
+            for scope in self._waits:
+                scope.cancel()
 
     def _leave(self, batch: Batch, trail: Trail) -> None:
         """Settle a batch for which there will be no further call."""

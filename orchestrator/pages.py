@@ -35,7 +35,7 @@ def compile_listing(listing: Listing, rules: Iterable[Rule], name: str) -> Class
     no_error = {"error_code": Check(absent=True)}
     lacking = "it tells an error code, and what is listed beside that is not all"
     reading = Reading(success=Success(status=("200",), body=no_error, lacking=lacking, then=Verdict.ENDED))
-    answered = compile_reading(reading, rules, name)
+    answered = compile_reading(reading, rules, name, unread=True)
     items = listing.items.split(".")
     total = listing.total.split(".") if listing.total else None
     more = listing.next.split(".") if listing.next else None

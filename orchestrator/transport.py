@@ -101,7 +101,7 @@ class HttpTransport:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._dialler is not None:
-            await self._dialler.close()  # waits until the connections are gone, those of the wires too
+            await self._dialler.close()  # with all that is idle
         for place in self._places.values():
             place.close()
 
@@ -137,9 +137,7 @@ class HttpTransport:
             "GET", url, headers=_HEADERS, ssl=self._tls, proxy=self._proxy, loop=asyncio.get_running_loop()
         )
         prefix = url.raw_path.rstrip("/")
-        if (
-            self._proxy is not None and not ticket.is_ssl()
-        ):  # it is told with each call where that goes, and whose it is
+        if self._proxy is not None and not ticket.is_ssl():  # which is told with each call where it goes, and whose
             prefix = base_url
             if self._proxy.user is not None:
                 who = base64.b64encode(f"{self._proxy.user}:{self._proxy.password or ''}".encode()).decode()

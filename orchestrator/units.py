@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -110,7 +111,7 @@ def timestamp(seconds: float | None) -> str | None:
     """Return `2026-11-22T19:30:00.123Z` for seconds since the epoch."""
     if seconds is None:
         return None
-    whole = int(seconds)
+    whole = math.floor(seconds)
     microseconds = round((seconds - whole) * 1e6)  # as datetime rounds; a second of a million of them is the next one
     if microseconds == 1_000_000:
         whole, microseconds = whole + 1, 0

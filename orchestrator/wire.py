@@ -7,6 +7,7 @@ streams) costs three times as much as all of this, for what is not wanted here.
 from __future__ import annotations
 
 import asyncio
+import select
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -34,19 +35,18 @@ class Outbox:
     __slots__ = ("_waiting",)
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[asyncio.WriteTransport, bytes]] = []
+        self._waiting: list[tuple[Wire, bytes]] = []
 
-    def put(self, transport: asyncio.WriteTransport, sent: bytes) -> None:
-        """Send it soon; what has to wait for it finds out by the connection whether it went."""
+    def put(self, wire: Wire, request: bytes) -> None:
+        """Send it soon."""
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._send)
-        self._waiting.append((transport, sent))
+        self._waiting.append((wire, request))
 
     def _send(self) -> None:
         waiting, self._waiting = self._waiting, []
-        for transport, sent in waiting:
-            if not transport.is_closing():
-                transport.write(sent)
+        for wire, request in waiting:
+            wire.write(request)
 
 
 class Wire(asyncio.Protocol):
@@ -57,7 +57,8 @@ class Wire(asyncio.Protocol):
 
     def __init__(self, connection: Connection, outbox: Outbox, idle: list[Wire]) -> None:
         handler = connection.protocol
-        if handler is None or handler.transport is None:
+        if handler is None or handler.transport is None or handler.should_close:  # it is gone, or spoke before its turn
+            connection.close()
             raise aiohttp.ServerDisconnectedError
         self.idle_since = 0.0
         self._loop = asyncio.get_running_loop()
@@ -78,9 +79,12 @@ class Wire(asyncio.Protocol):
             read_until_eof=True,
             auto_decompress=False,
         )
+        self._readable = select.poll()
+        self._readable.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
         self._answer: asyncio.Future[Response | Lost] | None = None
         self._timer: asyncio.TimerHandle | None = None  # which goes off when the call is due, or an earlier one was
         self._due = self._seconds = 0.0
+        self._sent = False  # the request of the call that is under way
         self._most = 0
         self._message: RawResponseMessage | None = None
         self._body: aiohttp.StreamReader | None = None
@@ -89,10 +93,10 @@ class Wire(asyncio.Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Return whether another call can be made."""
-        return not self._transport.is_closing()
+        """Return whether another call can be made: what is there to be read now would be taken for its answer."""
+        return not self._transport.is_closing() and not self._readable.poll(0)
 
-    async def exchange(self, sent: bytes, method: str, began: float, seconds: float) -> Response | Lost:
+    async def exchange(self, request: bytes, method: str, began: float, seconds: float) -> Response | Lost:
         """Send a request; return the answer, or what is known about there being none `seconds` after the call `began`.
 
         Where no other call may follow, the connection is closed.
@@ -100,17 +104,21 @@ class Wire(asyncio.Protocol):
         self._most = MAX_PAGE if method == "GET" else MAX_BODY
         self._parser = self._new_parser(response_with_body=method != "HEAD")  # what an earlier one has left is dropped
         answer: asyncio.Future[Response | Lost] = self._loop.create_future()
-        self._answer = answer
+        self._answer, self._sent = answer, False
         self._expire(began + seconds, seconds)
-        self._outbox.put(self._transport, sent)
+        self._outbox.put(self, request)
         try:
             return await answer
         except BaseException:
-            if (
-                answer.cancelled()
-            ):  # what comes now is nobody's answer; else there was one, and another call may be made
-                self.close()
+            if answer.cancelled():  # what comes now is nobody's; if there was an answer, the next call may be under way
+                self._tear()
             raise
+
+    def write(self, request: bytes) -> None:
+        """Send the request, unless the connection is gone by now."""
+        if not self._transport.is_closing():
+            self._sent = True
+            self._transport.write(request)
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -168,6 +176,7 @@ class Wire(asyncio.Protocol):
     def _conclude(self, message: RawResponseMessage, last: bool) -> None:
         """Hand over the answer; the connection is closed where it is the last, or was there before all was sent."""
         found = _response(message, bytes(self._parts[: self._most]) if self._parts else b"")
+        last = last or not self._is_drained()
         self._message = self._body = None
         self._parts = bytearray()
         if self._answer is not None:
@@ -177,6 +186,13 @@ class Wire(asyncio.Protocol):
         else:
             self.idle_since = self._loop.time()
             self._idle.append(self)
+
+    def _is_drained(self) -> bool:
+        """Return whether nothing came behind the answer: it would be the beginning of another, of nobody's."""
+        try:
+            return self._parser is not None and self._parser.feed_eof() is None
+        except Exception:  # noqa: BLE001  as above: it is about what came
+            return False
 
     def _expire(self, due: float, seconds: float) -> None:
         """Have the call that is under way lost when it is `due`.
@@ -199,9 +215,14 @@ class Wire(asyncio.Protocol):
             self._expire(self._due, self._seconds)
 
     def _lose(self, reason: str) -> None:
-        """Give up: the service may have seen the request."""
+        """Give up; where the request was sent, the service may have seen it."""
         if self._answer is not None and not self._answer.done():
-            self._answer.set_result(Lost(reason, sent=True))
+            self._answer.set_result(Lost(reason, self._sent))
+        self._tear()
+
+    def _tear(self) -> None:
+        """End a connection of which nothing more is expected, also what it has still to send."""
+        self._transport.abort()
         self.close()
 
 

@@ -54,7 +54,7 @@ def _described(service: Service) -> Iterator[str]:
     yield f"repeatable  {'yes' if service.end.idempotent else 'no: a lost answer is reported as unknown'}"
     limits = service.limits
     rate = ", ".join(map(str, limits.rate or ())) or "as fast as the service takes it"
-    rate += f" and {limits.burst} at once" if limits.burst else ""
+    rate += f", {limits.burst} of them in a burst" if (limits.burst or 1) > 1 else ""
     yield f"limits      {rate}, {limits.concurrency or bounds.DEFAULTS.concurrency} at a time"
     yield f"counts as   {', '.join(_good(service))}"
     if service.permission:

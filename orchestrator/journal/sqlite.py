@@ -127,15 +127,19 @@ class SqliteJournal:
 
         What was seen to be gone before that stays so.
         """
+        flying: dict[tuple[int, str], Settled] = {}  # of what was announced twice, the later one
+        now = time.time()
         for lane, service, connection, stage, sent, ids, numbers in self._execute(sql.ANNOUNCED, (run,)):
             known = {target: (outcome, gone) for target, outcome, gone in self._execute(sql.KNOWN, (lane, ids))}
             for target, batch in zip(orjson.loads(ids), orjson.loads(numbers), strict=True):
                 outcome, gone = known.get(target, (None, None))
                 if outcome is not None:
                     continue
-                flying = Target(service, connection, target, {}, stage)
-                cut_off = Settled(flying, Outcome.UNKNOWN, CUT_OFF, batch=batch, first_sent=sent, settled=time.time())
-                yield amending.once_more(Outcome(gone), cut_off, confirmed=True) if gone else cut_off
+                called = Target(service, connection, target, {}, stage)
+                cut_off = Settled(called, Outcome.UNKNOWN, CUT_OFF, batch=batch, first_sent=sent, settled=now)
+                told = amending.once_more(Outcome(gone), cut_off, confirmed=True) if gone else cut_off
+                flying[lane, target] = told
+        yield from flying.values()
 
     def records(self, run: str) -> Iterator[str]:
         """Return the lines of outcomes.jsonl in the order in which the targets had their first outcome."""

@@ -228,6 +228,12 @@ _EARLIER_TARGETS = (
     FROM earlier_targets JOIN lanes USING (run, service, connection) WHERE outcome IS NULL GROUP BY lane, stage
     """,
     "DROP TABLE earlier_targets",
+    """
+    UPDATE runs SET
+        first = (SELECT COALESCE(MIN(position), 1) - 1 FROM lanes JOIN targets USING (lane) WHERE lanes.run = runs.run),
+        last = CASE WHEN ended IS NOT NULL THEN
+            (SELECT COALESCE(MAX(position), 0) FROM lanes JOIN targets USING (lane) WHERE lanes.run = runs.run) END
+    """,
 )
 
 

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,7 +102,7 @@ class Writer:
         for batch in batches:
             for target in batch.targets:
                 lane = self._lane(run, target.service, target.connection)
-                if (lane, target.id) not in self._open:  # else its call was not made yet
+                if (lane, target.id) not in self._open:  # else that it is about to be called is known
                     ids, numbers = told.setdefault((lane, target.stage), ([], []))
                     ids.append(target.id)
                     numbers.append(batch.number)
@@ -181,7 +182,8 @@ class Writer:
             except Exception as error:  # noqa: BLE001  whatever it is, nothing may be counted from here on
                 self._failure = error
             for loop, done in group.waiting:
-                loop.call_soon_threadsafe(_resolve, done, self._failure)
+                with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+                    loop.call_soon_threadsafe(_resolve, done, self._failure)
         connection.close()
 
     def _next_group(self) -> _Group:

@@ -56,6 +56,14 @@ async def test_a_run_that_goes_on_knows_what_another_process_announced(opened: O
     assert later.last_batch(RUN) == 5
 
 
+async def test_what_is_in_flight_is_told_once_however_often_it_was_announced(journal: SqliteJournal) -> None:
+    await journal.sent(RUN, batches("a", "b"))
+    journal.settle(RUN, settled("a", Outcome.FAILED))
+    await journal.sent(RUN, batches("a", number=7))  # while b is still out, and with it the first announcement
+    flying = [(one.target.id, one.batch) for one in journal.in_flight(RUN)]
+    assert sorted(flying) == [("a", 7), ("b", 2)]
+
+
 async def test_every_target_that_was_taken_up_is_known_by_name(journal: SqliteJournal) -> None:
     await journal.sent(RUN, batches("a", "b"))
     journal.settle(RUN, settled("c"))

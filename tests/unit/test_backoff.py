@@ -37,7 +37,7 @@ def test_what_is_asked_for_is_the_least_and_little_is_added(attempt: int, asked:
     ("message", "wait", "pace"),
     [
         pytest.param("policy user over ratelimit,limit:200,time:5 minute", 300, 200 / 300, id="gateway"),
-        pytest.param("policy domain over ratelimit, limit:1000, time:1 day", 86400, 1000 / 86400, id="day"),
+        pytest.param("policy domain over ratelimit, limit:1000, time:1 day", 86400, None, id="a-day-is-no-pace"),
         pytest.param("POLICY IP OVER RATELIMIT, LIMIT:5, TIME:1 SECOND", 1, 5, id="any-case"),
         pytest.param("over ratelimit, limit: 60 , time: 1 hour", None, None, id="another-comma"),
         pytest.param("over ratelimit, limit: 60, time: 1hour", 3600, 60 / 3600, id="other-blanks"),
@@ -62,6 +62,7 @@ def test_a_limit_in_a_message(message: str | None, wait: float | None, pace: flo
         pytest.param({"retry-after": "120"}, 120, id="seconds"),
         pytest.param({"retry-after": " 1.5 "}, 1.5, id="fraction"),
         pytest.param({"retry-after": "0"}, 0, id="zero"),
+        pytest.param({"retry-after": "99999999999999999999"}, 1e20, id="for-ever"),
         pytest.param({"retry-after": "Tue, 14 Nov 2023 22:13:50 GMT"}, 30, id="date"),
         pytest.param({"retry-after": "Tuesday, 14-Nov-23 22:13:50 GMT"}, 30, id="old-date"),
         pytest.param({"retry-after": "Tue, 14 Nov 2023 22:13:00 GMT"}, 0, id="past"),

@@ -185,6 +185,14 @@ def test_success_replaces_the_default_of_2xx() -> None:
     assert ruling(reading, Response(200, {})).verdict is Verdict.FAIL
 
 
+@pytest.mark.parametrize("body", [b'{"rows": ["' + b"x" * 1000, b"\x1f\x8b\x08compressed", b"<html>"])
+def test_what_is_absent_is_not_known_of_a_body_that_cannot_be_read(body: bytes) -> None:
+    reading = {"success": {"status": 200, "body": {"error_code": {"absent": True}}, "then": "ended"}}
+    assert ruling(reading, Response(200, {}, body)).verdict is Verdict.FAIL
+    assert ruling(reading, Response(200, {}, b'{"rows": []}')).verdict is Verdict.ENDED
+    assert ruling(reading, Response(200, {}, b"")).verdict is Verdict.ENDED
+
+
 def test_a_link_is_handed_over_only_as_a_secret() -> None:
     reading = {"success": {"status": 200, "then": "issued", "handover": "link.url"}}
     found = ruling(reading, Response(200, {}, b'{"link":{"url":"https://x?secret"}}'))

@@ -7,14 +7,18 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+import anyio
 import pytest
 from lanes import ENDED, START, Bench, Memory, Service, targets, throttled
 
+from orchestrator.backoff import Backoff
+from orchestrator.batches import Packing
 from orchestrator.intents import AT_ONCE, MOMENT, Intents
-from orchestrator.lane import LANE_PAUSE
+from orchestrator.lane import LANE_PAUSE, Lane
 from orchestrator.learning import HOPELESS
 from orchestrator.model import Batch, Outcome, Ruling, Verdict
-from orchestrator.pacing import AHEAD
+from orchestrator.pacing import AHEAD, Pacer, Stop
+from orchestrator.units import Rate
 
 # Throttling
 
@@ -95,6 +99,39 @@ async def test_a_wait_past_the_deadline_ends_the_lane() -> None:
     assert len(bench.service.calls) == 1
     assert bench.lane.halted is not None
     assert "past the deadline" in bench.lane.halted
+    assert bench.outcomes == Counter({Outcome.FAILED: 1, Outcome.NOT_ATTEMPTED: 49})
+
+
+@pytest.mark.parametrize("first", [[], [600.0]], ids=["at once", "while others wait"])
+async def test_a_lane_that_halts_waits_for_nothing(first: list[float]) -> None:
+    stop = Stop()
+    service = Service(*map(throttled, first), throttled(40_000.0))
+    memory = Memory()
+    made = Lane(
+        "some.service",
+        "prod",
+        service,
+        Pacer((Rate(1000, 1),), stop),
+        memory,
+        stop,
+        packing=Packing(),
+        numbers=itertools.count(1),
+        concurrency=2,
+        backoff=Backoff(600.0, 600.0, lambda low, high: high),
+    )
+    with anyio.fail_after(5):
+        await made.run(iter(targets(range(100))))
+    assert made.halted is not None
+    assert "used up" in made.halted
+    assert len(memory.settled) == 100
+    assert len(service.calls) <= 2
+
+
+async def test_a_lane_that_is_halted_asks_for_no_credential() -> None:
+    bench = Bench(Service(Ruling(Verdict.HALT, "no more", 403)), concurrency=1)
+    bench.service.before = lambda: setattr(bench.service, "ready", False)
+    await bench.run(50)
+    assert bench.service.obtained == 0
     assert bench.outcomes == Counter({Outcome.FAILED: 1, Outcome.NOT_ATTEMPTED: 49})
 
 

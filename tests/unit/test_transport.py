@@ -381,6 +381,7 @@ async def twice(
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad", False, id="an answer with it"),
         pytest.param(b"HTTP/1.1 204 No Content\r\n\r\n", False, id="an empty answer with it"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad", True, id="an answer later"),
+        pytest.param(b"HTTP/1.1 200", False, id="half an answer with it"),
         pytest.param(b"HTTP/1.1 200", True, id="half an answer later"),
         pytest.param(b"x", True, id="rubbish later"),
     ],
@@ -396,6 +397,40 @@ async def test_what_comes_after_an_answer_is_not_taken_for_the_next_one(extra: b
     got, connections = await twice(KEPT if late else KEPT + extra, go_on, wait=0.02)
     assert [one.body for one in got if isinstance(one, Response)] == [b"ok", b"new"]
     assert connections == 2
+
+
+@pytest.mark.parametrize("said", [KEPT, b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n", b"x"])
+async def test_what_is_there_before_the_call_is_no_answer_to_it(said: bytes) -> None:
+    async def go_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        speaking.append(writer)
+        await reader.read()
+
+    speaking: list[asyncio.StreamWriter] = []
+    async with server(KEPT, answer(b"new"), then=go_on) as there, HttpTransport() as transport:
+        request = Request("GET", there.url, "/")
+        assert isinstance(await transport.send(request, 5.0), Response)
+        speaking[0].write(said)  # nobody had the time to read it yet
+        got = await transport.send(request, 5.0)
+        assert isinstance(got, Response)
+        assert got.body == b"new"
+        speaking[1].close()
+
+
+async def test_chunked_answers_leave_the_connection_open() -> None:
+    said = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+    heads = []
+
+    async def once_more(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(said)
+        await reader.read()
+
+    async with server(said, then=once_more) as there, HttpTransport() as transport:
+        for _ in range(2):
+            got = await transport.send(Request("GET", there.url, "/"), 5.0)
+            assert isinstance(got, Response)
+            assert got.body == b"ok"
+    assert (len(there.heads), len(heads)) == (1, 1)
 
 
 async def test_a_connection_that_the_server_closed_is_not_used_again() -> None:
