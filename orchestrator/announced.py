@@ -13,7 +13,8 @@ from typing import NamedTuple
 from orchestrator.units import http_date
 
 DAY = 86_400.0  # seconds
-PACED = 60.0  # seconds; a limit over a longer time is no pace: it may be used up at once
+PACED = 60.0  # seconds; a limit over a longer time is no pace: it may be used up at once ...
+REFUSED_FOR = 600.0  # ... but for one of up to so many seconds that a refusal names: it is used up, and will be again
 EPOCH = 1e9  # a reset that is greater is a moment in seconds since the epoch ...
 MILLISECONDS = 1e11  # ... or in milliseconds
 TELLING = frozenset(
@@ -63,8 +64,7 @@ def announced(headers: Mapping[str, str], message: str | None, now: float) -> An
     if wait is None:
         said = remaining(headers, now)
         wait = said.wait if said.wait is not None else min((seconds for _, seconds in limits), default=None)
-    pace = (limit[0] / limit[1] or None) if limit else _pace(limits)
-    pace = None if by_day else pace  # it may be used up at once, and is no pace to be remembered
+    pace = _pace(limits, REFUSED_FOR if limit else PACED)
     return Announced(wait, pace, used_up=_in_words(*min(limits)) if by_day else "")
 
 
@@ -118,9 +118,9 @@ def _parameters(text: str) -> Iterator[tuple[str, int]]:
         yield name.lower(), int(value)
 
 
-def _pace(limits: list[tuple[int, float]]) -> float | None:
-    """Return the calls per second that the slowest of the limits over a short time allows."""
-    rates = [calls / seconds for calls, seconds in limits if calls and seconds <= PACED]
+def _pace(limits: list[tuple[int, float]], most: float = PACED) -> float | None:
+    """Return the calls per second that the slowest of the limits over a short time, at `most`, allows."""
+    rates = [calls / seconds for calls, seconds in limits if calls and seconds <= most]
     return min(rates, default=None)
 
 

@@ -80,7 +80,8 @@ class Wire(asyncio.Protocol):
             auto_decompress=False,
         )
         self._readable = select.poll()
-        self._readable.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        if (socket := self._transport.get_extra_info("socket")) is not None:
+            self._readable.register(socket.fileno(), select.POLLIN)
         self._answer: asyncio.Future[Response | Lost] | None = None
         self._timer: asyncio.TimerHandle | None = None  # which goes off when the call is due, or an earlier one was
         self._due = self._seconds = 0.0
@@ -246,6 +247,8 @@ def why(error: BaseException) -> str:
         return f"the certificate was not accepted ({error.certificate_error})"
     if isinstance(error, aiohttp.ServerFingerprintMismatch):
         return "the certificate's fingerprint is not the configured one"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the other side closed it"
     if isinstance(error, aiohttp.InvalidURL):
         return "the URL is not valid"
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error

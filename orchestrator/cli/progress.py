@@ -66,7 +66,8 @@ class Pulse:
         elapsed = now - past[0][0]
         rate = (done - past[0][1]) / elapsed if elapsed > 0 else 0.0
         bad = sum(number for outcome, number in counts.items() if outcome not in DONE)
-        left = (planned - done) / rate if rate > 0 else None
+        pause = max(0.0, lane.pacer.paused_until - now)
+        left = pause + (planned - done) / rate if rate > 0 else None
         return Row("@".join(name), done, planned, rate, bad, _waits(lane, self._view, now), left, lane.busy.locked())
 
 
