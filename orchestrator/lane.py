@@ -162,12 +162,15 @@ class Lane:
 
         Returns None when no further call may be made; the trail has what came of those before.
         """
-        budget = Budget(attempts)
+        budget: Budget | None = None
         while True:
             ruling = await self._attempt(batch, trail)
-            if ruling is not None and not (again(ruling, self._connector.idempotent) and budget.allows(ruling.verdict)):
+            if ruling is None or not again(ruling, self._connector.idempotent):
                 return ruling
-            if ruling is None or not await self._rest(budget, ruling):
+            budget = budget or Budget(attempts)
+            if not budget.allows(ruling.verdict):
+                return ruling
+            if not await self._rest(budget, ruling):
                 return None
 
     async def ask(self, batch: Batch) -> Ruling:
@@ -240,7 +243,8 @@ class Lane:
         if self.closed is not None:
             return False
         before = None
-        self.pacer.near_end(self._intents.few)
+        if self.pacer.learner.estimate is not None:  # else it does not matter how many are left
+            self.pacer.near_end(self._intents.few)
         if trail.attempts == 0 and self._connector.idempotent:
             if not self._intents.spend(batch):
                 await self._intents.announce(batch, self.pacer.pace)

@@ -29,7 +29,7 @@ class Seen:
 
     def __init__(self) -> None:
         self.twice = 0
-        self._salt = os.urandom(hashlib.blake2b.SALT_SIZE)
+        self._hash = hashlib.blake2b(digest_size=8, salt=os.urandom(hashlib.blake2b.SALT_SIZE))
         self._unchecked: dict[int, str] = {}
         self._done = Keys()
         self._taken = Keys()
@@ -46,7 +46,7 @@ class Seen:
         where a list changes between the readings.
         """
         second = Seen()
-        second._salt, second._only, second._always = self._salt, self._again, always
+        second._hash, second._only, second._always = self._hash, self._again, always
         return second
 
     def note_done(self, service: str, connection: str, target: str) -> None:
@@ -101,8 +101,9 @@ class Seen:
         return True
 
     def _key(self, *parts: str) -> int:
-        said = "\0".join(parts).encode("utf-8", "surrogatepass")
-        return int.from_bytes(hashlib.blake2b(said, digest_size=8, salt=self._salt).digest(), "little")
+        hashed = self._hash.copy()  # with the salt in it
+        hashed.update("\0".join(parts).encode("utf-8", "surrogatepass"))
+        return int.from_bytes(hashed.digest(), "little")
 
 
 class Keys:

@@ -7,6 +7,7 @@ streams) costs three times as much as all of this, for what is not wanted here.
 from __future__ import annotations
 
 import asyncio
+import math
 import select
 from functools import partial
 from typing import TYPE_CHECKING
@@ -83,8 +84,9 @@ class Wire(asyncio.Protocol):
         if (socket := self._transport.get_extra_info("socket")) is not None:
             self._readable.register(socket.fileno(), select.POLLIN)
         self._answer: asyncio.Future[Response | Lost] | None = None
-        self._timer: asyncio.TimerHandle | None = None  # which goes off when the call is due, or an earlier one was
-        self._due = self._seconds = 0.0
+        self._due = self._seconds = 0.0  # when the answer must be there, and how long the call may take
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed = math.inf  # when the timer goes off: not later than the call is due
         self._sent = False  # the request of the call that is under way
         self._most = 0
         self._message: RawResponseMessage | None = None
@@ -106,7 +108,9 @@ class Wire(asyncio.Protocol):
         self._parser = self._new_parser(response_with_body=method != "HEAD")  # what an earlier one has left is dropped
         answer: asyncio.Future[Response | Lost] = self._loop.create_future()
         self._answer, self._sent = answer, False
-        self._expire(began + seconds, seconds)
+        self._due, self._seconds = began + seconds, seconds
+        if self._due < self._armed:
+            self._arm(self._due)
         self._outbox.put(self, request)
         try:
             return await answer
@@ -195,25 +199,23 @@ class Wire(asyncio.Protocol):
         except Exception:  # noqa: BLE001  as above: it is about what came
             return False
 
-    def _expire(self, due: float, seconds: float) -> None:
-        """Have the call that is under way lost when it is `due`.
+    def _arm(self, due: float) -> None:
+        """Have it looked at when a call is `due`.
 
         One timer serves many calls: to make one for each, and to cancel it, costs more than all the rest of this.
         """
-        self._due, self._seconds = due, seconds
-        if self._timer is None or self._timer.when() > due:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_at(due, self._look)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._armed, self._timer = due, self._loop.call_at(due, self._look)
 
     def _look(self) -> None:
-        self._timer = None
+        self._armed, self._timer = math.inf, None
         if self._answer is None or self._answer.done():
             return
         if self._loop.time() >= self._due:
             self._lose(f"no answer within {self._seconds:g} s")
         else:
-            self._expire(self._due, self._seconds)
+            self._arm(self._due)
 
     def _lose(self, reason: str) -> None:
         """Give up; where the request was sent, the service may have seen it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import functools
 import io
+import operator
 import re
 from collections.abc import Iterable
 from typing import Any, TextIO
@@ -21,6 +22,8 @@ LANE = ("run", "stage", "service", "connection")
 FATE = ("outcome", "verification", "reason", "http_status", "error_code", "error_message")
 TIMES = ("attempts", "batch", "first_sent", "settled", "duration_ms")
 COLUMNS = (*LANE, "target", *FATE, "request_id", *TIMES)
+_LANE, _FATE, _TIMES = (operator.itemgetter(*names) for names in (LANE, FATE, TIMES))
+_NOTHING = dict.fromkeys(COLUMNS)
 _COMPUTED = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four are their full-width forms
 _SKIPPED = ("\t", "\r", "\n")
 _PLAIN = re.compile(r"[A-Za-z0-9][\w.:/-]*|", re.ASCII)  # nothing computed, obeyed or quoted
@@ -46,11 +49,12 @@ class CsvWriter:
 
 def _row(record: Record) -> str:
     """Return a target's row; what many targets share is put into cells once."""
-    get = record.get
-    lane, fate = _cells(*map(get, LANE)), _cells(*map(get, FATE))
-    target, request = _text(get("target")), _text(get("request_id"))
-    times = ",".join(["" if value is None else str(value) for value in map(get, TIMES)])
-    return f"{lane},{target},{fate},{request},{times}\r\n"
+    if len(record) < len(COLUMNS):
+        record = {**_NOTHING, **record}
+    lane, fate, times = _cells(*_LANE(record)), _cells(*_FATE(record)), _TIMES(record)
+    target, request = _text(record["target"]), _text(record["request_id"])
+    told = times if None not in times else ["" if value is None else value for value in times]
+    return "{},{},{},{},{},{},{},{},{}\r\n".format(lane, target, fate, request, *told)
 
 
 def _text(value: Any) -> str:
