@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import select
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from orchestrator.model import Lost, Response
 
 if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
     from aiohttp.http import RawResponseMessage
 
 MAX_BODY = 256 * 1024
@@ -50,6 +52,38 @@ class Outbox:
             wire.write(request)
 
 
+class _Alarm:
+    """Rings when a call is due. One timer serves many calls: one for each would cost more than all the rest of this."""
+
+    __slots__ = ("_armed", "_due", "_loop", "_ring", "_timer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[], object]) -> None:
+        self._loop = loop
+        self._ring = ring
+        self._due = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed = math.inf  # when the timer goes off: not later than the call is due
+
+    def set(self, due: float) -> None:
+        """Ring then (by the loop's clock), and not at an earlier time that was set before."""
+        self._due = due
+        if due < self._armed:
+            self.stop()
+            self._armed, self._timer = due, self._loop.call_at(due, self._look)
+
+    def stop(self) -> None:
+        """Ring no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _look(self) -> None:
+        self._armed, self._timer = math.inf, None
+        if self._loop.time() < self._due:
+            self.set(self._due)
+        else:
+            self._ring()
+
+
 class Wire(asyncio.Protocol):
     """A connection on which one call at a time is made.
 
@@ -68,27 +102,16 @@ class Wire(asyncio.Protocol):
         self._idle = idle
         self._handler = handler  # aiohttp's own protocol, which keeps count of what is open
         self._transport = handler.transport
+        self._new_parser = _parsers(handler, self._loop)
         self._parser: HttpResponseParser | None = None
-        self._new_parser = partial(
-            HttpResponseParser,
-            handler,
-            self._loop,
-            _AT_ONCE,
-            max_line_size=MAX_HEADER,
-            max_field_size=MAX_HEADER,
-            payload_exception=aiohttp.ClientPayloadError,
-            read_until_eof=True,
-            auto_decompress=False,
-        )
+        self._alarm = _Alarm(self._loop, self._expire)
         self._readable = select.poll()
         if (socket := self._transport.get_extra_info("socket")) is not None:
             self._readable.register(socket.fileno(), select.POLLIN)
         self._answer: asyncio.Future[Response | Lost] | None = None
-        self._due = self._seconds = 0.0  # when the answer must be there, and how long the call may take
-        self._timer: asyncio.TimerHandle | None = None
-        self._armed = math.inf  # when the timer goes off: not later than the call is due
         self._sent = False  # the request of the call that is under way
-        self._most = 0
+        self._seconds = 0.0  # that it may take
+        self._most = 0  # bytes of its answer's body
         self._message: RawResponseMessage | None = None
         self._body: aiohttp.StreamReader | None = None
         self._parts = bytearray()
@@ -108,9 +131,8 @@ class Wire(asyncio.Protocol):
         self._parser = self._new_parser(response_with_body=method != "HEAD")  # what an earlier one has left is dropped
         answer: asyncio.Future[Response | Lost] = self._loop.create_future()
         self._answer, self._sent = answer, False
-        self._due, self._seconds = began + seconds, seconds
-        if self._due < self._armed:
-            self._arm(self._due)
+        self._seconds = seconds
+        self._alarm.set(began + seconds)
         self._outbox.put(self, request)
         try:
             return await answer
@@ -127,8 +149,7 @@ class Wire(asyncio.Protocol):
 
     def close(self) -> None:
         """Let go of the connection."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.stop()
         self._connection.close()
 
     def data_received(self, data: bytes) -> None:
@@ -199,23 +220,9 @@ class Wire(asyncio.Protocol):
         except Exception:  # noqa: BLE001  as above: it is about what came
             return False
 
-    def _arm(self, due: float) -> None:
-        """Have it looked at when a call is `due`.
-
-        One timer serves many calls: to make one for each, and to cancel it, costs more than all the rest of this.
-        """
-        if self._timer is not None:
-            self._timer.cancel()
-        self._armed, self._timer = due, self._loop.call_at(due, self._look)
-
-    def _look(self) -> None:
-        self._armed, self._timer = math.inf, None
-        if self._answer is None or self._answer.done():
-            return
-        if self._loop.time() >= self._due:
+    def _expire(self) -> None:
+        if self._answer is not None and not self._answer.done():
             self._lose(f"no answer within {self._seconds:g} s")
-        else:
-            self._arm(self._due)
 
     def _lose(self, reason: str) -> None:
         """Give up; where the request was sent, the service may have seen it."""
@@ -227,6 +234,21 @@ class Wire(asyncio.Protocol):
         """End a connection of which nothing more is expected, also what it has still to send."""
         self._transport.abort()
         self.close()
+
+
+def _parsers(handler: ResponseHandler, loop: asyncio.AbstractEventLoop) -> Callable[..., HttpResponseParser]:
+    """Return what makes a parser for one answer."""
+    return partial(
+        HttpResponseParser,
+        handler,
+        loop,
+        _AT_ONCE,
+        max_line_size=MAX_HEADER,
+        max_field_size=MAX_HEADER,
+        payload_exception=aiohttp.ClientPayloadError,
+        read_until_eof=True,
+        auto_decompress=False,
+    )
 
 
 def _response(message: RawResponseMessage, body: bytes) -> Response:
