@@ -314,6 +314,7 @@ class Lane:
         if self.halted is None:
             self.halted = reason
             self._log.error("lane_halted", reason=reason)
+            self.pacer.call_off()
             for scope in self._waits:
                 scope.cancel()
 

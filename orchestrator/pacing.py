@@ -189,7 +189,7 @@ class Pacer:
     async def _due(self) -> bool:
         """Wait until a call may go, the even slots aside; False when there is a reason to stop."""
         while (wait := self._held_back(self._clock())) > 0:
-            if not await self._stop.rest(wait):
+            if not await self._stop.rest(min(wait, GLANCE)):  # the pause may be called off meanwhile
                 return False
         if self._slow:
             await self._nearly()
@@ -210,6 +210,10 @@ class Pacer:
     def pause(self, until: float) -> None:
         """Let nothing go before `until` (seconds of the monotonic clock)."""
         self.paused_until = max(self.paused_until, until)
+
+    def call_off(self) -> None:
+        """Let nobody wait for the end of a pause any more: there will be no calls after it."""
+        self.paused_until = 0.0
 
     def slow_to(self, per_second: float) -> bool:
         """Go no faster than the service announced; never speeds up. Return whether that is slower than before."""

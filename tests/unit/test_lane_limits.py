@@ -102,8 +102,15 @@ async def test_a_wait_past_the_deadline_ends_the_lane() -> None:
     assert bench.outcomes == Counter({Outcome.FAILED: 1, Outcome.NOT_ATTEMPTED: 49})
 
 
-@pytest.mark.parametrize("first", [[], [600.0]], ids=["at once", "while others wait"])
-async def test_a_lane_that_halts_waits_for_nothing(first: list[float]) -> None:
+@pytest.mark.parametrize(
+    ("first", "rate"),
+    [
+        pytest.param([], 1000, id="at once"),
+        pytest.param([600.0], 1000, id="while others wait for the end of a pause"),
+        pytest.param([], 4, id="while others wait for their turn"),
+    ],
+)
+async def test_a_lane_that_halts_waits_for_nothing(first: list[float], rate: int) -> None:
     stop = Stop()
     service = Service(*map(throttled, first), throttled(40_000.0))
     memory = Memory()
@@ -111,12 +118,12 @@ async def test_a_lane_that_halts_waits_for_nothing(first: list[float]) -> None:
         "some.service",
         "prod",
         service,
-        Pacer((Rate(1000, 1),), stop),
+        Pacer((Rate(rate, 1),), stop),
         memory,
         stop,
         packing=Packing(),
         numbers=itertools.count(1),
-        concurrency=2,
+        concurrency=3,
         backoff=Backoff(600.0, 600.0, lambda low, high: high),
     )
     with anyio.fail_after(5):
@@ -124,7 +131,7 @@ async def test_a_lane_that_halts_waits_for_nothing(first: list[float]) -> None:
     assert made.halted is not None
     assert "used up" in made.halted
     assert len(memory.settled) == 100
-    assert len(service.calls) <= 2
+    assert len(service.calls) <= 3
 
 
 async def test_a_lane_that_is_halted_asks_for_no_credential() -> None:
