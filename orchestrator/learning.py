@@ -55,7 +55,8 @@ class Learner:
         self._rising = start is not None
         self._answer = UNKNOWN_ANSWER  # seconds that an answer takes, of late
         self._took = 0.0  # seconds that all answers took to calls that were let through ...
-        self._answered = 0  # ... which are so many
+        self._answered = 0  # ... which are so many ...
+        self._first = self._last = 0.0  # ... from when the first of them began to when the last one did
         self._accepted: list[float] = []  # when the calls began that were let through, from the base on
         self._base: float | None = None  # the refused call where the estimate begins ...
         self._until = 0.0  # ... the one where it ends ...
@@ -78,12 +79,21 @@ class Learner:
 
     @property
     def learned(self) -> float | None:
-        """Return the pace at which the service is known to let calls through, if anything is known of it."""
-        return (self.estimate or self.pace) if self._let_through else None
+        """Return the pace at which the service is known to let calls through, if anything is known of it.
+
+        Where it never refused one, that is how many it did let through: nobody may have gone at the pace, because the
+        slots, or what the service tells of its limit, held the calls back.
+        """
+        if not self._let_through or self.estimate is not None or self.pace is None:
+            return self.estimate if self._let_through else None
+        seconds = self._last - self._first
+        return min(self.pace, self._answered / seconds) if seconds > 0 else self.pace
 
     def accepted(self, began: float, now: float) -> None:
         """Note that the service let a call through that began then, whatever it answered."""
-        self._let_through = True
+        if not self._let_through:
+            self._let_through, self._first = True, began
+        self._last = max(self._last, began)
         self._in_vain = 0
         self._timed(now - began)
         self._took += now - began

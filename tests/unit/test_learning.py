@@ -243,3 +243,17 @@ def test_what_the_service_told_overrules_what_was_learned() -> None:
     learner.told(1000.0)
     assert learner.pace == 18.0
     assert learner.wait(1000.0) == 0.0
+
+
+def test_what_held_the_calls_back_is_not_taken_for_a_pace_that_the_service_takes() -> None:
+    learner = Learner(10_000.0, start=4.0)
+    now = 0.0
+    for _ in range(20):  # fifty at once in every ten seconds, as the service tells: it never refuses one
+        for _ in range(50):
+            learner.go(now)
+            learner.accepted(now, now + 0.05)
+            now += 0.01
+        now += 9.5
+    assert learner.pace is not None
+    assert learner.pace > 100
+    assert learner.learned == pytest.approx(5.0, rel=0.06)
