@@ -21,10 +21,10 @@ from orchestrator.logs import Log
 from orchestrator.model import Batch, Ruling, Target, Verdict
 from orchestrator.pacing import MIDWAY, Pacer, Stop
 from orchestrator.settling import Lines, Settling
+from orchestrator.slots import Slots
 from orchestrator.splitting import Job, refused, suspected
 
 LANE_PAUSE = 2.0  # a shorter wait that a service asks for holds back its target only; the lane goes more slowly
-AT_FIRST = 64  # calls under way, at most, until one came back: who knows what the service says to them
 LEFT_TOGETHER = 500  # batches that are settled as not attempted before the journal is waited for
 
 _log = Log()
@@ -100,8 +100,7 @@ class Lane:
         self._attempts = attempts
         self.busy = asyncio.Lock()  # held by the stage that it works for
         self._intents = Intents(iter(()), memory.sent)
-        self._slots = asyncio.Semaphore(min(concurrency, AT_FIRST))
-        self._more_slots = max(0, concurrency - AT_FIRST)
+        self._slots = Slots(concurrency)
         self._concurrency = concurrency
         self._group: TaskGroup | None = None  # of its workers, while there is work ...
         self._to_hire = 0  # ... which may be so many more
@@ -232,9 +231,7 @@ class Lane:
         trail.note(ruling)
         if self._log.tells_debug():
             self._log.debug("attempt", batch=batch.number, targets=len(batch.targets), **told(trail, ruling))
-        for _ in range(self._more_slots):
-            self._slots.release()
-        self._more_slots = 0
+        self._slots.came_back()
         self._heed(ruling, began)
         return ruling
 

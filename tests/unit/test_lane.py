@@ -10,9 +10,10 @@ from collections.abc import Callable
 import pytest
 from lanes import BUSY, ENDED, LOST, NEVER_SENT, REFUSED, SPLIT, START, Bench, Service, targets, throttled
 
-from orchestrator.lane import AT_FIRST, LEFT_TOGETHER
+from orchestrator.lane import LEFT_TOGETHER
 from orchestrator.learning import HOPELESS
 from orchestrator.model import Batch, Outcome, Ruling, Secret, Verdict
+from orchestrator.slots import AT_FIRST
 
 # Retries
 
