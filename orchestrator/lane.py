@@ -210,15 +210,14 @@ class Lane:
             await self._memory.flush()
 
     async def _attempt(self, batch: Batch, trail: Trail) -> Ruling | None:
-        """Make one call when it is its turn; None when no new call may begin."""
-        if self.pacer.paused_until and self.closed is None:
+        """Make one call when it is its turn; None when no new call may begin, for which nobody waits or logs in."""
+        if self.closed is not None:
+            return None
+        if self.pacer.paused_until:
             await self._unless_halted(self.pacer.unpaused())
         async with self._connector.turn(), self._slots:
-            if not self._connector.ready:
-                if self.closed is not None:  # nobody logs in for nothing
-                    return None
-                if unready := await self._stop.unless_set(self._connector.obtain):
-                    return unready
+            if not self._connector.ready and (unready := await self._obtain()):
+                return unready
             if not await self._may_go(batch, trail):
                 return None
             began = self._clock()
@@ -234,6 +233,10 @@ class Lane:
         self._slots.came_back()
         self._heed(ruling, began)
         return ruling
+
+    async def _obtain(self) -> Ruling | None:
+        """Get a credential to call with; what it means for the call when there is none."""
+        return None if self.closed is not None else await self._stop.unless_set(self._connector.obtain)
 
     async def _may_go(self, batch: Batch, trail: Trail) -> bool:
         """Wait for the lane's rate, with the intent on disk; return whether the call may be made now."""

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 import anyio
 import pytest
@@ -132,6 +133,20 @@ async def test_a_lane_that_halts_waits_for_nothing(first: list[float], rate: int
     assert "used up" in made.halted
     assert len(memory.settled) == 100
     assert len(service.calls) <= 3
+
+
+async def test_a_lane_that_is_halted_waits_for_no_turn() -> None:
+    service = Service(Ruling(Verdict.HALT, "no more", 403))
+    turns: list[None] = []
+
+    def turn() -> AbstractAsyncContextManager[None]:
+        turns.append(None)
+        return nullcontext()
+
+    service.turn = turn  # type: ignore[method-assign]
+    bench = Bench(service, concurrency=1)
+    await bench.run(50)
+    assert len(turns) == 1
 
 
 async def test_a_lane_that_is_halted_asks_for_no_credential() -> None:
