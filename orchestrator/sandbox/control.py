@@ -78,22 +78,31 @@ def _add_faults(world: World, data: Any) -> object:
     return [asdict(fault) for fault in added]
 
 
-def apply_settings(world: World, data: dict[str, Any]) -> dict[str, object]:
-    """Change settings by name; a limit of null is taken away. Raises ValueError for an unknown name."""
+def apply_settings(world: World, data: Any) -> dict[str, object]:
+    """Change settings by name; a limit of null is taken away. Raises ValueError for what is no setting, or no value."""
+    if not isinstance(data, dict):
+        raise ValueError("settings are one object: names, and a value for each")  # noqa: TRY004  as all that is wrong
     for name, value in data.items():
-        if name == "limits":
-            _set_limits(world, value)
-        elif name == "denied" and isinstance(value, list):
-            world.denied = set(value)
-        elif name == "lag":
-            world.lag = {s: _lag(v) for s, v in value.items()} if isinstance(value, dict) else _lag(value)
-        elif name == "ignored_share":
-            world.ignored_share = {s: float(v) for s, v in value.items()} if isinstance(value, dict) else float(value)
-        elif name in _PLAIN and isinstance(value, _PLAIN[name]):
-            setattr(world, name, value)
-        else:
-            raise ValueError(f"{name}: no such setting, or not a value for it")
+        try:
+            _apply(world, name, value)
+        except (TypeError, AttributeError, IndexError):
+            raise ValueError(f"{name}: not a value for this setting") from None
     return {}
+
+
+def _apply(world: World, name: str, value: Any) -> None:
+    if name == "limits":
+        _set_limits(world, value)
+    elif name == "denied" and isinstance(value, list):
+        world.denied = set(value)
+    elif name == "lag":
+        world.lag = {s: _lag(v) for s, v in value.items()} if isinstance(value, dict) else _lag(value)
+    elif name == "ignored_share":
+        world.ignored_share = {s: float(v) for s, v in value.items()} if isinstance(value, dict) else float(value)
+    elif name in _PLAIN and isinstance(value, _PLAIN[name]):
+        setattr(world, name, value)
+    else:
+        raise ValueError(f"{name}: no such setting, or not a value for it")
 
 
 def _set_limits(world: World, limits: dict[str, dict[str, Any] | None]) -> None:

@@ -34,6 +34,8 @@ class Limit:
     def __post_init__(self) -> None:
         if self.calls < 1 or self.period <= 0:
             raise ValueError("a limit is at least one call in a period above zero; burst=0 refuses every call")
+        if self.retry_after not in (None, "delta", "date"):
+            raise ValueError("retry_after is delta (seconds) or date, or not there")
 
     def take(self, now: float) -> float:
         """Take one call from the bucket; 0 when there was one, else the seconds until there is."""

@@ -120,12 +120,18 @@ async def test_settings() -> None:
         {"ignored_share": "many"},
         {"ignored": ["a"]},
         {"limits": {"dcs": {}}},
+        {"limits": None},
+        {"limits": {"dcs": 5}},
         {"limits": {"dcs": {"calls": 0}}},
+        {"limits": {"dcs": {"calls": 1, "retry_after": "http"}}},
     ],
 )
 async def test_wrong_settings(settings: Any) -> None:
     async with running() as client:
-        assert (await client.control("settings", settings)).status == 400
+        answer = await client.control("settings", settings)
+        assert answer.status == 400
+        said = answer.json["error"]
+        assert not any(inside in said for inside in ("NoneType", "argument", "object is not", "attribute"))
 
 
 async def test_the_config_names_this_sandbox() -> None:
