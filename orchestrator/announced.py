@@ -15,6 +15,7 @@ from orchestrator.units import http_date
 DAY = 86_400.0  # seconds
 PACED = 60.0  # seconds; a limit over a longer time is no pace: it may be used up at once ...
 REFUSED_FOR = 600.0  # ... but for one of up to so many seconds that a refusal names: it is used up, and will be again
+FOREVER = 1e10  # seconds; a longer wait is told as this
 EPOCH = 1e9  # a reset that is greater is a moment in seconds since the epoch ...
 MILLISECONDS = 1e11  # ... or in milliseconds
 TELLING = frozenset(
@@ -143,7 +144,7 @@ def _limit(message: str) -> tuple[int, float] | None:
 def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,300}(?:\.\d{1,30})?", value):  # no matter how long: it is not to be called before
-        return float(value)
+        return min(float(value), FOREVER)
     moment = http_date(value)
     if moment is None:
         return None

@@ -62,7 +62,7 @@ def test_a_limit_in_a_message(message: str | None, wait: float | None, pace: flo
         pytest.param({"retry-after": "120"}, 120, id="seconds"),
         pytest.param({"retry-after": " 1.5 "}, 1.5, id="fraction"),
         pytest.param({"retry-after": "0"}, 0, id="zero"),
-        pytest.param({"retry-after": "99999999999999999999"}, 1e20, id="for-ever"),
+        pytest.param({"retry-after": "99999999999999999999"}, 1e10, id="for-ever"),
         pytest.param({"retry-after": "Tue, 14 Nov 2023 22:13:50 GMT"}, 30, id="date"),
         pytest.param({"retry-after": "Tuesday, 14-Nov-23 22:13:50 GMT"}, 30, id="old-date"),
         pytest.param({"retry-after": "Tue, 14 Nov 2023 22:13:00 GMT"}, 0, id="past"),
