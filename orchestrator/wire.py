@@ -153,10 +153,10 @@ class Wire(asyncio.Protocol):
         self._connection.close()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; where nobody waits for an answer it is none, and no other call may follow."""
+        """Take what came; where nobody was asked, or nobody waits any more, it is no answer, and no call may follow."""
         parser = self._parser
-        if parser is None or self._answer is None or self._answer.done():
-            self.close()
+        if parser is None or not self._sent or self._answer is None or self._answer.done():
+            self._lose("the other side spoke before it was asked")
             return
         try:
             messages, switched, rest = parser.feed_data(data)

@@ -416,6 +416,20 @@ async def test_what_is_there_before_the_call_is_no_answer_to_it(said: bytes) -> 
         speaking[1].close()
 
 
+async def test_what_comes_before_the_request_is_sent_is_no_answer_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def go_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.01)
+        writer.write(KEPT)
+        await reader.read()
+
+    async with server(KEPT, then=go_on) as there, HttpTransport() as transport:
+        request = Request("POST", there.url, "/")
+        assert isinstance(await transport.send(request, 5.0), Response)
+        monkeypatch.setattr("orchestrator.wire.Outbox.put", lambda outbox, wire, request: None)
+        got = await transport.send(request, 5.0)
+    assert got == Lost("the other side spoke before it was asked", sent=False)
+
+
 async def test_chunked_answers_leave_the_connection_open() -> None:
     said = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
     heads = []
