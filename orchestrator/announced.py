@@ -98,16 +98,16 @@ def _told(headers: Mapping[str, str], word: str, letter: str) -> float | None:
     for prefix in ("ratelimit-", "x-ratelimit-", "x-rate-limit-"):
         if match := _NUMBER.fullmatch(headers.get(prefix + word, "")[:_LONGEST_HEADER]):
             return float(match[1])
-    said = dict(_binding(headers.get("ratelimit", "")))
-    return said.get(word, said.get(letter))
+    said = _binding(headers.get("ratelimit", "")[:_LONGEST_HEADER])
+    found = said.get(word, said.get(letter))
+    return None if found is None else float(found)
 
 
-def _binding(text: str) -> Iterator[tuple[str, float]]:
+def _binding(text: str) -> Mapping[str, int]:
     """Return the parameters of RateLimit; of several limits in it those of the one that lets least through, longest."""
     limits = [dict(_parameters(item)) for item in text.split(",")]
     whole = [limit for limit in limits if {"r", "t"} <= limit.keys() or {"remaining", "reset"} <= limit.keys()]
-    for limit in sorted(whole, key=_room, reverse=True) or limits:
-        yield from ((name, float(value)) for name, value in limit.items())
+    return min(whole, key=_room) if whole else dict(_parameters(text))
 
 
 def _room(limit: Mapping[str, int]) -> tuple[int, int]:

@@ -77,7 +77,7 @@ def compile_reading(reading: Reading, rules: Iterable[Rule], name: str, *, unrea
     hands_over = success is not None and success.handover is not None
     succeeds = conditions(success) if success else []
     if success and success.body and not unread:
-        succeeds.append(lambda facts: facts.shape != "other")
+        succeeds.append(_is_read)
     by_body = not hands_over and not any(
         one.header or one.cookie_cleared for one in (*(rule for rule, _ in compiled), *([success] if success else []))
     )
@@ -188,7 +188,7 @@ def conditions(condition: Condition) -> list[Holds]:
     """Compile the conditions of a rule, the cheapest first."""
     found: list[Holds] = []
     if isinstance(condition, Rule) and condition.then is Verdict.ABSENT:  # a page says nothing about a session
-        found.append(lambda facts: facts.shape != "other")
+        found.append(_is_read)
     if condition.status:
         found.append(_status(condition.status))
     if condition.shape:
@@ -208,6 +208,11 @@ def conditions(condition: Condition) -> list[Holds]:
         name = condition.cookie_cleared
         found.append(lambda facts: is_cleared(name, facts.response.cookies))
     return found
+
+
+def _is_read(facts: Facts) -> bool:
+    """Hold when there is nothing in the body that is not JSON."""
+    return facts.shape != "other"
 
 
 def _says(patterns: Sequence[re.Pattern[str]]) -> Holds:

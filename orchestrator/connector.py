@@ -87,7 +87,7 @@ class HttpConnector:
     async def call(self, batch: Batch) -> Ruling:
         """Make one attempt at a batch's call."""
         chosen = self._chosen
-        request = (self._renders.get(chosen) or self._render(chosen))(batch.targets)
+        request = self._render(chosen)(batch.targets)
         try:
             extra = self._credential.headers(request)
         except CredentialUnavailable as error:

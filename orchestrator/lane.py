@@ -243,8 +243,7 @@ class Lane:
         if self.closed is not None:
             return False
         before = None
-        if self.pacer.learner.estimate is not None:  # else it does not matter how many are left
-            self.pacer.near_end(self._intents.few)
+        self.pacer.near_end(self._intents.few)
         if trail.attempts == 0 and self._connector.idempotent:
             if not self._intents.spend(batch):
                 await self._intents.announce(batch, self.pacer.pace)

@@ -226,8 +226,9 @@ class Pacer:
         return slower
 
     def near_end(self, few: Callable[[int], bool]) -> None:
-        """Note whether few calls are left."""
-        self.learner.ending = few(int(AHEAD * self.pace))
+        """Note whether few calls are left; it matters only where a limit has been found."""
+        if self.learner.estimate is not None:
+            self.learner.ending = few(int(AHEAD * self.pace))
 
     @property
     def _slow(self) -> bool:

@@ -11,7 +11,7 @@ import orjson
 
 from orchestrator.calling import Operation
 from orchestrator.model import FieldValue, Request, Secret, Target
-from orchestrator.templates import HOLE
+from orchestrator.templates import HOLE, holes
 
 Values = Mapping[str, FieldValue]
 _ABSENT = object()
@@ -96,27 +96,27 @@ def _cookie_line(cookies: Mapping[str, Callable[[Sequence[Target]], Any]], targe
 def _text(template: str, names: Values, encode: Callable[[str], str]) -> Callable[[Values], str]:
     """Compile a text with holes; what the connection gives is filled in now, what the target gives at each call."""
     before = ""  # what is known, up to the next hole
-    holes: list[tuple[str, str]] = []  # each with what stands before it
+    open_holes: list[tuple[str, str]] = []  # each with what stands before it
     for position, piece in enumerate(HOLE.split(template)):
         if position % 3 == 0:
             before += piece
         elif position % 3 == 2 and piece in names:
             before += encode(_written(names[piece]))
         elif position % 3 == 2:
-            holes.append((before, piece))
+            open_holes.append((before, piece))
             before = ""
-    if not holes:
+    if not open_holes:
         return lambda fields: before
 
     def fill(fields: Values) -> str:
-        return "".join([text + encode(_written(fields[name])) for text, name in holes]) + before
+        return "".join([text + encode(_written(fields[name])) for text, name in open_holes]) + before
 
     return fill
 
 
 def _wants(template: str, names: Values) -> bool:
     """Return whether a text has a hole that the target fills."""
-    return any(hole not in names for _, hole in HOLE.findall(template))
+    return any(name not in names for _, name in holes(template))
 
 
 def _node(template: Any, names: Values) -> Callable[[Sequence[Target]], Any]:
@@ -147,9 +147,4 @@ def _hole(name: str, names: Values, *, whole_batch: bool) -> Callable[[Sequence[
         return lambda targets: fixed
     if whole_batch:
         return lambda targets: [plain(target.fields[name]) for target in targets if name in target.fields] or _ABSENT
-
-    def first(targets: Sequence[Target]) -> Any:
-        value = targets[0].fields.get(name, _ABSENT)
-        return value.reveal() if isinstance(value, Secret) else value
-
-    return first
+    return lambda targets: plain(targets[0].fields[name]) if name in targets[0].fields else _ABSENT

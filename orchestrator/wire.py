@@ -155,7 +155,7 @@ class Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what came; where nobody was asked, or nobody waits any more, it is no answer, and no call may follow."""
         parser = self._parser
-        if parser is None or not self._sent or self._answer is None or self._answer.done():
+        if parser is None or not self._sent or self._waiting() is None:
             self._lose("the other side spoke before it was asked")
             return
         try:
@@ -178,7 +178,7 @@ class Wire(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Take the end of the connection, which is that of an answer whose length nobody said."""
         self._handler.connection_lost(error)
-        if self._parser is None or self._answer is None or self._answer.done():
+        if self._parser is None or self._waiting() is None:
             return
         try:
             self._parser.feed_eof()
@@ -220,14 +220,18 @@ class Wire(asyncio.Protocol):
         except Exception:  # noqa: BLE001  as above: it is about what came
             return False
 
+    def _waiting(self) -> asyncio.Future[Response | Lost] | None:
+        """Return where the answer goes, if somebody still waits for one."""
+        return None if self._answer is None or self._answer.done() else self._answer
+
     def _expire(self) -> None:
-        if self._answer is not None and not self._answer.done():
+        if self._waiting() is not None:
             self._lose(f"no answer within {self._seconds:g} s")
 
     def _lose(self, reason: str) -> None:
         """Give up; where the request was sent, the service may have seen it."""
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_result(Lost(reason, self._sent))
+        if (answer := self._waiting()) is not None:
+            answer.set_result(Lost(reason, self._sent))
         self._tear()
 
     def _tear(self) -> None:

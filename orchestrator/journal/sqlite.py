@@ -91,11 +91,12 @@ class SqliteJournal:
         """Put at once on disk, uncounted, what an earlier part of the run left in flight: nothing is from then on."""
         if not settled:
             return
-        names = [(run, one.target.service, one.target.connection) for one in settled]
-        rows = [outcome_row(sql.lane_number(*name), run, one) for name, one in zip(names, settled, strict=True)]
+        names = {(run, one.target.service, one.target.connection) for one in settled}
+        lanes = {name: sql.lane_number(*name) for name in names}
+        rows = [outcome_row(lanes[run, one.target.service, one.target.connection], run, one) for one in settled]
         with self._guarded(), self._connection:  # which commits, or rolls back
             self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.executemany(sql.ADD_LANE, [(sql.lane_number(*name), *name) for name in set(names)])
+            self._connection.executemany(sql.ADD_LANE, [(number, *name) for name, number in lanes.items()])
             self._connection.executemany(sql.SETTLED, rows)
             self._connection.execute(sql.ALL_OVER, (run,))
 

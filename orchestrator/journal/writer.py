@@ -12,10 +12,10 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -29,6 +29,7 @@ GROUP_SECONDS = 0.2
 TOGETHER = 512  # rows in a statement, where SQLite takes that many values
 
 Announced = tuple[int, int]  # a lane's number, and when something of it was announced, in nanoseconds
+T = TypeVar("T")
 Waiting = tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]
 
 
@@ -78,22 +79,18 @@ class Writer:
 
     def sent(self, run: str, batches: Sequence[Batch]) -> None:
         """Queue intents."""
-        self._check()
-        with self._lock:
-            try:
-                self._announce_all(run, batches)
-            except Exception as error:  # noqa: BLE001  told by the next call, as where the file cannot be written
-                self._failure = error
-        self._wake()
+        self._add(self._announce_all, run, batches)
 
     def settle(self, run: str, settled: Sequence[Settled]) -> None:
         """Queue outcomes; they are counted when they are on disk."""
+        self._add(self._settle_all, run, settled)
+
+    def _add(self, add: Callable[[str, Sequence[T]], None], run: str, what: Sequence[T]) -> None:
         self._check()
         with self._lock:
             try:
-                for one in settled:
-                    self._settle(run, one)
-            except Exception as error:  # noqa: BLE001  as above
+                add(run, what)
+            except Exception as error:  # noqa: BLE001  told by the next call, as where the file cannot be written
                 self._failure = error
         self._wake()
 
@@ -118,6 +115,10 @@ class Writer:
         self._group.rows += len(ids)
         self._left[announced] = len(ids)
         self._open.update(dict.fromkeys([(lane, one) for one in ids], announced))
+
+    def _settle_all(self, run: str, settled: Sequence[Settled]) -> None:
+        for one in settled:
+            self._settle(run, one)
 
     def _settle(self, run: str, settled: Settled) -> None:
         """Queue one outcome; with the last one that was announced together, the announcement is over."""

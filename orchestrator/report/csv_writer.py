@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from typing import Any, TextIO
 
 from orchestrator.report.summary import Summary
-from orchestrator.report.wording import Record, shown
+from orchestrator.report.wording import Record, shown, text_of
 from orchestrator.report.writer import Portion, feed
 
 LANE = ("run", "stage", "service", "connection")
@@ -52,14 +52,13 @@ def _row(record: Record) -> str:
     if len(record) < len(COLUMNS):
         record = {**_NOTHING, **record}
     lane, fate, times = _cells(*_LANE(record)), _cells(*_FATE(record)), _TIMES(record)
-    target, request = _text(record["target"]), _text(record["request_id"])
+    target, request = _text(text_of(record, "target")), _text(text_of(record, "request_id"))
     told = times if None not in times else ["" if value is None else value for value in times]
     return "{},{},{},{},{},{},{},{},{}\r\n".format(lane, target, fate, request, *told)
 
 
-def _text(value: Any) -> str:
+def _text(text: str) -> str:
     """Return one cell."""
-    text = "" if value is None else str(value)
     return text if _PLAIN.fullmatch(text) else _cells(text)
 
 

@@ -25,6 +25,7 @@ DATE = "Tue, 14 Nov 2023 22:13:20 GMT"  # NOW
         pytest.param({"ratelimit": '"a";r=50;t=30, "b";r=2;t=4'}, 2, 4, None, id="several"),
         pytest.param({"ratelimit": '"day";r=0;t=40000, "second";r=19;t=1'}, 0, 40000, None, id="the-longer-one-binds"),
         pytest.param({"ratelimit": '"second";r=0;t=1, "day";r=0;t=40000'}, 0, 40000, None, id="the-longest-of-equals"),
+        pytest.param({"ratelimit": f'"a";r=50;t=30, {" " * 500}"b";r=0;t=4'}, 50, 30, None, id="no-more-is-read"),
         pytest.param({"ratelimit-policy": '"default";q=100;w=10'}, None, None, 10, id="policy"),
         pytest.param({"ratelimit-policy": "10;w=1, 50;w=60, 1000;w=3600"}, None, None, 50 / 60, id="slowest-short"),
         pytest.param({"x-ratelimit-limit": "100, 100;w=20"}, None, None, 5, id="window-in-limit"),

@@ -83,6 +83,17 @@ def answer(body: bytes = b"", *headers: str, status: str = "200 OK", length: int
     return "\r\n".join(lines).encode() + body
 
 
+def once_more(heads: list[bytes], said: bytes) -> Speak:
+    """Hear one more request on the same connection, and say the same or something else."""
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(said)
+        await reader.read()
+
+    return speak
+
+
 KEPT = answer(b"ok").replace(b"Connection: close\r\n", b"")
 
 
@@ -310,14 +321,9 @@ async def test_a_proxy_that_refuses_never_sent_anything_on() -> None:
 
 
 async def test_a_proxy_without_a_tunnel_is_told_who_calls_at_every_call() -> None:
-    heads = []
-
-    async def once_more(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heads.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(answer(b"ok"))
-
+    heads: list[bytes] = []
     async with (
-        server(KEPT, then=once_more) as there,
+        server(KEPT, then=once_more(heads, answer(b"ok"))) as there,
         HttpTransport(proxy=there.url.replace("//", "//who:secret@")) as transport,
     ):
         for _ in range(2):
@@ -338,14 +344,8 @@ async def test_a_proxy_without_a_tunnel_is_told_the_whole_address() -> None:
 @pytest.mark.parametrize("size", [0, 2, MAX_BODY])
 async def test_a_connection_is_used_again_when_an_answer_was_read_to_its_end(size: int) -> None:
     kept = answer(b"x" * size).replace(b"Connection: close\r\n", b"")
-    heads = []
-
-    async def go_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heads.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(kept)
-        await reader.read()
-
-    async with server(kept, then=go_on) as there, HttpTransport() as transport:
+    heads: list[bytes] = []
+    async with server(kept, then=once_more(heads, kept)) as there, HttpTransport() as transport:
         for path in ("/1", "/2"):
             assert isinstance(await transport.send(Request("GET", there.url, path), 5.0), Response)
     assert (len(there.heads), len(heads)) == (1, 1)
@@ -432,14 +432,8 @@ async def test_what_comes_before_the_request_is_sent_is_no_answer_to_it(monkeypa
 
 async def test_chunked_answers_leave_the_connection_open() -> None:
     said = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
-    heads = []
-
-    async def once_more(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heads.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(said)
-        await reader.read()
-
-    async with server(said, then=once_more) as there, HttpTransport() as transport:
+    heads: list[bytes] = []
+    async with server(said, then=once_more(heads, said)) as there, HttpTransport() as transport:
         for _ in range(2):
             got = await transport.send(Request("GET", there.url, "/"), 5.0)
             assert isinstance(got, Response)
