@@ -28,12 +28,10 @@ TELLING = frozenset(
     for word in words
 )
 _UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": DAY}
-_POLICY = re.compile(
-    r"over ratelimit,\s*limit:\s*(\d{1,9}),\s*time:\s*(\d{1,6})\s*(second|minute|hour|day)", re.IGNORECASE
-)
-_THRESHOLD = re.compile(r"Threshold:\s*(\d{1,9}) times per (\d{1,9}) seconds", re.IGNORECASE)
-_NUMBER = re.compile(r"\s*(\d{1,15})(?:\.\d{1,9})?\s*")
-_PARAMETER = re.compile(r"(?:^|[;,\s])(q|r|t|w|limit|remaining|reset)\s*=\s*\"?(\d{1,15})", re.IGNORECASE)
+_POLICY = r"(?i)over ratelimit,\s*limit:\s*(\d{1,9}),\s*time:\s*(\d{1,6})\s*(second|minute|hour|day)"
+_THRESHOLD = r"(?i)Threshold:\s*(\d{1,9}) times per (\d{1,9}) seconds"
+_NUMBER = r"\s*(\d{1,15})(?:\.\d{1,9})?\s*"
+_PARAMETER = r"(?i)(?:^|[;,\s])(q|r|t|w|limit|remaining|reset)\s*=\s*\"?(\d{1,15})"
 _LONGEST_HEADER = 512
 
 
@@ -86,7 +84,7 @@ def policies(headers: Mapping[str, str]) -> list[tuple[int, float]]:
     for name in ("ratelimit-policy", "ratelimit-limit", "x-ratelimit-limit", "x-rate-limit-limit"):
         for item in headers.get(name, "")[:_LONGEST_HEADER].split(","):
             said = dict(_parameters(item))
-            first = _NUMBER.match(item)
+            first = re.match(_NUMBER, item)
             calls = said.get("q", int(first[1]) if first else 0)
             if calls and said.get("w"):
                 found.append((int(calls), float(said["w"])))
@@ -96,7 +94,7 @@ def policies(headers: Mapping[str, str]) -> list[tuple[int, float]]:
 def _told(headers: Mapping[str, str], word: str, letter: str) -> float | None:
     """Return a number that a header of its own tells, or a parameter of RateLimit; of several the smallest."""
     for prefix in ("ratelimit-", "x-ratelimit-", "x-rate-limit-"):
-        if match := _NUMBER.fullmatch(headers.get(prefix + word, "")[:_LONGEST_HEADER]):
+        if match := re.fullmatch(_NUMBER, headers.get(prefix + word, "")[:_LONGEST_HEADER]):
             return float(match[1])
     said = _binding(headers.get("ratelimit", "")[:_LONGEST_HEADER])
     found = said.get(word, said.get(letter))
@@ -115,7 +113,7 @@ def _room(limit: Mapping[str, int]) -> tuple[int, int]:
 
 
 def _parameters(text: str) -> Iterator[tuple[str, int]]:
-    for name, value in _PARAMETER.findall(text[:_LONGEST_HEADER]):
+    for name, value in re.findall(_PARAMETER, text[:_LONGEST_HEADER]):
         yield name.lower(), int(value)
 
 
@@ -133,10 +131,10 @@ def _in_words(calls: int, seconds: float) -> str:
 
 def _limit(message: str) -> tuple[int, float] | None:
     """Return (calls, seconds) of `limit:200,time:5 minute` or `Threshold: 5 times per 60 seconds`."""
-    if match := _POLICY.search(message):
+    if match := re.search(_POLICY, message):
         seconds = int(match[2]) * _UNITS[match[3].lower()]
         return (int(match[1]), seconds) if seconds else None
-    if match := _THRESHOLD.search(message):
+    if match := re.search(_THRESHOLD, message):
         return (int(match[1]), float(match[2])) if int(match[2]) else None
     return None
 

@@ -1,6 +1,6 @@
 """A call as a description says it: its request with holes to fill in, and how hard the service may be called."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -25,10 +25,8 @@ class Limits(Strict):
 
     def over(self, below: Self) -> Self:
         """Return these limits, with what is not said here taken from `below`; a burst belongs to its rate."""
-        return below.model_copy(update=self.model_dump(exclude_none=True, exclude={"rate"}) | self._rate())
-
-    def _rate(self) -> dict[str, Any]:
-        return {} if self.rate is None else {"rate": self.rate, "burst": self.burst}
+        said = {name: value for name, value in self if value is not None}
+        return below.model_copy(update=said if self.rate is None else {**said, "burst": self.burst})
 
     @model_validator(mode="after")
     def _burst(self) -> Self:

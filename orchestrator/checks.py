@@ -96,7 +96,7 @@ class Unseen:
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class FollowUp:
     """What follows the calls of a lane: look, end again what lives on, look again, `again` times."""
 

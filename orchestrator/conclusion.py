@@ -18,7 +18,7 @@ OUTCOMES = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Budget:
     """How many more attempts a batch gets.
 
@@ -48,7 +48,7 @@ class Budget:
         return self.used < self.attempts
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Trail:
     """What has happened to a batch so far; a half of a split batch goes on with its parent's.
 

@@ -6,7 +6,6 @@ import itertools
 import time
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -66,13 +65,12 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
             counted, own = await _admitted(trip, record, None if any(listings.discoveries(blueprint)) else read)
             admission.something(blueprint, counted, options.selector)
             admission.check_interval(journal, blueprint, options.selector)
-            record = replace(
-                record,
+            record = record._replace(
                 planned=counted.total,
                 inputs=beginning.inputs(blueprint, record, counted.digests),
                 ageless=listings.ageless(blueprint),
             )
-            record = replace(record, residual=residual.declared(blueprint, counted.per_lane))
+            record = record._replace(residual=residual.declared(blueprint, counted.per_lane))
             beginning.make_folder(record)
             journal.add(record)
             return await _carry_out(trip, record, counted, own)
@@ -187,7 +185,7 @@ async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, ag
     paces.keep(blueprint.config_file.state_dir, workshop.learned(), time.time())
     from orchestrator.ending import conclude  # with all the report's formats: nothing needs them before
 
-    view.record = replace(record, ageless=sorted({*record.ageless, *listings.ageless(blueprint)}))
+    view.record = record._replace(ageless=sorted({*record.ageless, *listings.ageless(blueprint)}))
     told = [*failed, *trip.notes, *without, *listings.bounded(blueprint), *_twice(intake.seen)]
     return await conclude(view, told, bool(failed), blueprint.plan_file.plan.allow_empty)
 

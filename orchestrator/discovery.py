@@ -22,8 +22,8 @@ from orchestrator.units import joined
 BEGAN = "began at"  # in a row: since when the session is there; no field has such a name
 NAMES = "listed as"  # in a row: what else was told of it
 LATE = "it was not read to its end in time"
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_EPOCH = re.compile(r"\d{10}|\d{13}")
+_DATE = r"\d{4}-\d\d-\d\d"
+_EPOCH = r"\d{10}|\d{13}"
 
 
 class Discovery:
@@ -189,9 +189,9 @@ def began(listing: Listing, item: Item) -> float | None:
 
 def _moment(text: str) -> float | None:
     """Read a date and time, or the seconds or milliseconds since 1970; a moment that cannot be is none."""
-    if _EPOCH.fullmatch(text):
+    if re.fullmatch(_EPOCH, text):
         moment = int(text) / 10 ** (len(text) - 10)
-    elif _DATE.match(text):
+    elif re.match(_DATE, text):
         try:
             date = datetime.fromisoformat(text)
         except ValueError:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from orchestrator import run, story
 from orchestrator.errors import ReportError
@@ -14,8 +14,7 @@ from orchestrator.report import Summary, Written, standing, write_folder
 from orchestrator.view import View
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """A run that is over: its summary, its report."""
 
     summary: Summary
@@ -32,9 +31,9 @@ async def conclude(view: View, notes: Sequence[str], source_failed: bool, allow_
     halted = [f"{lane.service}@{lane.connection} stopped: {lane.halted}" for lane in view.lanes if lane.halted]
     tally = journal.tally(earlier.run)
     code = run.exit_code(tally, earlier.require, stop, failed=source_failed, allow_empty=allow_empty)
-    ended = replace(earlier, exit_code=code, reason=stop.reason, notes=[*cut_off, *halted, *notes])
+    ended = earlier._replace(exit_code=code, reason=stop.reason, notes=[*cut_off, *halted, *notes])
     as_before = ended == earlier and not journal.counts  # a resume that found nothing to do
-    record = ended if as_before else replace(ended, ended=time.time())
+    record = ended if as_before else ended._replace(ended=time.time())
     journal.finish(record)
     summary = story.summarized(journal, record, tally, Counter())
     try:

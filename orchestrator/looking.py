@@ -50,7 +50,7 @@ class Listing(Strict):
     window: Duration | None = Field(None, description="how far back {since} is, where the service sets a bound")
     fields: dict[str, Paths] = Field(description="what is told of an item: where, and all that is there counts")
     began: str | None = Field(None, description="the field that says since when the session is there")
-    limits: Limits = Limits()
+    limits: Limits = Limits.model_construct()
     otherwise: tuple[Entry, ...] = ()
 
     def filters(self) -> set[str]:

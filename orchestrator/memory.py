@@ -24,7 +24,7 @@ class Journal(Protocol):
         """Take final outcomes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class RunMemory:
     """The journal as the lanes of one run see it, and the place for secrets that services issue.
 

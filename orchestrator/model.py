@@ -267,8 +267,10 @@ def meets(require: str, outcome: str, verification: str, *, protected: bool = Fa
     return outcome in GOOD.get(require, ())
 
 
-@dataclass(frozen=True, slots=True)
-class RunRecord:
+_NOTHING: Mapping[str, Any] = {}
+
+
+class RunRecord(NamedTuple):
     """What is known of a run as a whole; times are seconds since the epoch, None while it is not over.
 
     `inputs` has the SHA-256 of every source by its name, `planned` the number of targets there were when it began,
@@ -289,15 +291,15 @@ class RunRecord:
     folder: str = ""
     selectors: Sequence[str] = ()
     planned: int = 0
-    variables: Mapping[str, str] = field(default_factory=dict)
-    inputs: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = _NOTHING
+    inputs: Mapping[str, str] = _NOTHING
     ended: float | None = None
     exit_code: int | None = None
     reason: str = ""
     notes: Sequence[str] = ()
     seal: str = ""
     subject: str = ""
-    residual: Mapping[str, Any] = field(default_factory=dict)
+    residual: Mapping[str, Any] = _NOTHING
     cut_off: float = 0.0
     ageless: Sequence[str] = ()
 

@@ -116,7 +116,7 @@ class Plan(Strict):
     require: Requirement = "accepted"
     deadline: Duration | None = None
     allow_empty: bool = False
-    guard: Guard = Guard()
+    guard: Guard = Guard.model_construct()
     vars: dict[str, str] = {}
     stages: tuple[Stage, ...] | None = Field(None, min_length=1)
     targets: tuple[Group, ...] | None = Field(None, min_length=1, description="for a plan with one stage")
@@ -157,7 +157,7 @@ class Plan(Strict):
 
     def ordered(self) -> tuple[Stage, ...]:
         """Return the stages in their order; top-level targets are one stage called `targets`."""
-        return self.stages or (Stage(name="targets", targets=self.targets or ()),)
+        return self.stages or (Stage.model_construct(name="targets", targets=self.targets or ()),)
 
     def groups(self) -> Iterator[Placed]:
         """Return every group with its path in the document and its stage."""

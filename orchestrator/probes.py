@@ -23,9 +23,11 @@ STS_REGIONS = (
     "af-south-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "cn-east-3",
     "cn-north-4", "cn-south-1", "cn-southwest-2", "la-south-2", "sa-brazil-1", "tr-west-1",
 )  # fmt: skip
-CALLER = Operation(method="GET", path="/v5/caller-identity", idempotent=True)
-KEY = Operation(method="GET", path="/v3.0/OS-CREDENTIAL/credentials/{access_key}", idempotent=True)  # whose it is
-OWN_TOKEN = Operation(
+CALLER = Operation.model_construct(method="GET", path="/v5/caller-identity", idempotent=True)
+KEY = Operation.model_construct(  # whose it is
+    method="GET", path="/v3.0/OS-CREDENTIAL/credentials/{access_key}", idempotent=True
+)
+OWN_TOKEN = Operation.model_construct(
     method="GET", path="/v3/auth/tokens", query={"nocatalog": "true"}, headers={"X-Subject-Token": "{token}"},
     idempotent=True,
 )  # fmt: skip

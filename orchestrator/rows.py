@@ -12,7 +12,7 @@ import orjson
 
 from orchestrator.validation import choices
 
-_BETWEEN = re.compile(r"[,;\t|]")
+_BETWEEN = r"[,;\t|]"
 _PAIRS = json.JSONDecoder(object_pairs_hook=list, parse_int=str).decode  # several times slower than orjson
 _AROUND = " \t\r\n\"'"
 
@@ -79,7 +79,7 @@ def guessed(first: str, fields: Sequence[str]) -> Read:
         raise UnreadableError("begins with a list; JSON goes in as one object a line (NDJSON)", 1)
     if first.lstrip().startswith("{"):
         return ndjson_rows
-    parts = {part.strip(_AROUND).lower() for part in _BETWEEN.split(first)}
+    parts = {part.strip(_AROUND).lower() for part in re.split(_BETWEEN, first)}
     return csv_rows if parts & {name.lower() for name in fields} else text_rows
 
 

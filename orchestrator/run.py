@@ -33,7 +33,7 @@ PASSED_OVER = 1000  # targets in a row that are not called, after which others g
 _log = Log()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class LaneWork:
     """What one lane has to do in one stage, and what follows it."""
 
@@ -43,7 +43,7 @@ class LaneWork:
     waves: Sequence[int | None] = (None,)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class StageWork:
     """The lanes of a stage, which run side by side, and when it has its turn.
 
@@ -63,7 +63,7 @@ async def unchanged(_sources: Sequence[Source]) -> None:
     """Ask nothing."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Intake:
     """What a run takes up of its sources, once; what it sets aside; what went wrong with sources.
 

@@ -33,7 +33,7 @@ class Section(NamedTuple):
     builder: TargetBuilder
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Sections:
     """Makes sections of groups, and notes every fault in `problems`; `resolve` turns secret references into values."""
 

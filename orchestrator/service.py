@@ -98,7 +98,7 @@ class ReadBack(Strict):
     lag_field: str | None = Field(None, description="a field by whose seconds a target's end is put off")
     deadline: Duration = Field(30.0, description="after so long what still lives is taken to live on")
     opt_in: bool = Field(False, description="only where a group says `verify: true`")
-    limits: Limits = Limits()
+    limits: Limits = Limits.model_construct()
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -130,7 +130,7 @@ class Service(Reading):
     auth: tuple[AuthKind, ...] = Field(min_length=1)
     key: tuple[str, ...] = Field(min_length=1)
     fields: dict[str, FieldSpec] = Field(min_length=1)
-    limits: Limits = Limits()
+    limits: Limits = Limits.model_construct()
     end: Operation
     expect: dict[str, Reading] = Field({}, description="for an access check: the answers that can be expected")
     dead_key: Condition | None = Field(

@@ -138,7 +138,7 @@ class Connection(Strict):
     endpoints: dict[str, Url] = Field({}, description="the base URL of single hosts: iam, dcs, workspace, ...")
     project_id: Annotated[str, _PROJECT_ID] | None = None
     project: str | None = Field(None, description="the project's name for an IAM token; the region's by default")
-    tls: Tls = Tls()
+    tls: Tls = Tls.model_construct()
     proxy: Url | None = None
     auth: Auth
 
@@ -171,8 +171,8 @@ class ServiceSettings(Strict):
     """What a deployment has learned about a service that its documentation does not say."""
 
     already_ended: tuple[Telling, ...] = Field((), description="answers that mean that there was no session to end")
-    verify: Looking = Looking()
-    reads: Limits = Field(Limits(), description="how hard its listings and read-backs may be asked")
+    verify: Looking = Looking.model_construct()
+    reads: Limits = Field(Limits.model_construct(), description="how hard its listings and read-backs may be asked")
 
 
 class Logging(Strict):
@@ -191,7 +191,7 @@ class Config(Strict):
     limits: dict[str, Limits] = Field({}, description="per service, or per connection/service; over the catalogue's")
     services: dict[str, ServiceSettings] = {}
     catalogue: tuple[Location, ...] = Field((), description="folders with more service descriptions")
-    log: Logging = Logging()
+    log: Logging = Logging.model_construct()
 
 
 class ConfigFile:

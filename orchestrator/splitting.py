@@ -16,7 +16,7 @@ from orchestrator.model import Batch, Ruling, Verdict
 FIRST = 3 / 8  # of the targets, in the first part
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Job:
     """A batch on its way: what has happened to it, and how many more attempts it gets.
 

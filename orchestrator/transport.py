@@ -29,7 +29,7 @@ _HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Place:
     """One base URL: what of a request's head is the same for all, and the connections to it.
 

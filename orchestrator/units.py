@@ -17,7 +17,7 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d{1,9}(?:\.\d{1,6})?(?:ms|s|m|h|d))+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _RATE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)/(\d{0,6})(s|m|h|d)")
-_SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%")
+_SHARE = r"(\d{1,3}(?:\.\d{1,6})?)%"
 LONGEST = 36_500 * 86_400  # seconds: what is longer makes moments that no calendar has
 
 
@@ -86,7 +86,7 @@ def parse_amount(value: object) -> Amount:
     if isinstance(value, Amount):
         return value
     text = str(value).strip()
-    if (match := _SHARE.fullmatch(text)) and float(match[1]) <= 100:
+    if (match := re.fullmatch(_SHARE, text)) and float(match[1]) <= 100:
         return Amount(share=float(match[1]) / 100)
     if re.fullmatch(r"\d{1,12}", text):
         return Amount(number=int(text))

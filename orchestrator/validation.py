@@ -21,7 +21,8 @@ Elsewhere = Callable[[Place, bool], tuple[str, Place] | None]
 class Strict(BaseModel):
     """The base of everything that is read from a file: unknown keys are errors, values do not change.
 
-    A validator is built when something is read with it: most of these are only ever a part of another.
+    A validator is built when something is read with it: most of these are only ever a part of another. So what the
+    program itself makes of them, defaults above all, is made with `model_construct`, which needs none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
@@ -68,8 +69,8 @@ def location(value: object) -> object:
     return value
 
 
-_ENUM = re.compile(r"<\w+\.\w+: ('\w+')>")
-_REFERENCE = re.compile(r"#/\$defs/(\w+)")
+_ENUM = r"<\w+\.\w+: ('\w+')>"
+_REFERENCE = r"#/\$defs/(\w+)"
 NEARLY = 0.7  # among all the words of a language there is always one that is a little alike
 _PLAIN = {
     "bool_parsing": "should be true or false",
@@ -232,7 +233,7 @@ def _message(model: type[BaseModel], kind: str, detail: Mapping[str, Any]) -> st
         return f"unknown type (it can be {', '.join(expected)}){suggestion(tag, expected)}"
     if kind in _PLAIN:
         return _PLAIN[kind].format(**detail.get("ctx", {}))
-    return _ENUM.sub(r"\1", str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input "))
+    return re.sub(_ENUM, r"\1", str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input "))
 
 
 @functools.cache
@@ -244,7 +245,7 @@ def _words(model: type[BaseModel]) -> dict[str, frozenset[str]]:
         reference: name
         for part in parts.values()
         for name, shape in part.get("properties", {}).items()
-        for reference in _REFERENCE.findall(str(shape))
+        for reference in re.findall(_REFERENCE, str(shape))
     }
     for title, part in parts.items():
         kinds = [shape["const"] for shape in part.get("properties", {}).values() if "const" in shape]

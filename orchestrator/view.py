@@ -12,7 +12,7 @@ from orchestrator.model import LaneName, RunRecord
 from orchestrator.pacing import Stop
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class View:
     """What whoever shows progress may look at while a run is under way; `planned` has the targets of every lane.
 

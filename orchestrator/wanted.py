@@ -14,7 +14,7 @@ from orchestrator.units import written_duration
 from orchestrator.validation import Place, choices
 
 OF_DISCOVERY = ("where", "older_than", "partial")
-NO_LISTING = Listing(path="/", items="", fields={})
+NO_LISTING = Listing.model_construct(path="/", items="", fields={})
 
 
 def wanted(stage: str, group: Group, service: Service, builder: TargetBuilder, common: Mapping[str, Any]) -> Discovery:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.announced import announced
 from orchestrator.classify import Facts, excerpt, read_facts
@@ -16,8 +15,7 @@ _EARLY = 2400.0  # a token is replaced this long before it expires ...
 _EARLY_SHARE = 0.2  # ... or in the last fifth of its life, whichever is later
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A token, when to replace it and when it dies, in seconds since the epoch by this machine's clock.
 
     `project_id` is the project that it is for, empty where IAM does not say; `user` is whose it is, by id and by name.
@@ -30,8 +28,7 @@ class Token:
     user: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """IAM said no, and asking again would be wrong: a few wrong passwords lock the account.
 
     `stranger` says that what answered does not look like IAM at all.
@@ -43,8 +40,7 @@ class Refusal:
     stranger: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(NamedTuple):
     """There is no answer, or one that may be different next time; `wait` is the pause asked for, in seconds."""
 
     message: str

@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +43,7 @@ class SqliteJournal:
 
     def add(self, record: RunRecord) -> None:
         """Note a run that begins."""
-        row = [_packed(getattr(record, field.name)) for field in fields(RunRecord)]
-        self._execute(sql.ADD_RUN, row)
+        self._execute(sql.ADD_RUN, [*map(_packed, record)])
 
     def reopen(self, run: str) -> None:
         """Note that a run goes on."""
@@ -214,7 +212,7 @@ def _packed(value: object) -> Any:
 
 
 def _run_record(row: Sequence[Any]) -> RunRecord:
-    values = dict(zip((field.name for field in fields(RunRecord)), row, strict=True))
+    values = dict(zip(RunRecord._fields, row, strict=True))
     for name in ("selectors", "variables", "inputs", "notes", "residual", "ageless"):
         values[name] = orjson.loads(values[name])
     return RunRecord(**values)

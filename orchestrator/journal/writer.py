@@ -33,7 +33,7 @@ T = TypeVar("T")
 Waiting = tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Group:
     """What is committed together, in the order in which it came: a target's later row must win.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from orchestrator.private import Replacing, private_folder, sync
 from orchestrator.report.csv_writer import CsvWriter
@@ -20,8 +20,7 @@ LATEST = "latest"
 FILES = ("outcomes.jsonl", "outcomes.csv", "report.html", "report.md", "junit.xml", "report.json")
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """What came of writing a report: notes for people, and the lines that `text_summary` wants."""
 
     notes: tuple[str, ...]

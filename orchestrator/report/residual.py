@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.model import CHECKS, DONE, PROTECTED, RunRecord, Tallied, Verification
 from orchestrator.report import wording
@@ -57,8 +56,7 @@ _UNTAKEN = "never_taken_up"
 Say = Callable[[str], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One thing that may still work; `at` is when it is over at the latest, in seconds since the epoch.
 
     `kind` is `sessions` (those of the run's own targets), `declared` (by the description) or `untouched`.
@@ -113,13 +111,12 @@ class Row:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """The rows, what may still live first; `doubts` say why more than that may remain."""
 
     subject: str
     rows: Sequence[Row]
-    doubts: Sequence[str] = field(default=())
+    doubts: Sequence[str] = ()
 
     @property
     def latest(self) -> float | None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.model import DONE, PROTECTED, Outcome, RunRecord, Tallied, Verification, meets
 from orchestrator.report import wording
@@ -33,8 +32,7 @@ SOURCE_FAILED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(NamedTuple):
     """One run in numbers; `counts` has every outcome, `lanes` the same by `service@connection`.
 
     `tally` is what both are sums of, and tells how targets were verified; `in_flight` targets were sent and have no
@@ -275,8 +273,7 @@ def _empty() -> dict[str, int]:
 
 
 def _clean(facts: RunRecord) -> RunRecord:
-    return replace(
-        facts,
+    return facts._replace(
         run=_encodable(facts.run),
         plan=_encodable(facts.plan),
         plan_path=_encodable(facts.plan_path),

@@ -33,7 +33,7 @@ def in_flight(journal: SqliteJournal, run: str = RUN) -> list[str]:
 
 def test_a_run_is_found_as_it_was_noted(journal: SqliteJournal) -> None:
     journal.add(a_run())
-    noted = replace(a_run(), notes=[])
+    noted = a_run()._replace(notes=[])
     assert journal.find(RUN) == noted
     assert journal.runs() == [noted]
     assert journal.find("another") is None
@@ -41,20 +41,20 @@ def test_a_run_is_found_as_it_was_noted(journal: SqliteJournal) -> None:
 
 def test_a_run_that_ended_says_how(journal: SqliteJournal) -> None:
     journal.add(a_run())
-    ended = replace(a_run(), ended=1234.5, exit_code=3, reason="because", notes=["a note", "another"], ageless=["x"])
+    ended = a_run()._replace(ended=1234.5, exit_code=3, reason="because", notes=["a note", "another"], ageless=["x"])
     journal.finish(ended)
     assert journal.find(RUN) == ended
 
 
 def test_a_run_that_goes_on_is_not_over(journal: SqliteJournal) -> None:
     journal.add(a_run())
-    journal.finish(replace(a_run(), ended=1234.5, exit_code=130, reason="interrupted", notes=["a note"]))
+    journal.finish(a_run()._replace(ended=1234.5, exit_code=130, reason="interrupted", notes=["a note"]))
     journal.reopen(RUN)
-    assert journal.find(RUN) == replace(a_run(), notes=[])
+    assert journal.find(RUN) == a_run()._replace(notes=[])
 
 
 def test_a_run_of_a_sealed_plan_is_known_by_its_seal(journal: SqliteJournal) -> None:
-    journal.add(replace(a_run(), seal="f" * 64))
+    journal.add(a_run()._replace(seal="f" * 64))
     assert [record.seal for record in journal.runs()] == ["f" * 64]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,11 +36,11 @@ async def told(journal: SqliteJournal, run: str, *names: str) -> None:
 
 async def test_runs_that_alternate_are_told_apart(journal: SqliteJournal) -> None:
     for run in "ab":
-        journal.add(replace(RECORD, run=run))
+        journal.add(RECORD._replace(run=run))
     for number in range(3):
         await told(journal, "a", f"a{number}")
         await told(journal, "b", f"b{number}")
-    journal.finish(replace(RECORD, run="a", ended=2.0, exit_code=0))
+    journal.finish(RECORD._replace(run="a", ended=2.0, exit_code=0))
     await told(journal, "b", "b3")
     assert lines(journal, "a") == ["a0", "a1", "a2"]
     assert lines(journal, "b") == ["b0", "b1", "b2", "b3"]
@@ -49,16 +48,16 @@ async def test_runs_that_alternate_are_told_apart(journal: SqliteJournal) -> Non
 
 
 async def test_a_run_that_goes_on_after_a_later_one_has_all_its_lines(journal: SqliteJournal) -> None:
-    journal.add(replace(RECORD, run="first"))
+    journal.add(RECORD._replace(run="first"))
     await told(journal, "first", "one")
-    journal.finish(replace(RECORD, run="first", ended=2.0, exit_code=5))
-    journal.add(replace(RECORD, run="later"))
+    journal.finish(RECORD._replace(run="first", ended=2.0, exit_code=5))
+    journal.add(RECORD._replace(run="later"))
     await told(journal, "later", "other")
-    journal.finish(replace(RECORD, run="later", ended=3.0, exit_code=0))
+    journal.finish(RECORD._replace(run="later", ended=3.0, exit_code=0))
     journal.reopen("first")
     await told(journal, "first", "two")
     assert lines(journal, "first") == ["one", "two"]  # also before it is over once more
-    journal.finish(replace(RECORD, run="first", ended=4.0, exit_code=0))
+    journal.finish(RECORD._replace(run="first", ended=4.0, exit_code=0))
     assert lines(journal, "first") == ["one", "two"]
     assert lines(journal, "later") == ["other"]
     journal.close()

@@ -3,7 +3,6 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -98,7 +97,7 @@ def counted(facts: Mapping[str, Any] | None = None, **counts: int) -> Summary:
         tally.append(Tallied(*lane, outcome, "not_requested", False, plain))
     tally.append(Tallied(*lane, "not_attempted", "not_requested", True, protected))
     tally.append(Tallied(*lane, "ended", "confirmed", False, confirmed))
-    known = replace(FACTS, **(facts or {}))
+    known = FACTS._replace(**(facts or {}))
     return summarize(known, [one for one in tally if one.number], folder="reports/r", in_flight=in_flight)
 
 

@@ -6,7 +6,6 @@ Where the output is meant to change, take the file that is there away: the test 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,7 +59,7 @@ def records() -> Iterator[Settled]:
 )
 def test_every_byte_is_as_it_was(require: str, form: str, name: str) -> None:
     lines = lines_of(records())
-    written = rendered(form, summary_of(lines, replace(FACTS, require=require)), lines).encode(
+    written = rendered(form, summary_of(lines, FACTS._replace(require=require)), lines).encode(
         "utf-8", "backslashreplace"
     )
     path = EXPECTED / f"{require}.{name}"

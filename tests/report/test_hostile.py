@@ -33,8 +33,8 @@ def attacked(text: str) -> tuple[Summary, list[str]]:
     known = {"http_status": 400, "settled": START, "first_sent": START}
     bad = Settled(target, Outcome.FAILED, text, error_code=text, error_message=text + TOKEN, request_id=text, **known)  # type: ignore[arg-type]
     lines = lines_of([bad, replace(bad, outcome=Outcome.ENDED), replace(bad, outcome=Outcome.UNKNOWN)])
-    facts = replace(
-        FACTS, run=text, plan=text, plan_path=text, config_path=text, reason=text,
+    facts = FACTS._replace(
+        run=text, plan=text, plan_path=text, config_path=text, reason=text,
         variables={text: text}, inputs={text: text},
     )  # fmt: skip
     return summary_of(lines, facts, notes=[text], folder=text), lines

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -31,7 +30,7 @@ NOT_TOUCHED = {"service": "das.builtin-account", "connections": ["eu", "prod"]}
 
 def facts(*services: Mapping[str, Any], untouched: tuple[Any, ...] = (), **changes: Any) -> RunRecord:
     residual = {"services": services, "not_touched": untouched}
-    return replace(FACTS, **{"subject": "alice", "residual": residual, "exit_code": 0, **changes})
+    return FACTS._replace(**{"subject": "alice", "residual": residual, "exit_code": 0, **changes})
 
 
 def tallied(service: str, outcome: str, seen: str = "not_requested", number: int = 1, protected: bool = False) -> Any:

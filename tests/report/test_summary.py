@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -142,14 +141,14 @@ def test_what_could_not_be_looked_at_is_gone_on_with_where_the_plan_requires_mor
 ) -> None:
     tally = [Tallied("mrs.cas", "prod", outcome, verification, False, 2), Tallied("a", "b", "denied", "", False, 1)]
     code = 0 if meets(require, outcome, verification) else 3
-    found = summarize(replace(FACTS, require=require, exit_code=code), tally, folder="reports/r")
+    found = summarize(FACTS._replace(require=require, exit_code=code), tally, folder="reports/r")
     assert found.resume == (RESUME if goes_on else None)
 
 
 @pytest.mark.parametrize("outcome", ["accepted", "ended", "already_ended"])
 def test_a_look_that_failed_is_never_green_also_where_the_plan_does_not_ask_for_it(outcome: str) -> None:
     tally = [Tallied("a", "b", outcome, "unavailable", False, 2), Tallied("a", "b", "ended", "confirmed", False, 7)]
-    found = summarize(replace(FACTS, require="accepted", exit_code=0), tally, folder="reports/r")
+    found = summarize(FACTS._replace(require="accepted", exit_code=0), tally, folder="reports/r")
     assert (found.met, found.green, found.status) == (True, False, "good, and not all could be checked")
     assert found.remarks[-1].startswith("2 could not be looked at afterwards")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ EARLIER = RunRecord(
     notes=[],
     ageless=[],
 )
-LATER = replace(EARLIER, run="20261122-b", started=2.0)
+LATER = EARLIER._replace(run="20261122-b", started=2.0)
 Fared = Outcome | tuple[Outcome, Verification] | str | None
 
 
@@ -97,7 +96,7 @@ async def test_two_runs_are_joined_by_target_in_order(journal: SqliteJournal) ->
 
 
 async def test_each_run_is_held_against_its_own_requirement(journal: SqliteJournal) -> None:
-    records = (EARLIER, replace(LATER, require="verified"))
+    records = (EARLIER, LATER._replace(require="verified"))
     seen = (Outcome.ENDED, Verification.CONFIRMED)
     before: dict[str, Fared] = {"a": Outcome.ACCEPTED, "b": Outcome.ENDED, "c": Outcome.ENDED, "p": PROTECTED}
     after: dict[str, Fared] = {"a": Outcome.ACCEPTED, "b": Outcome.ENDED, "c": seen, "p": PROTECTED}
@@ -118,7 +117,7 @@ async def test_what_is_still_not_good_or_is_gone_is_nothing_new(journal: SqliteJ
 
 
 async def test_gone_from_a_run_that_did_not_finish_is_no_good_news(journal: SqliteJournal) -> None:
-    found, _ = await compared(journal, {"a": Outcome.ENDED}, {}, (EARLIER, replace(LATER, exit_code=130)))
+    found, _ = await compared(journal, {"a": Outcome.ENDED}, {}, (EARLIER, LATER._replace(exit_code=130)))
     assert found.exit_code == 3
     assert comparison.DOUBT in found.notes[0]
 
@@ -131,15 +130,15 @@ async def test_gone_from_a_list_that_was_not_whole_is_no_good_news(journal: Sqli
 
 
 async def test_what_makes_them_hard_to_compare_is_said(journal: SqliteJournal) -> None:
-    other = replace(EARLIER, plan="weekly", exit_code=None)
+    other = EARLIER._replace(plan="weekly", exit_code=None)
     found, _ = await compared(journal, {}, {}, (LATER, other))
     assert [note.partition(" ")[0] for note in found.notes] == [LATER.run, "these", EARLIER.run]
-    limited = Comparison(journal, EARLIER, replace(LATER, selectors=["stage=a"], variables={"a": "b"}))
+    limited = Comparison(journal, EARLIER, LATER._replace(selectors=["stage=a"], variables={"a": "b"}))
     assert [note.rpartition("same ")[2] for note in limited.notes] == ["--only", "variables (--var)"]
 
 
 async def test_one_run_is_held_against_the_one_before_it(journal: SqliteJournal) -> None:
-    others = replace(EARLIER, run="other-vars", lock_name="m", started=1.5), replace(LATER, run="weekly", plan="weekly")
+    others = EARLIER._replace(run="other-vars", lock_name="m", started=1.5), LATER._replace(run="weekly", plan="weekly")
     for record in (EARLIER, LATER, *others):
         journal.add(record)
     assert comparison.find(journal, LATER.run, None) == (EARLIER, LATER)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,7 +56,7 @@ async def note(journal: SqliteJournal, name: str, outcome: Outcome | None, servi
 async def test_a_run_is_found_by_its_id_or_the_beginning_of_it_or_as_the_latest(journal: SqliteJournal) -> None:
     other = "20261123T193000Z-nightly-0002"
     journal.add(RECORD)
-    journal.add(replace(RECORD, run=other, started=2000.0))
+    journal.add(RECORD._replace(run=other, started=2000.0))
     assert history.find(journal, RUN).run == RUN
     assert history.find(journal, "20261122").run == RUN
     assert history.find(journal, "latest").run == other
@@ -69,7 +68,7 @@ async def test_a_run_is_found_by_its_id_or_the_beginning_of_it_or_as_the_latest(
 
 async def test_an_id_that_another_one_begins_with_is_found(journal: SqliteJournal) -> None:
     journal.add(RECORD)
-    journal.add(replace(RECORD, run=RUN + "0"))
+    journal.add(RECORD._replace(run=RUN + "0"))
     assert history.find(journal, RUN).run == RUN
 
 
@@ -84,7 +83,7 @@ async def test_the_latest_of_no_runs_is_no_run(journal: SqliteJournal) -> None:
 async def test_a_run_is_unfinished_by_its_exit_code(journal: SqliteJournal, code: int | None, over: bool) -> None:
     journal.add(RECORD)
     if code is not None:
-        journal.finish(replace(RECORD, ended=2000.0, exit_code=code))
+        journal.finish(RECORD._replace(ended=2000.0, exit_code=code))
     found = history.unfinished(journal, "nightly")
     assert (found is None) is over
 
@@ -92,8 +91,8 @@ async def test_a_run_is_unfinished_by_its_exit_code(journal: SqliteJournal, code
 async def test_only_the_latest_run_of_the_plan_counts(journal: SqliteJournal) -> None:
     assert history.unfinished(journal, "nightly") is None
     journal.add(RECORD)
-    journal.add(replace(RECORD, run="later", started=2000.0, ended=2001.0, exit_code=0))
-    journal.add(replace(RECORD, run="another", started=3000.0, lock_name="another"))
+    journal.add(RECORD._replace(run="later", started=2000.0, ended=2001.0, exit_code=0))
+    journal.add(RECORD._replace(run="another", started=3000.0, lock_name="another"))
     assert history.unfinished(journal, "nightly") is None
 
 
@@ -101,7 +100,7 @@ async def test_only_the_latest_run_of_the_plan_counts(journal: SqliteJournal) ->
 
 
 def test_a_run_goes_on_with_the_same_plan_and_the_same_sources() -> None:
-    history.agree(replace(RECORD, inputs={"a.csv": "1"}), "digest", {"a.csv": "1"})
+    history.agree(RECORD._replace(inputs={"a.csv": "1"}), "digest", {"a.csv": "1"})
 
 
 @pytest.mark.parametrize(
@@ -116,7 +115,7 @@ def test_a_run_goes_on_with_the_same_plan_and_the_same_sources() -> None:
 )
 def test_a_run_does_not_go_on_with_anything_else(digest: str, inputs: dict[str, str], named: str) -> None:
     with pytest.raises(Refused, match=named):
-        history.agree(replace(RECORD, inputs={"a.csv": "1"}), digest, inputs)
+        history.agree(RECORD._replace(inputs={"a.csv": "1"}), digest, inputs)
 
 
 # What is left of it
@@ -233,7 +232,7 @@ def test_a_run_that_is_done_with_everything_is_known_by_its_journal(
 
 
 def test_a_run_that_planned_nothing_is_not_done_with_everything() -> None:
-    assert history.whole(replace(RECORD, planned=0), [], SERVICES) is None
+    assert history.whole(RECORD._replace(planned=0), [], SERVICES) is None
 
 
 async def test_of_a_lane_that_is_done_no_target_is_noted_one_by_one(journal: SqliteJournal) -> None:
@@ -269,7 +268,7 @@ async def test_the_summary_of_a_run_that_was_cut_off(journal: SqliteJournal) -> 
 async def test_the_summary_of_a_run_that_is_over(journal: SqliteJournal) -> None:
     journal.add(RECORD)
     await note(journal, "a", Outcome.ENDED)
-    journal.finish(replace(RECORD, ended=2000.0, exit_code=0, notes=["a note"]))
+    journal.finish(RECORD._replace(ended=2000.0, exit_code=0, notes=["a note"]))
     summary = story.summary(journal, history.find(journal, RUN))
     assert summary.green
     assert list(summary.notes) == ["a note"]
