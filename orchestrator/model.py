@@ -18,7 +18,7 @@ else:
 
         A target has some ten of these made for it.
         """
-        return dataclass(slots=slots, unsafe_hash=frozen)
+        return dataclass(slots=slots)
 
 
 class Secret:
