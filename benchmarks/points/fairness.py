@@ -16,24 +16,40 @@ GOAL = "eleven good lanes beside a dead one finish within 2 % of the time they t
 LANES = 11
 RATE = 60
 DEAD = 40  # targets of the dead lane: more than it gets through while the others work
-SHARED = "hangs, one credential for all"
+BEARER = "hangs, one token for all"
+KEY = "hangs, one access key for all"
+SHARED = (BEARER, KEY)
 HOLD = 1.5  # seconds after which a run that should be over is stopped
-DEATHS = ("hangs", "refuses every call", "nobody listens", SHARED)
+DEATHS = ("hangs", "refuses every call", "nobody listens", *SHARED)
+SECRETS = {
+    "BENCH_TOKEN": "bench-token-0123456789",
+    "BENCH_AK": "BENCHACCESSKEY000001",
+    "BENCH_SK": "bench-secret-0123456789",
+}
+AUTH: dict[str, dict[str, str]] = {
+    BEARER: {"type": "bearer", "token": "env:BENCH_TOKEN"},
+    KEY: {"type": "aksk", "access_key": "env:BENCH_AK", "secret_key": "env:BENCH_SK"},
+}
 
 
 def measure(quick: bool) -> list[Row]:
     """Run without a dead lane and with each kind of one, in turn."""
     seconds, turns = (0.8, 1) if quick else (3.0, 2)
-    deaths = (DEATHS[0], SHARED) if quick else DEATHS
-    alone: dict[bool, list[float]] = {False: [], True: []}
+    deaths = (DEATHS[0], *SHARED) if quick else DEATHS
+    alone: dict[str, list[float]] = {shared: [] for shared in ("", *SHARED)}
     beside: dict[str, list[float]] = {death: [] for death in deaths}
     with Server() as server:
         for _ in range(turns):
-            for shared in (False, True):
-                alone[shared].append(_good_time(server, None, seconds, shared=shared))
+            for shared, took in alone.items():
+                took.append(_good_time(server, None, seconds, shared=shared))
             for death in deaths:
-                beside[death].append(_good_time(server, death, seconds, shared=death == SHARED))
-    return [_row(death, beside[death], alone[death == SHARED]) for death in deaths]
+                beside[death].append(_good_time(server, death, seconds, shared=_shared(death)))
+    return [_row(death, beside[death], alone[_shared(death)]) for death in deaths]
+
+
+def _shared(death: str) -> str:
+    """Return what kind of credential all lanes share, the empty string where each has its own."""
+    return death if death in SHARED else ""
 
 
 def _row(death: str, beside: Sequence[float], alone: Sequence[float]) -> Row:
@@ -43,7 +59,7 @@ def _row(death: str, beside: Sequence[float], alone: Sequence[float]) -> Row:
     return at_most(f"the twelfth lane {death}", ratios(beside, alone), 1.02, measured)
 
 
-def _good_time(server: Server, death: str | None, seconds: float, *, shared: bool) -> float:
+def _good_time(server: Server, death: str | None, seconds: float, *, shared: str) -> float:
     """Return the seconds from the first call of the run to the last one of a good lane."""
     good = [f"good-{number}" for number in range(LANES)]
     for name in good:
@@ -58,9 +74,8 @@ def _good_time(server: Server, death: str | None, seconds: float, *, shared: boo
             if death == DEATHS[2]:
                 product.connections["dead"]["endpoint"] = f"http://127.0.0.1:{_closed_port()}"
         product.write()
-        env = {"BENCH_TOKEN": "bench-token-0123456789"}
         limit = f"{round(1000 * (seconds + HOLD))}ms"
-        product.run("--deadline", limit, env=env)
+        product.run("--deadline", limit, env=SECRETS)
     seen = [server.summary(name) for name in good]
     if any(one["accepted"] < int(RATE * seconds) for one in seen):
         return math.inf  # they were held up until the deadline
@@ -68,7 +83,7 @@ def _good_time(server: Server, death: str | None, seconds: float, *, shared: boo
     return float(max(one["last"] for one in seen) - first)
 
 
-def _lane(product: Product, server: Server, name: str, count: int, *, shared: bool) -> None:
+def _lane(product: Product, server: Server, name: str, count: int, *, shared: str) -> None:
     """Add a lane: a connection of its own, or a service of its own on the connection that all share."""
     service = f"bench.{name}"
     dead = name == "dead"
@@ -76,7 +91,7 @@ def _lane(product: Product, server: Server, name: str, count: int, *, shared: bo
     described = description(service, limits=limits)
     if shared:
         described["end"]["path"] = f"/{name}{described['end']['path']}"
-        product.connections["all"] = {"endpoint": server.url(), "auth": {"type": "bearer", "token": "env:BENCH_TOKEN"}}
+        product.connections["all"] = {"endpoint": server.url(), "auth": AUTH[shared]}
     else:
         product.connections[name] = {"endpoint": server.url(name), "auth": {"type": "none"}}
     product.services[service] = described

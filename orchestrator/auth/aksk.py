@@ -20,6 +20,7 @@ class AkSk:
 
     generation = 1
     ready = True
+    locks = True  # more than five wrong signatures in a row: for five minutes
     project_id = ""
 
     def __init__(

@@ -1,4 +1,7 @@
-"""The kind `basic`: a user name and a password in the Authorization header (RFC 7617, in UTF-8)."""
+"""The kind `basic`: a user name and a password in the Authorization header (RFC 7617, in UTF-8).
+
+A few wrong passwords lock the user in many a product, so it is tried as an access key is.
+"""
 
 from __future__ import annotations
 
@@ -16,4 +19,4 @@ def basic(user: str, password: Secret) -> Fixed:
     if not password.reveal().isprintable():
         raise InvalidInput.one("credentials", "the password of basic auth holds a line break or a control character")
     encoded = b64encode(f"{user}:{password.reveal()}".encode()).decode("ascii")
-    return Fixed({"Authorization": f"Basic {encoded}"}, [password.reveal(), encoded])
+    return Fixed({"Authorization": f"Basic {encoded}"}, [password.reveal(), encoded], locks=True)

@@ -39,6 +39,10 @@ class Credential(Protocol):
     def ready(self) -> bool:
         """Tell whether a call can be made without `obtain`."""
 
+    @property
+    def locks(self) -> bool:
+        """Tell whether a few wrong ones lock it, so that one call at a time must try it."""
+
     async def obtain(self) -> None:
         """Get what the next call carries, or replace it where that is due; it may be cancelled at any time.
 

@@ -13,8 +13,11 @@ class Fixed:
     ready = True
     project_id = ""
 
-    def __init__(self, headers: Mapping[str, str], secrets: Sequence[str], generation: int = 1) -> None:
+    def __init__(
+        self, headers: Mapping[str, str], secrets: Sequence[str], generation: int = 1, *, locks: bool = False
+    ) -> None:
         self.generation = generation
+        self.locks = locks
         self._headers = headers
         self._secrets = secrets
 

@@ -51,6 +51,8 @@ class IamToken:
     `logins` is one dictionary for all tokens of a run: a wrong password is then tried once, not once a project.
     """
 
+    locks = False  # a wrong password does, and that is the login's affair
+
     def __init__(
         self,
         account: Account,

@@ -1,33 +1,36 @@
 """Whether a credential works: told once to every lane that shares it, and judged for each lane by itself.
 
-More than five wrong signatures lock a key, and many workers of several lanes call with one credential: so until
-a generation has worked once, one call at a time carries it, and its first refusal stops them all. A service that
-hangs must not hold up the others that way: after a second without an answer one more call may go, of the lane that
-has waited longest, up to three. But a service that refuses what others take is that service's affair: it stops its
-own lane and no other.
+Many workers of several lanes call with one credential: so until a generation has worked once, one call of each lane
+carries it, and the first refusal stops them all. More than five wrong signatures lock a key: such a credential is
+tried by one call at a time of all lanes. A service that hangs must not hold up the others that way: after a second
+without an answer one more call may go, of the lane that has waited longest, up to three. But a service that refuses
+what others take is that service's affair: it stops its own lane and no other.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from types import TracebackType
 
 from orchestrator.auth.credential import Credential, scrub
 
 PATIENCE = 1.0  # seconds that a call which tries a credential is alone, from when it has one to carry
-AT_ONCE = 3  # calls may carry a credential that has not worked yet: wrong ones, they lock no key
+AT_ONCE = 3  # calls may carry one that locks and has not worked yet: so few lock no key
 _GLANCE = 0.25  # seconds between two looks at whether the credential is there
+
+Barrier = asyncio.Lock | asyncio.Semaphore
 
 
 class Standing:
     """What is known of one credential: the generation that last worked, and why it was refused for good."""
 
-    __slots__ = ("_credential", "gate", "places", "refused", "through", "trying", "worked")
+    __slots__ = ("_credential", "barriers", "refused", "through", "trying", "worked")
 
     def __init__(self, credential: Credential) -> None:
-        self.gate = asyncio.Lock()  # behind it: the call that tries the credential alone, or the next one to
-        self.places = asyncio.Semaphore(AT_ONCE)
-        self.trying: Turn | None = None  # which of them holds the gate
+        alone, places = asyncio.Lock(), asyncio.Semaphore(AT_ONCE)
+        self.barriers: tuple[Barrier, ...] = (alone, places) if credential.locks else ()  # for all lanes
+        self.trying: set[Turn] = set()  # those that others wait for
         self.through = Through(self)
         self.worked = 0
         self.refused: str | None = None
@@ -49,8 +52,9 @@ class Standing:
 
     def open_up(self) -> None:
         """Let everybody through where that may be: a call is still out, and nobody need wait for it any more."""
-        if self.trying is not None and self.is_open():
-            self.trying.let_on()
+        if self.trying and self.is_open():
+            for turn in tuple(self.trying):
+                turn.let_on()
 
     def refuse(self, message: str) -> None:
         """Note that the credential is refused for good, everywhere; the first message stays."""
@@ -66,7 +70,7 @@ class Admission:
     def __init__(self, credential: Credential, standing: Standing) -> None:
         self._credential = credential
         self._standing = standing
-        self._lane = asyncio.Lock()  # one call of the lane at the gate: its many workers must not crowd out the others
+        self._lane = asyncio.Lock()  # one call of the lane at a time, so that its many workers crowd out no others
         self._worked = 0  # the generation that this lane was let in with last ...
         self._rejected = 0  # ... and the one that was sent away last
         self._own_refusal: str | None = None
@@ -78,7 +82,8 @@ class Admission:
 
     def turn(self) -> Turn | Through:
         """Return the context that covers getting the credential and the send; look at `refused` once inside it."""
-        return self._standing.through if self._standing.is_open() else Turn(self._standing, self._lane)
+        standing = self._standing
+        return standing.through if standing.is_open() else Turn(standing, (self._lane, *standing.barriers))
 
     def refuse(self, message: str) -> None:
         """Note that the credential is refused for good, everywhere."""
@@ -116,7 +121,7 @@ class Admission:
 
 
 class Through:
-    """The context of every call that finds the gate open: one for all, because it holds nothing."""
+    """The context of every call that need not wait: one for all, because it holds nothing."""
 
     __slots__ = ("_standing",)
 
@@ -133,29 +138,29 @@ class Through:
 
 
 class Turn:
-    """One call's place behind the gate.
+    """One call's place behind its barriers: the lane's, and those of all lanes where the credential locks.
 
     Inside it, in this order: `refused`, `obtain`, `headers`, `generation`, the send, then `worked` or `rejected` with
     that same generation. Read after the send it may be the next one's, and an old token's 401 would condemn that.
     """
 
-    __slots__ = ("_held", "_lane", "_left", "_standing", "_timer")
+    __slots__ = ("_barriers", "_held", "_left", "_standing", "_timer")
 
-    def __init__(self, standing: Standing, lane: asyncio.Lock) -> None:
+    def __init__(self, standing: Standing, barriers: Sequence[Barrier]) -> None:
         self._standing = standing
-        self._lane = lane
-        self._held: list[asyncio.Lock | asyncio.Semaphore] = []
+        self._barriers = barriers
+        self._held: list[Barrier] = []
         self._left = PATIENCE
         self._timer: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> None:
-        for barrier in (self._lane, self._standing.gate, self._standing.places):
+        for barrier in self._barriers:
             if not self._standing.is_open():
                 await self._hold(barrier)
         if self._standing.is_open():  # from the start, or settled while this call waited
             self._free()
             return
-        self._standing.trying = self
+        self._standing.trying.add(self)
         self._timer = asyncio.get_running_loop().call_later(_GLANCE, self._look)
 
     async def __aexit__(
@@ -165,15 +170,16 @@ class Turn:
         self._standing.open_up()
 
     def let_on(self) -> None:
-        """Let the next call through the gate, and the next one of the lane queue at it, behind those of others."""
+        """Let the next call go, and the next one of the lane queue behind those of others; a place is kept."""
         if self._timer is not None:
             self._timer.cancel()
-        self._standing.trying = None
-        for barrier in (self._standing.gate, self._lane):
+        self._standing.trying.discard(self)
+        locks = [barrier for barrier in self._held if isinstance(barrier, asyncio.Lock)]
+        for barrier in reversed(locks):
             self._held.remove(barrier)
             barrier.release()
 
-    async def _hold(self, barrier: asyncio.Lock | asyncio.Semaphore) -> None:
+    async def _hold(self, barrier: Barrier) -> None:
         try:
             await barrier.acquire()
         except BaseException:
@@ -189,7 +195,7 @@ class Turn:
             self._timer = asyncio.get_running_loop().call_later(_GLANCE, self._look)
 
     def _free(self) -> None:
-        if self._standing.trying is self:
+        if self in self._standing.trying:
             self.let_on()
         while self._held:
             self._held.pop().release()

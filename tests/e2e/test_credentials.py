@@ -115,7 +115,7 @@ def test_tokens_that_never_work_are_not_asked_for_without_end(site: Site) -> Non
     assert site.run("run", three_lanes(site, "token")).code == 3
     refused_with(site, "The token must be updated")
     assert site.state()["tokens"]["issued"] == 1
-    assert arrived(site) == 1
+    assert 1 <= arrived(site) <= 3  # one call of each lane, where no answer came before
 
 
 def test_a_token_with_a_short_life_is_replaced_in_time(site: Site) -> None:

@@ -18,8 +18,9 @@ REQUEST = Request("GET", "https://h.example", "/")
 class Badge:
     """A credential whose generations are numbers; it counts its renewals and makes each take a while."""
 
-    def __init__(self, generation: int = 1, renewable: bool = True) -> None:
+    def __init__(self, generation: int = 1, renewable: bool = True, locks: bool = True) -> None:
         self.generation = generation
+        self.locks = locks
         self.renewable = renewable
         self.renewals = 0
         self.ready = True
@@ -315,6 +316,30 @@ async def test_a_service_that_hangs_holds_up_no_lane_that_shares_its_credential(
     crowd.cancel()
 
 
+async def test_where_wrong_ones_lock_nothing_every_lane_tries_with_one_call_and_none_waits_for_another() -> None:
+    badge, silent, healthy = Badge(locks=False), Silent(), Service(1)
+    dead = Lane(badge)
+    lanes = [Lane(badge, dead.standing) for _ in range(11)]
+    crowd = asyncio.create_task(calls(dead, badge, silent, 20))
+    await asyncio.sleep(0)
+    good = asyncio.gather(*(calls(lane, badge, healthy) for lane in lanes))
+    for _ in range(300):  # turns of the loop, which take no time
+        assert dead.standing.proven or silent.calls[1] <= 1
+        await asyncio.sleep(0)
+    assert good.done()
+    assert await good == [{"done": 50}] * 11
+    assert silent.calls == {1: 20}  # it is proven by now
+    crowd.cancel()
+
+
+async def test_a_wrong_token_is_tried_once_by_each_lane() -> None:
+    badge, service = Badge(renewable=False, locks=False), Service()
+    first = Lane(badge)
+    lanes = [first, *(Lane(badge, first.standing) for _ in range(2))]
+    assert await asyncio.gather(*(calls(lane, badge, service) for lane in lanes)) == [{"refused": 50}] * 3
+    assert service.calls == {1: 3}
+
+
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("number", [1, 12])
 async def test_no_more_than_three_calls_carry_a_credential_that_nobody_answers_for(number: int) -> None:
@@ -384,9 +409,12 @@ async def test_while_somebody_logs_in_no_other_call_is_let_on() -> None:
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8])
 @pytest.mark.parametrize("seconds", [0.0, 0.03, 0.15])
-async def test_whenever_calls_are_cancelled_the_gate_is_free_afterwards(turns: int, seconds: float) -> None:
+@pytest.mark.parametrize("locks", [True, False])
+async def test_whenever_calls_are_cancelled_the_gate_is_free_afterwards(
+    turns: int, seconds: float, locks: bool
+) -> None:
     """After so many turns of the loop and so long: while they wait for the lane, the gate, a place, an answer."""
-    badge, silent = Badge(), Silent()
+    badge, silent = Badge(locks=locks), Silent()
     first = Lane(badge)
     lanes = [first, *(Lane(badge, first.standing) for _ in range(4))]
     crowd = [asyncio.create_task(calls(lane, badge, silent, 3)) for lane in lanes]
@@ -397,11 +425,10 @@ async def test_whenever_calls_are_cancelled_the_gate_is_free_afterwards(turns: i
     for task in crowd:
         task.cancel()
     await asyncio.gather(*crowd, return_exceptions=True)
-    assert not first.standing.gate.locked()
-    assert first.standing.trying is None
+    assert not first.standing.trying
     async with asyncio.timeout(1):
         for lane in lanes:
             async with lane.turn():
-                assert first.standing.gate.locked()
+                assert len(first.standing.trying) == 1
         assert await call(first, badge, Service(1)) == "done"
         assert [await calls(lane, badge, Service(1)) for lane in lanes] == [{"done": 50}] * 5

@@ -21,6 +21,7 @@ class Key:
     """A credential that says how often it was renewed."""
 
     identity: Hashable = "key"
+    locks = True
 
     def __init__(self, *, renewable: bool = False) -> None:
         self.generation = 1
