@@ -28,7 +28,7 @@ from orchestrator.listing import Lister, parameters
 from orchestrator.looking import Listing
 from orchestrator.model import LaneName, Verdict
 from orchestrator.paces import Learned
-from orchestrator.pacing import Pacer, Stop
+from orchestrator.pacing import Pacer
 from orchestrator.pages import compile_listing
 from orchestrator.reading import Condition, Reading, Rule
 from orchestrator.references import References, as_written
@@ -40,6 +40,7 @@ from orchestrator.settings import ConfigFile, Connection
 from orchestrator.sights import ByQuestion, InListing, Look, Notes
 from orchestrator.sources import BROKEN
 from orchestrator.stages import Step
+from orchestrator.stop import Stop
 from orchestrator.templates import holes
 from orchestrator.verify import Verifier
 from orchestrator.waves import wave_sizes
@@ -206,7 +207,7 @@ class Workshop:
     def _pacer(self, limits: Limits, learned: float | None = None) -> Pacer:
         """Return a pacer; one without a rate begins at a call a second for each slot, or at what a run learned."""
         start = learned if limits.rate or learned else float(limits.concurrency or 1)
-        return Pacer(limits.rate or (), self._stop, start=start, burst=limits.burst or 1)
+        return Pacer(limits.rate or (), start=start, burst=limits.burst or 1)
 
     def heard(self) -> dict[str, Learned]:
         """Return by lane how long the pages took that were read of its listings."""

@@ -23,12 +23,12 @@ from orchestrator.logs import Log
 from orchestrator.memory import RunMemory
 from orchestrator.model import LaneName, RunRecord, meets
 from orchestrator.ownership import Own
-from orchestrator.pacing import Stop
 from orchestrator.run import Intake, StageWork
 from orchestrator.seen import Seen
 from orchestrator.selection import Selector
 from orchestrator.signals import heard
 from orchestrator.stages import Step, steps_of
+from orchestrator.stop import Stop
 from orchestrator.trip import Options, Trip
 from orchestrator.units import plural
 from orchestrator.view import View, Watch

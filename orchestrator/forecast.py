@@ -16,12 +16,12 @@ from orchestrator.model import LaneName, Target
 from orchestrator.outlook import Forecast, LaneForecast, Listed, StageForecast
 from orchestrator.ownership import NOTHING, Own
 from orchestrator.paces import Learned
-from orchestrator.pacing import Stop
 from orchestrator.run import fresh
 from orchestrator.sections import Section
 from orchestrator.seen import Seen
 from orchestrator.selection import Selector
 from orchestrator.stages import Step, steps_of
+from orchestrator.stop import Stop
 from orchestrator.waves import wave_sizes
 from orchestrator.ways import Tally, Ways
 

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 from orchestrator.errors import Refused
 from orchestrator.guardrails import Guard, ProtectedEntry
 from orchestrator.model import BAD, NEWER, PROTECTED, LaneName, Settled, Target, Verification, meets
-from orchestrator.pacing import MIDWAY, Stop
+from orchestrator.stop import MIDWAY, Stop
 from orchestrator.units import Amount, plural
 
 UNTOLD = "older_than: the service does not tell since when it is there"

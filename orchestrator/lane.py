@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Protocol
@@ -19,10 +19,11 @@ from orchestrator.conclusion import AGAIN, Budget, Trail, again, splits, summary
 from orchestrator.intents import Intents
 from orchestrator.logs import Log
 from orchestrator.model import Batch, Ruling, Target, Verdict
-from orchestrator.pacing import MIDWAY, Pacer, Stop
+from orchestrator.pacing import Pacer
 from orchestrator.settling import Lines, Settling
 from orchestrator.slots import Slots
 from orchestrator.splitting import Job, refused, suspected
+from orchestrator.stop import MIDWAY, Stop
 
 LANE_PAUSE = 2.0  # a shorter wait that a service asks for holds back its target only; the lane goes more slowly
 LEFT_TOGETHER = 500  # batches that are settled as not attempted before the journal is waited for
@@ -95,6 +96,7 @@ class Lane:
         self._memory = memory
         self._settling = Settling(memory, wall, repeatable=connector.idempotent)
         self._stop = stop
+        self._over = stop.branch()  # when this lane makes no new calls any more
         self._packing = packing
         self._numbers = numbers
         self._attempts = attempts
@@ -108,18 +110,16 @@ class Lane:
         self._clock = clock
         self._wall = wall
         self._paused_at = -math.inf  # when the last pause began
-        self._waits: set[anyio.CancelScope] = set()  # what is waited for in vain when it is halted
         self._left = 0
         self._log = _log.bind(service=service, connection=connection)
 
     @property
     def closed(self) -> str | None:
         """Return why no new call may begin, if so."""
-        if self._stop.is_set():
-            return self._stop.reason
-        if self.halted is None and self._connector.refused:
-            self.halted = self._connector.refused
-        return self.halted
+        if not self._over.is_set() and (refused := self._connector.refused):
+            self.halted = refused
+            self._over.set(refused)
+        return self._over.reason if self._over.is_set() else None
 
     @property
     def refused(self) -> str | None:
@@ -214,7 +214,7 @@ class Lane:
         if self.closed is not None:
             return None
         if self.pacer.paused_until:
-            await self._unless_halted(self.pacer.unpaused())
+            await self.pacer.unpaused(self._over)
         async with self._connector.turn(), self._slots:
             if not self._connector.ready and (unready := await self._obtain()):
                 return unready
@@ -236,7 +236,7 @@ class Lane:
 
     async def _obtain(self) -> Ruling | None:
         """Get a credential to call with; what it means for the call when there is none."""
-        return None if self.closed is not None else await self._stop.unless_set(self._connector.obtain)
+        return None if self.closed is not None else await self._over.unless_set(self._connector.obtain)
 
     async def _may_go(self, batch: Batch, trail: Trail) -> bool:
         """Wait for the lane's rate, with the intent on disk; return whether the call may be made now."""
@@ -249,7 +249,7 @@ class Lane:
                 await self._intents.announce(batch, self.pacer.pace)
         elif trail.attempts == 0:
             before = partial(self._memory.sent, [batch])  # not earlier: a crash would leave it unknown for good
-        return await self.pacer.take(before) and self.closed is None
+        return await self.pacer.take(self._over, before) and self.closed is None
 
     def _heed(self, ruling: Ruling, began: float) -> None:
         """Do to the lane what the service asked of its caller as a whole."""
@@ -271,11 +271,12 @@ class Lane:
 
     def _pause(self, seconds: float) -> None:
         self._paused_at = self._clock()
-        self.pacer.pause(self._paused_at + seconds)
         if seconds > LONGEST_WAIT:
             self.halt(f"the service's limit is used up, for another {seconds / 3600:.1f} hours")
         elif self._stop.would_be_late(self._paused_at + seconds):
             self.halt(f"the service asks to wait {seconds:.0f} s, which is past the deadline")
+        else:
+            self.pacer.pause(self._paused_at + seconds)
 
     async def _rest(self, budget: Budget, ruling: Ruling) -> bool:
         """Wait before the next attempt, holding nothing; False when there is no point in one."""
@@ -290,15 +291,7 @@ class Lane:
             return False
         self.resting_until = max(self.resting_until, self._clock() + delay)
         self._hire()
-        await self._unless_halted(self._stop.rest(delay))
-        return self.closed is None
-
-    async def _unless_halted(self, wait: Awaitable[object]) -> None:
-        """Wait, but no longer than calls may be made."""
-        with anyio.CancelScope() as scope:
-            self._waits.add(scope)
-            await wait
-        self._waits.discard(scope)
+        return await self._over.rest(delay) and self.closed is None
 
     async def flush(self) -> None:
         """Return when everything settled so far is durable."""
@@ -313,9 +306,7 @@ class Lane:
         if self.halted is None:
             self.halted = reason
             self._log.error("lane_halted", reason=reason)
-            self.pacer.call_off()
-            for scope in self._waits:
-                scope.cancel()
+            self._over.set(reason)
 
     def _leave(self, batch: Batch, trail: Trail) -> None:
         """Settle a batch for which there will be no further call."""

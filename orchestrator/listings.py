@@ -19,12 +19,12 @@ from orchestrator.listing import Lister
 from orchestrator.logs import Log
 from orchestrator.model import LaneName
 from orchestrator.paces import Learned
-from orchestrator.pacing import Stop
 from orchestrator.paging import IncompleteError
 from orchestrator.run import keep_deadline
 from orchestrator.sections import Section
 from orchestrator.sights import Notes
 from orchestrator.sources import BROKEN, Source
+from orchestrator.stop import Stop
 from orchestrator.units import written_duration
 
 _log = Log()

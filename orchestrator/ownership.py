@@ -17,9 +17,9 @@ from orchestrator.connections import Connections, Linked
 from orchestrator.errors import InvalidInput, Refused
 from orchestrator.logs import Log
 from orchestrator.model import Lost, Request, Response, Secret, Target
-from orchestrator.pacing import Stop
 from orchestrator.settings import Connection
 from orchestrator.sources import BROKEN, Takes
+from orchestrator.stop import Stop
 
 SECONDS = 15.0
 RESTS = (0.5, 2.0, 4.0)  # seconds before STS is asked again

@@ -14,12 +14,11 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
 
-import anyio
 from aiolimiter import AsyncLimiter
 
 from orchestrator.learning import Learner
+from orchestrator.stop import Stop
 from orchestrator.units import Rate
 
 CATCH_UP = 0.005  # seconds by which a call may be late and the next one be on time
@@ -29,80 +28,6 @@ LEEWAY = 0.05  # seconds by which a window is longer here than at the service, f
 GLANCE = 0.25  # seconds that a wait may outlive a stop
 FASTEST = 10_000.0  # calls a second, where nobody says what a service takes
 AHEAD = 1.25  # seconds of calls: when no more are left, the pace is one at which none is refused and has to wait
-MIDWAY = 5  # the exit code of a run that its deadline cut short
-T = TypeVar("T")
-
-
-class Stop:
-    """Tells everybody that no new call may begin, and why; the first reason stays.
-
-    `deadline` (seconds of the monotonic clock) is when that will be at the latest.
-    """
-
-    def __init__(self, deadline: float | None = None) -> None:
-        self.deadline = deadline
-        self.reason = ""
-        self.exit_code: int | None = None
-        self._stopped = False
-        self._event = asyncio.Event()
-
-    def set(self, reason: str, exit_code: int) -> None:
-        """Stop for a reason, which is what targets that were never sent are reported with."""
-        if not self.is_set():
-            self.reason, self.exit_code = reason, exit_code
-            self._stopped = True
-            self._event.set()
-
-    def would_be_late(self, moment: float) -> bool:
-        """Return whether a moment is past the deadline; what is given up for that ends the run midway."""
-        late = self.deadline is not None and moment > self.deadline
-        if late:
-            self.cut_short("the deadline left no time for what is not done")
-        return late
-
-    def cut_short(self, reason: str) -> None:
-        """Note that a part of the run ends midway, although the rest goes on."""
-        if self.exit_code is None:
-            self.reason, self.exit_code = reason, MIDWAY
-
-    def is_set(self) -> bool:
-        """Return whether new calls are over."""
-        return self._stopped
-
-    async def wait(self) -> None:
-        """Return when there is a reason to stop."""
-        await self._event.wait()
-
-    async def rest(self, seconds: float) -> bool:
-        """Wait for so long; return False, early, when there is a reason to stop."""
-        if seconds > 0:
-            with anyio.move_on_after(seconds):
-                await self._event.wait()
-        return not self.is_set()
-
-    async def unless_set(self, action: Callable[[], Awaitable[T]]) -> T | None:
-        """Do something that is not worth finishing once there is a reason to stop: then it is cancelled.
-
-        What it raises is raised as it is, not in a group.
-        """
-        result: T | None = None
-        failure: Exception | None = None
-
-        async def do() -> None:
-            nonlocal result, failure
-            try:
-                result = await action()
-            except Exception as error:  # noqa: BLE001  raised below
-                failure = error
-            group.cancel_scope.cancel()
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(do)
-            await self._event.wait()
-            group.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
-        return result
 
 
 class Window:
@@ -145,7 +70,6 @@ class Pacer:
     def __init__(
         self,
         rates: Sequence[Rate],
-        stop: Stop,
         clock: Callable[[], float] = time.monotonic,
         *,
         start: float | None = None,
@@ -158,7 +82,6 @@ class Pacer:
         self._windows = [Window(rate) for rate in longer]
         self.learner = Learner(self._pace, start if start is not None or rates else 1.0)
         self._limiter = _limiter(self._pace, burst)
-        self._stop = stop
         self._clock = clock
         self._turn = asyncio.Lock()
 
@@ -167,17 +90,17 @@ class Pacer:
         """Return how many calls a second go: the rate, or less where less has been learned."""
         return self.per_second if self.learner.pace is None else min(self.per_second, self.learner.pace)
 
-    async def take(self, before: Callable[[], Awaitable[object]] | None = None) -> bool:
+    async def take(self, stop: Stop, before: Callable[[], Awaitable[object]] | None = None) -> bool:
         """Wait for a turn; False when there will be none, because of a reason to stop.
 
         `before` is what has to be done just before the call; the turn is the moment after it.
         """
         async with self._turn:
-            if not await self._due():
+            if not await self._due(stop):
                 return False
             if before is not None:
                 await before()
-                if not await self._due():
+                if not await self._due(stop):
                     return False
             await self._limiter.acquire()
             now = self._clock()
@@ -186,14 +109,14 @@ class Pacer:
                 window.go(now)
             return True
 
-    async def _due(self) -> bool:
+    async def _due(self, stop: Stop) -> bool:
         """Wait until a call may go, the even slots aside; False when there is a reason to stop."""
         while (wait := self._held_back(self._clock())) > 0:
-            if not await self._stop.rest(min(wait, GLANCE)):  # the pause may be called off meanwhile
+            if not await stop.rest(wait):
                 return False
         if self._slow:
-            await self._nearly()
-        return not self._stop.is_set()
+            await self._nearly(stop)
+        return not stop.is_set()
 
     def _held_back(self, now: float) -> float:
         """Return for how many seconds no call may go."""
@@ -202,18 +125,14 @@ class Pacer:
             wait = max(wait, window.wait(now))
         return wait
 
-    async def unpaused(self) -> None:
+    async def unpaused(self, stop: Stop) -> None:
         """Wait until a pause is over, holding nothing that others need; or until there is a reason to stop."""
-        while (pause := self.paused_until - self._clock()) > 0 and await self._stop.rest(pause):
+        while (pause := self.paused_until - self._clock()) > 0 and await stop.rest(pause):
             pass
 
     def pause(self, until: float) -> None:
         """Let nothing go before `until` (seconds of the monotonic clock)."""
         self.paused_until = max(self.paused_until, until)
-
-    def call_off(self) -> None:
-        """Let nobody wait for the end of a pause any more: there will be no calls after it."""
-        self.paused_until = 0.0
 
     def slow_to(self, per_second: float) -> bool:
         """Go no faster than the service announced; never speeds up. Return whether that is slower than before."""
@@ -235,14 +154,14 @@ class Pacer:
         """Return whether the limiter may have a call wait for longer than it may outlive a stop."""
         return self._limiter.time_period > GLANCE * self._limiter.max_rate
 
-    async def _nearly(self) -> None:
+    async def _nearly(self, stop: Stop) -> None:
         """Wait until the limiter is about to have room or there is a reason to stop: a long wait must not outlive it.
 
         What is short of a whole call then is for the limiter to wait for, which does it to the millisecond.
         """
         limiter = self._limiter
         nearly = 1 - GLANCE * limiter.max_rate / limiter.time_period
-        while not limiter.has_capacity(nearly) and await self._stop.rest(GLANCE):
+        while not limiter.has_capacity(nearly) and await stop.rest(GLANCE):
             pass
 
 

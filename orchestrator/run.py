@@ -22,9 +22,9 @@ from orchestrator.journal.record import decode
 from orchestrator.lane import LEFT_TOGETHER, Lane
 from orchestrator.logs import Log
 from orchestrator.model import LaneName, Outcome, Settled, Tallied, Target, meets
-from orchestrator.pacing import MIDWAY, Stop
 from orchestrator.seen import Seen
 from orchestrator.sources import BROKEN, Source, Takes, nobody
+from orchestrator.stop import MIDWAY, Stop
 from orchestrator.turn import ANY, Turn
 from orchestrator.waves import Ages, Wave
 

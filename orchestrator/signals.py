@@ -11,7 +11,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.pacing import Stop
+from orchestrator.stop import Stop
 
 ONE_WISH = 0.3  # seconds; a wrapper that passes a signal on beside the terminal does not mean it twice
 SIGNALS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated"), signal.SIGHUP: (143, "hung up")}

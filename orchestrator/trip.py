@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from orchestrator.blueprint import Blueprint
 from orchestrator.connections import Connections
 from orchestrator.journal import SqliteJournal
-from orchestrator.pacing import Stop
 from orchestrator.selection import Selector
 from orchestrator.signals import Ear
+from orchestrator.stop import Stop
 from orchestrator.view import Watch
 
 if TYPE_CHECKING:

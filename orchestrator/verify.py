@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from orchestrator import amending
 from orchestrator.model import Settled, Target
-from orchestrator.pacing import Stop
 from orchestrator.sights import NOTHING, Look, Sight, State
+from orchestrator.stop import Stop
 
 FIRST_REST = 0.5  # seconds between two looks; grows by half each time ...
 LONGEST_REST = 10.0

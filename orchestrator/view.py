@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator.journal import SqliteJournal
 from orchestrator.lane import Lane
 from orchestrator.model import LaneName, RunRecord
-from orchestrator.pacing import Stop
+from orchestrator.stop import Stop
 
 
 @dataclass(slots=True, eq=False)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from orchestrator.model import Target
-from orchestrator.pacing import Stop
+from orchestrator.stop import Stop
 from orchestrator.units import Amount
 
 FRESH = 60.0  # seconds for which it is believed since when sessions are there ...

@@ -13,7 +13,8 @@ from orchestrator.backoff import Backoff
 from orchestrator.batches import Packing
 from orchestrator.lane import Lane
 from orchestrator.model import Batch, Outcome, Ruling, Secret, Settled, Target, Verdict
-from orchestrator.pacing import Pacer, Stop
+from orchestrator.pacing import Pacer
+from orchestrator.stop import Stop
 from orchestrator.units import Rate
 
 START = 1_000_000.0
@@ -42,6 +43,11 @@ class QuickStop(Stop):
         self.during: Callable[[], None] = lambda: None
         self._clock = clock
 
+    def branch(self) -> Stop:
+        branch = QuickBranch(self)
+        self._branches.add(branch)
+        return branch
+
     async def rest(self, seconds: float) -> bool:
         self.rests.append(seconds)
         self._clock.now += seconds
@@ -50,22 +56,33 @@ class QuickStop(Stop):
         return not self.is_set()
 
 
+class QuickBranch(Stop):
+    """Rests as the whole does."""
+
+    def __init__(self, whole: Stop) -> None:
+        super().__init__()
+        self._whole = whole
+
+    async def rest(self, seconds: float) -> bool:
+        return await self._whole.rest(seconds) and not self.is_set()
+
+
 class FreePacer(Pacer):
     """A turn is there whenever there is no pause."""
 
-    def __init__(self, stop: Stop, clock: Clock) -> None:
-        super().__init__((Rate(20, 1),), stop, clock)
+    def __init__(self, clock: Clock) -> None:
+        super().__init__((Rate(20, 1),), clock)
         self.pauses: list[float] = []
         self.turns: list[float] = []
         self._now = clock
 
-    async def take(self, before: Callable[[], Awaitable[object]] | None = None) -> bool:
+    async def take(self, stop: Stop, before: Callable[[], Awaitable[object]] | None = None) -> bool:
         if before is not None:
             await before()
         self._now.now = max(self._now.now, self.paused_until)
         self.turns.append(self._now.now)
         await asyncio.sleep(0)
-        return not self._stop.is_set()
+        return not stop.is_set()
 
     def pause(self, until: float) -> None:
         self.pauses.append(until - self._now.now)
@@ -155,7 +172,7 @@ class Bench:
     ) -> None:
         self.clock = Clock()
         self.stop = QuickStop(self.clock, None if deadline is None else START + deadline)
-        self.pacer = FreePacer(self.stop, self.clock)
+        self.pacer = FreePacer(self.clock)
         self.service = service
         self.memory: Memory = Memory()
         self.lane = Lane(

@@ -8,7 +8,8 @@ import pytest
 
 from orchestrator.calling import Limits
 from orchestrator.durations import LookBack, Pace
-from orchestrator.pacing import Pacer, Stop, spread
+from orchestrator.pacing import Pacer, spread
+from orchestrator.stop import Stop
 from orchestrator.units import Rate
 from orchestrator.verify import Timing
 
@@ -20,10 +21,10 @@ def pace(*rates: Rate, latency: float = 0.0, **limits: float) -> Pace:
 
 @pytest.mark.parametrize("per_second", [20.0, 200.0, 1000.0])
 async def test_calls_are_spread_as_the_pacer_lets_them_go(per_second: float) -> None:
-    pacer, calls = Pacer([Rate(per_second, 1.0)], Stop()), int(per_second / 2)
+    pacer, calls = Pacer([Rate(per_second, 1.0)]), int(per_second / 2)
     began = time.monotonic()
     for _ in range(calls):
-        await pacer.take()
+        await pacer.take(Stop())
     assert time.monotonic() - began == pytest.approx(spread(calls, [Rate(per_second, 1.0)]), abs=0.1)
 
 

@@ -45,7 +45,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("catalogue", "references", "auth", "wire", "transport", "journal", "report", "paces"),
     ("connector",),
-    ("climbing", "learning", "pacing", "intents", "settling", "slots", "lane"),
+    ("climbing", "learning", "stop", "pacing", "intents", "settling", "slots", "lane"),
     (
         "sources",
         "paging",

@@ -11,7 +11,7 @@ from orchestrator.errors import Refused
 from orchestrator.guardrails import Guard
 from orchestrator.guards import UNTOLD, Aside, Keep, Tripwire, check_interval, check_size, protected
 from orchestrator.model import NEWER, Outcome, Secret, Settled, Target, Verification
-from orchestrator.pacing import Stop
+from orchestrator.stop import Stop
 from orchestrator.units import Amount, parse_amount
 from orchestrator.waves import wave_sizes
 

@@ -14,6 +14,7 @@ from orchestrator.lane import LEFT_TOGETHER
 from orchestrator.learning import HOPELESS
 from orchestrator.model import Batch, Outcome, Ruling, Secret, Verdict
 from orchestrator.slots import AT_FIRST
+from orchestrator.stop import Stop
 
 # Retries
 
@@ -174,8 +175,8 @@ async def test_a_stop_that_comes_with_the_turn_lets_nothing_go() -> None:
     bench = Bench(Service())
     take = bench.pacer.take
 
-    async def stopped(before: object = None) -> bool:
-        await take()
+    async def stopped(stop: Stop, before: object = None) -> bool:
+        await take(stop)
         bench.stop.set("interrupted", 130)
         return True
 

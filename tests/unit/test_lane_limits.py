@@ -18,7 +18,8 @@ from orchestrator.intents import AT_ONCE, MOMENT, Intents
 from orchestrator.lane import LANE_PAUSE, Lane
 from orchestrator.learning import HOPELESS
 from orchestrator.model import Batch, Outcome, Ruling, Verdict
-from orchestrator.pacing import AHEAD, Pacer, Stop
+from orchestrator.pacing import AHEAD, Pacer
+from orchestrator.stop import Stop
 from orchestrator.units import Rate
 
 # Throttling
@@ -119,7 +120,7 @@ async def test_a_lane_that_halts_waits_for_nothing(first: list[float], rate: int
         "some.service",
         "prod",
         service,
-        Pacer((Rate(rate, 1),), stop),
+        Pacer((Rate(rate, 1),)),
         memory,
         stop,
         packing=Packing(),

@@ -15,10 +15,10 @@ from orchestrator.dated import Dated
 from orchestrator.discovery import Discovery
 from orchestrator.looking import Listing
 from orchestrator.model import Item
-from orchestrator.pacing import Stop
 from orchestrator.paging import IncompleteError
 from orchestrator.sections import Section
 from orchestrator.sources import Inline, Items
+from orchestrator.stop import Stop
 from orchestrator.targets import TargetBuilder
 
 AGELESS = LISTING.model_copy(update={"began": None})

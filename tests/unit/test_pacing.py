@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from orchestrator.pacing import Pacer, Stop, Window
+from orchestrator.pacing import Pacer, Window
+from orchestrator.stop import Stop
 from orchestrator.units import Rate
 
 SHORT = 0.5  # seconds; what is to return at once has this long on a busy machine
@@ -22,14 +23,14 @@ def most_in_a_second(moments: list[float]) -> int:
 async def take_for(rate: int, seconds: float, slowed_to: int | None = None, burst: int = 1) -> list[float]:
     """Take turns with eight workers for some seconds; return when each turn came."""
     stop = Stop()
-    pacer = Pacer((Rate(rate, 1),), stop, burst=burst)
+    pacer = Pacer((Rate(rate, 1),), burst=burst)
     moments: list[float] = []
     if slowed_to is not None:
-        await pacer.take()
+        await pacer.take(stop)
         pacer.slow_to(slowed_to)
 
     async def work() -> None:
-        while await pacer.take():
+        while await pacer.take(stop):
             moments.append(time.monotonic())
 
     async with asyncio.TaskGroup() as group:
@@ -58,7 +59,7 @@ async def test_no_second_sees_more_than_the_rate_and_one() -> None:
 
 
 async def test_the_smallest_of_several_rates_holds() -> None:
-    pacer = Pacer((Rate(1000, 1), Rate(600, 60), Rate(50, 1)), Stop())
+    pacer = Pacer((Rate(1000, 1), Rate(600, 60), Rate(50, 1)))
     assert pacer.per_second == 10.0
 
 
@@ -105,7 +106,7 @@ def test_a_window_of_a_million_calls_is_counted_in_a_thousand_moments() -> None:
     ],
 )
 async def test_of_several_rates_the_shortest_time_gives_the_pace(rates: list[Rate], pace: float, kept: float) -> None:
-    pacer = Pacer(rates, Stop())
+    pacer = Pacer(rates)
     assert pacer._pace == pace
     assert pacer.per_second == pytest.approx(kept)
     pacer.slow_to((pace + kept) / 2)
@@ -114,14 +115,14 @@ async def test_of_several_rates_the_shortest_time_gives_the_pace(rates: list[Rat
 
 async def test_two_windows_hold_at_once() -> None:
     stop = Stop()
-    pacer = Pacer((Rate(40, 1), Rate(20, 2)), stop)
+    pacer = Pacer((Rate(40, 1), Rate(20, 2)))
     moments: list[float] = []
     async with asyncio.timeout(5):
-        while len(moments) < 22 and await pacer.take():
+        while len(moments) < 22 and await pacer.take(stop):
             moments.append(time.monotonic())
     assert moments[19] - moments[0] < 1.0  # the burst, at the pace of the shorter one
     assert moments[20] - moments[0] >= 2.0
-    waiting = asyncio.create_task(pacer.take())
+    waiting = asyncio.create_task(pacer.take(stop))
     pacer.pause(time.monotonic() + 3600)
     await asyncio.sleep(0.01)
     stop.set("interrupted", 130)
@@ -135,24 +136,24 @@ async def test_a_slow_rate_is_kept_to_the_millisecond() -> None:
 
 
 async def test_the_first_turn_is_there_at_once() -> None:
-    pacer = Pacer((Rate(1, 3600),), Stop())
+    pacer = Pacer((Rate(1, 3600),))
     async with asyncio.timeout(SHORT):
-        assert await pacer.take()
+        assert await pacer.take(Stop())
 
 
 async def test_a_pause_holds_everybody_back() -> None:
-    pacer = Pacer((Rate(1000, 1),), Stop())
+    pacer = Pacer((Rate(1000, 1),))
     until = time.monotonic() + 0.15
     pacer.pause(until)
     pacer.pause(until - 10)  # a shorter one does not shorten it
-    assert all(await asyncio.gather(pacer.take(), pacer.take()))
+    assert all(await asyncio.gather(pacer.take(Stop()), pacer.take(Stop())))
     assert time.monotonic() >= until - 0.005
 
 
 async def test_a_pause_may_be_made_longer_while_somebody_waits() -> None:
-    pacer = Pacer((Rate(1000, 1),), Stop())
+    pacer = Pacer((Rate(1000, 1),))
     pacer.pause(time.monotonic() + 0.05)
-    waiting = asyncio.create_task(pacer.take())
+    waiting = asyncio.create_task(pacer.take(Stop()))
     await asyncio.sleep(0.01)
     until = time.monotonic() + 0.15
     pacer.pause(until)
@@ -162,9 +163,9 @@ async def test_a_pause_may_be_made_longer_while_somebody_waits() -> None:
 
 async def test_a_stop_ends_a_pause_at_once() -> None:
     stop = Stop()
-    pacer = Pacer((Rate(1000, 1),), stop)
+    pacer = Pacer((Rate(1000, 1),))
     pacer.pause(time.monotonic() + 3600)
-    waiting = [asyncio.create_task(pacer.take()) for _ in range(5)]
+    waiting = [asyncio.create_task(pacer.take(stop)) for _ in range(5)]
     await asyncio.sleep(0.01)
     stop.set("interrupted", 130)
     async with asyncio.timeout(SHORT):
@@ -173,9 +174,9 @@ async def test_a_stop_ends_a_pause_at_once() -> None:
 
 async def test_a_stop_ends_the_wait_for_a_slow_rate_at_once() -> None:
     stop = Stop()
-    pacer = Pacer((Rate(1, 3600),), stop)
-    assert await pacer.take()
-    waiting = [asyncio.create_task(pacer.take()) for _ in range(5)]
+    pacer = Pacer((Rate(1, 3600),))
+    assert await pacer.take(stop)
+    waiting = [asyncio.create_task(pacer.take(stop)) for _ in range(5)]
     await asyncio.sleep(0.01)
     stop.set("interrupted", 130)
     async with asyncio.timeout(SHORT):
@@ -185,7 +186,7 @@ async def test_a_stop_ends_the_wait_for_a_slow_rate_at_once() -> None:
 async def test_there_is_no_turn_after_a_stop() -> None:
     stop = Stop()
     stop.set("interrupted", 130)
-    assert not await Pacer((Rate(1000, 1),), stop).take()
+    assert not await Pacer((Rate(1000, 1),)).take(stop)
 
 
 async def test_an_announced_pace_is_kept() -> None:
@@ -195,54 +196,20 @@ async def test_an_announced_pace_is_kept() -> None:
 
 @pytest.mark.parametrize("pace", [0.0, -1.0, 20.0, 1000.0])
 async def test_a_pace_that_is_no_slower_changes_nothing(pace: float) -> None:
-    pacer = Pacer((Rate(20, 1),), Stop())
+    pacer = Pacer((Rate(20, 1),))
     pacer.slow_to(pace)
     assert pacer.per_second == 20
-
-
-# Stop
-
-
-async def test_the_first_reason_to_stop_stays() -> None:
-    stop = Stop()
-    assert not stop.is_set()
-    stop.set("interrupted", 130)
-    stop.set("the deadline has passed", 5)
-    assert (stop.reason, stop.exit_code) == ("interrupted", 130)
-    async with asyncio.timeout(SHORT):
-        await stop.wait()
-
-
-async def test_a_rest_lasts_as_long_as_it_should() -> None:
-    began = time.monotonic()
-    assert await Stop().rest(0.05)
-    assert time.monotonic() - began >= 0.045
-
-
-@pytest.mark.parametrize("seconds", [0.0, -1.0])
-async def test_no_rest_is_none(seconds: float) -> None:
-    async with asyncio.timeout(SHORT):
-        assert await Stop().rest(seconds)
-
-
-async def test_a_stop_ends_a_rest() -> None:
-    stop = Stop()
-    resting = asyncio.create_task(stop.rest(3600))
-    await asyncio.sleep(0.01)
-    stop.set("interrupted", 130)
-    async with asyncio.timeout(SHORT):
-        assert not await resting
 
 
 async def test_what_has_to_be_done_before_a_call_does_not_bring_two_calls_together() -> None:
     """An intent that took long to write must not be followed at once by the next call."""
     stop = Stop()
-    pacer = Pacer((Rate(20, 1),), stop)
+    pacer = Pacer((Rate(20, 1),))
     moments: list[float] = []
     slow = [0.0, 0.12, 0.0, 0.0]
 
     async def work(seconds: float) -> None:
-        assert await pacer.take(lambda: asyncio.sleep(seconds))
+        assert await pacer.take(stop, lambda: asyncio.sleep(seconds))
         moments.append(time.monotonic())
 
     async with asyncio.TaskGroup() as group:

@@ -18,11 +18,12 @@ from orchestrator.journal.record import encode
 from orchestrator.lane import Lane
 from orchestrator.memory import RunMemory
 from orchestrator.model import Batch, Outcome, Ruling, Secret, Settled, Tallied, Target, Verdict, Verification
-from orchestrator.pacing import Pacer, Stop
+from orchestrator.pacing import Pacer
 from orchestrator.rows import UnreadableError
 from orchestrator.run import Intake, LaneWork, StageWork, execute, exit_code, fresh
 from orchestrator.seen import Seen
 from orchestrator.sources import Checked, Inline, Source, Takes, everything
+from orchestrator.stop import Stop
 from orchestrator.turn import Turn
 from orchestrator.units import Rate
 
@@ -90,7 +91,7 @@ class Service:
 
 
 def lane(log: list[str], stop: Stop, journal: Journal, name: str = "service") -> Lane:
-    pacer = Pacer((Rate(10_000, 1),), stop)
+    pacer = Pacer((Rate(10_000, 1),))
     memory = RunMemory(journal, "a-run", lambda one, secret: f"{one.id}:{secret.reveal()}", Tripwire(None, {}, stop))
     return Lane(name, "prod", Service(log), pacer, memory, stop, packing=Packing(), numbers=itertools.count(1))
 
@@ -248,7 +249,7 @@ def watched(
 ) -> tuple[LaneWork, Looker]:
     memory = RunMemory(journal, "a-run", lambda one, secret: "", tripwire)
     check = Looker(memory, verification)
-    pacer = Pacer((Rate(10_000, 1),), stop)
+    pacer = Pacer((Rate(10_000, 1),))
     made = Lane(
         "service", "prod", Service([]), pacer, check.watched, stop, packing=Packing(), numbers=itertools.count(1)
     )
