@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.calling import Limits
-from orchestrator.pacing import FASTEST, spread
+from orchestrator.pacing import FASTEST, spread, telling
 from orchestrator.units import Rate
 from orchestrator.verify import Timing
 
@@ -50,6 +50,11 @@ class Pace:
     def per_second(self) -> float:
         """Return how many calls a second there will be."""
         return self.slots / self.latency if self.bound == "concurrency" else self.rate
+
+    def __str__(self) -> str:
+        if self.bound == "concurrency":
+            return f"{self.per_second:g}/s, all that its slots allow"
+        return " and ".join(map(str, telling(self.rates)))
 
     def seconds(self, calls: int) -> float:
         """Return how long so many calls take, if each is answered at the first attempt."""

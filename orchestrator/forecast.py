@@ -144,6 +144,7 @@ class Oracle:
             f"{service.service}@{connection}",
             tally.targets,
             tally.calls,
+            str(way.pace),
             way.pace.per_second,
             tally.seconds,
             service.end.method,

@@ -13,7 +13,8 @@ from orchestrator.units import plural, written_duration
 class LaneForecast:
     """One lane of one stage; `seconds` is what its calls take, `look_seconds` the looks after them and between them.
 
-    After `called_seconds` all calls are through: only looks follow.
+    After `called_seconds` all calls are through: only looks follow. `pace` says what gives the calls their pace: the
+    rates that hold, or the slots; in the long run that is `per_second`.
 
     `begins` is when it starts, in seconds from the start of the run; the worst is when every attempt is used up.
     A call takes `latency` seconds; `assumed` says that nobody knows that.
@@ -23,6 +24,7 @@ class LaneForecast:
     lane: str
     targets: int
     calls: int
+    pace: str
     per_second: float
     seconds: float
     method: str
@@ -257,8 +259,7 @@ def spoken(seconds: float) -> str:
 
 def _told(lane: LaneForecast) -> Iterator[str]:
     yield f"  stage {lane.stage}, {lane.lane}: {plural(lane.targets, 'target')}, {plural(lane.calls, 'call')}"
-    slots = ", all that its slots allow" if lane.bound == "concurrency" else ""
-    yield f"    {lane.method} {lane.url} at {lane.per_second:g}/s{slots}: {spoken(lane.seconds)}"
+    yield f"    {lane.method} {lane.url} at {lane.pace}: {spoken(lane.seconds)}"
     if lane.looks:
         yield f"    looked at afterwards, in {plural(lane.looks, 'call')}: {spoken(lane.look_seconds)}"
     yield f"    {', '.join(lane.examples)}{', ...' if lane.targets > len(lane.examples) else ''}"

@@ -76,7 +76,7 @@ class Pacer:
         burst: int = 1,
     ) -> None:
         self.paused_until = 0.0
-        first, *longer = _telling(rates or (Rate(FASTEST, 1.0),))
+        first, *longer = telling(rates or (Rate(FASTEST, 1.0),))
         self.per_second = min(rate.per_second for rate in (first, *longer))
         self._pace = first.per_second
         self._windows = [Window(rate) for rate in longer]
@@ -165,7 +165,7 @@ class Pacer:
             pass
 
 
-def _telling(rates: Sequence[Rate]) -> list[Rate]:
+def telling(rates: Sequence[Rate]) -> list[Rate]:
     """Return the rates that say something, that over the shortest time first: each is lower than those before it."""
     found: list[Rate] = []
     for rate in sorted(rates, key=lambda rate: (rate.seconds, rate.per_second)):
@@ -178,7 +178,7 @@ def spread(calls: int, rates: Sequence[Rate], burst: int = 1) -> float:
     """Return the seconds from the first of so many calls to the last, as a pacer lets them go."""
     if calls < 1:
         return 0.0
-    first, *longer = _telling(rates)
+    first, *longer = telling(rates)
     began = 0.0
     for window in map(Window, reversed(longer)):
         began += (calls - 1) // window.number * window.seconds

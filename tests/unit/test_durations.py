@@ -50,6 +50,18 @@ def test_a_lane_says_what_holds_it_back() -> None:
     assert (pace(latency=1.0).bound, pace(latency=1.0).per_second) == ("concurrency", 4.0)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        pytest.param(pace(Rate(350, 10.0), Rate(10_000, 3600.0)), "350/10s and 10000/h", id="both"),
+        pytest.param(pace(Rate(14.5, 1.0), Rate(20, 1.0)), "14.5/s", id="the lower one"),
+        pytest.param(pace(latency=1.0), "4/s, all that its slots allow", id="the slots"),
+    ],
+)
+def test_a_pace_is_told_as_the_rates_that_hold(given: Pace, said: str) -> None:
+    assert str(given) == said
+
+
 def test_the_worst_is_every_attempt_with_all_its_time_and_the_longest_pauses() -> None:
     assert pace().worst(0) == 0.0
     assert pace().worst(1) == pytest.approx(3 * 10 + 1 + 2)
