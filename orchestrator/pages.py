@@ -9,7 +9,8 @@ from typing import Any
 
 import orjson
 
-from orchestrator.classify import WEB_PAGE, Classify, compile_reading, is_web_page
+from orchestrator.classify import Classify, compile_reading
+from orchestrator.facts import WEB_PAGE, is_web_page
 from orchestrator.looking import Listing
 from orchestrator.model import Item, Page, Response, Ruling, Verdict
 from orchestrator.reading import Check, Reading, Rule, Success

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from orchestrator.announced import announced
-from orchestrator.classify import Facts, excerpt, read_facts
+from orchestrator.facts import Facts, excerpt, read_facts
 from orchestrator.model import Lost, Response, Secret
 
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})

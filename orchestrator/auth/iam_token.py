@@ -12,7 +12,7 @@ from orchestrator.auth.credential import CredentialRefused, CredentialUnavailabl
 from orchestrator.auth.iam_answer import Refusal, Token, Trouble, message_of, read_login
 from orchestrator.auth.iam_request import Account
 from orchestrator.auth.refusal import refusal_text
-from orchestrator.classify import read_facts
+from orchestrator.facts import read_facts
 from orchestrator.logs import Log
 from orchestrator.model import Lost, Request, Response, Secret
 

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator import catalogue
-from orchestrator.classify import compile_reading, conditions, read_facts
+from orchestrator.classify import compile_reading
 from orchestrator.conclusion import OUTCOMES
+from orchestrator.conditions import compile_condition
+from orchestrator.facts import read_facts
 from orchestrator.model import Response, Verdict
 from orchestrator.reading import Condition
 
@@ -71,7 +73,7 @@ def test_the_first_rule_that_holds_decides_whatever_is_looked_up_beforehand(
             rule.model_copy(update={"note": f"rule {n}"}) for n, rule in enumerate(CATALOGUE.rules(subject.reading))
         ]
         fits = (rule for rule in rules if rule.batch in (None, batch > 1))
-        first = next((rule for rule in fits if all(holds(facts) for holds in conditions(rule))), None)
+        first = next((rule for rule in fits if all(holds(facts) for holds in compile_condition(rule))), None)
         classify = compile_reading(subject.reading, rules, subject.service)
         for _ in range(2):  # what was looked up for the first is there for the second
             ruling = classify(response, batch, NOW)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from orchestrator.auth.iam_answer import Refusal, Token, Trouble, message_of, read_login
 from orchestrator.auth.iam_request import Account
-from orchestrator.classify import read_facts
 from orchestrator.errors import InvalidInput
+from orchestrator.facts import read_facts
 from orchestrator.model import Lost, Response, Secret
 
 NOW = 1704164645.0  # 2024-01-02T03:04:05Z

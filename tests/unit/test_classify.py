@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.classify import compile_reading, find_error, lost_ruling, read_facts
+from orchestrator.classify import compile_reading, lost_ruling
+from orchestrator.facts import find_error, read_facts
 from orchestrator.model import Lost, Response, Ruling, Verdict
 from orchestrator.reading import Reading, Rule
 

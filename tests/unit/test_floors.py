@@ -34,7 +34,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "backoff",
         "render",
         "cookies",
-        "classify",
+        *("facts", "conditions", "classify"),
         "pages",
         "targets",
         "rows",
