@@ -41,6 +41,7 @@ class Decision(NamedTuple):
     verdict: Verdict
     note: str = ""
     handover: Secret | None = None
+    described: bool = True
 
 
 Classify = Callable[[Response, int, float], Ruling]
@@ -59,6 +60,8 @@ def compile_reading(reading: Reading, rules: Iterable[Rule], name: str, *, unrea
     succeeds = compile_condition(success) if success else []
     if success and success.body and not unread:
         succeeds.append(is_read)
+    if success and hands_over:  # what is to be handed over has to be there
+        succeeds.append(lambda facts: _handover(success, facts) is not None)
     by_body = not hands_over and not any(
         one.header or one.cookie_cleared for one in (*(rule for rule, _ in compiled), *([success] if success else []))
     )
@@ -73,11 +76,11 @@ def compile_reading(reading: Reading, rules: Iterable[Rule], name: str, *, unrea
             facts = replace(facts, message=None)
         for rule, holding in candidates(status, facts.code is not None, facts.message is not None):
             if (rule.batch is None or rule.batch == several) and hold(holding, facts):
-                return Decision(facts, rule.then, rule.note)
+                return Decision(facts, _of_each(rule) if several else rule.then, rule.note)
         if success and hold(succeeds, facts):
             return Decision(facts, success.then, handover=_handover(success, facts))
         note = "" if status in USUAL else _unmatched(facts, name, success)
-        return Decision(facts, USUAL.get(status, Verdict.FAIL), note)
+        return Decision(facts, USUAL.get(status, Verdict.FAIL), note, described=False)
 
     @functools.lru_cache(maxsize=KEPT)  # nearly all answers of a service are the same few words
     def decided(status: int, body: bytes, several: bool) -> Decision:
@@ -89,6 +92,11 @@ def compile_reading(reading: Reading, rules: Iterable[Rule], name: str, *, unrea
         return _ruling(response.headers, decide(response, batch > 1), now)
 
     return classify
+
+
+def _of_each(rule: Rule) -> Verdict:
+    """Return what a rule means for a call with several targets: that one of them is absent says nothing of the rest."""
+    return Verdict.SPLIT if rule.then is Verdict.ABSENT and rule.batch is None else rule.then
 
 
 def lost_ruling(lost: Lost) -> Ruling:
@@ -121,7 +129,7 @@ def _form(facts: Facts) -> str:
 
 
 def _ruling(headers: Mapping[str, str], decision: Decision, now: float) -> Ruling:
-    facts, verdict, note, handover = decision
+    facts, verdict, note, handover, described = decision
     if verdict in _WAITING:
         said = announced(headers, facts.message, now)
         if said.used_up:
@@ -141,4 +149,5 @@ def _ruling(headers: Mapping[str, str], decision: Decision, now: float) -> Rulin
         said.pace,
         said.left,
         handover=handover,
+        described=described,
     )

@@ -105,7 +105,8 @@ class HttpConnector:
             return replace(ruling, verdict=Verdict.RETRY, reason="the method is not allowed; goes on with the other")
         if ruling.verdict is Verdict.REAUTH:
             return await self._rejected(ruling, answer, generation)
-        if answer.status < 500 and answer.status not in _SAYS_NOTHING and ruling.verdict is not Verdict.HALT:
+        known = ruling.described and answer.status < 500 and answer.status not in _SAYS_NOTHING
+        if known and ruling.verdict is not Verdict.HALT:
             self._admission.worked(generation)
         return ruling
 

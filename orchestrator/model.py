@@ -190,7 +190,8 @@ class Ruling:
 
     `wait` is the pause in seconds that the service asked for, if it did; `pace` the calls per second that it
     announced, `left` how many calls it lets through until `wait` is over; `lost` says that there was no answer although
-    the request may have arrived; `page` is what a listing told, where one was asked for.
+    the request may have arrived; `page` is what a listing told, where one was asked for; `described` that the answer is
+    one that the description knows.
     """
 
     verdict: Verdict
@@ -205,6 +206,7 @@ class Ruling:
     lost: bool = False
     handover: Secret | None = None
     page: Page | None = None
+    described: bool = False
 
 
 @word(frozen=True, slots=True)

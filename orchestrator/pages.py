@@ -48,7 +48,7 @@ def compile_listing(listing: Listing, rules: Iterable[Rule], name: str) -> Class
             return ruling
         found = _page(response.body, items, total, more, fields)
         if isinstance(found, str):
-            return replace(ruling, verdict=Verdict.FAIL, reason=found)
+            return replace(ruling, verdict=Verdict.FAIL, reason=found, described=False)
         return replace(ruling, page=found)
 
     return classify

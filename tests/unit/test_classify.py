@@ -172,6 +172,34 @@ def test_a_rule_for_batches_is_only_for_several_targets(batch: int, verdict: Ver
     assert ruling(reading, Response(400, {}), batch).verdict is verdict
 
 
+@pytest.mark.parametrize(("batch", "verdict"), [(1, Verdict.ABSENT), (2, Verdict.SPLIT), (100, Verdict.SPLIT)], ids=str)
+@pytest.mark.parametrize("status", [200, 404])
+def test_that_one_is_absent_says_nothing_of_the_others_of_a_batch(status: int, batch: int, verdict: Verdict) -> None:
+    reading = {"otherwise": [{"code": "A.0404", "then": "absent"}]}
+    assert ruling(reading, Response(status, {}, b'{"error_code": "A.0404"}'), batch).verdict is verdict
+
+
+def test_a_rule_may_say_that_all_of_a_batch_are_absent() -> None:
+    reading = {"otherwise": [{"code": "A.0404", "batch": True, "then": "absent"}]}
+    assert ruling(reading, Response(404, {}, b'{"error_code": "A.0404"}'), 100).verdict is Verdict.ABSENT
+
+
+@pytest.mark.parametrize(
+    ("reading", "status", "described"),
+    [
+        ({"success": {"status": 200, "then": "ended"}}, 200, True),
+        ({"otherwise": [{"status": 404, "then": "fail"}]}, 404, True),
+        ({"success": {"status": 204, "then": "ended"}}, 200, False),
+        ({}, 404, False),
+        ({}, 429, False),
+    ],
+)
+def test_an_answer_is_described_where_a_rule_or_the_success_is_about_it(
+    reading: dict[str, Any], status: int, described: bool
+) -> None:
+    assert ruling(reading, Response(status, {})).described is described
+
+
 @pytest.mark.parametrize(
     ("status", "verdict"), [(204, Verdict.ABSENT), (200, Verdict.ENDED), (503, Verdict.RETRY), (206, Verdict.FAIL)]
 )
@@ -200,6 +228,14 @@ def test_a_link_is_handed_over_only_as_a_secret() -> None:
     assert found.handover is not None
     assert found.handover.reveal() == "https://x?secret"
     assert "secret" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b'{"link": {}}', b'{"link": {"url": ""}}', b'{"link": {"url": 1}}', b"<html>"]
+)
+def test_an_answer_without_the_link_is_not_issued(body: bytes) -> None:
+    reading = {"success": {"status": 200, "then": "issued", "handover": "link.url"}}
+    assert ruling(reading, Response(200, {}, body)).verdict is Verdict.FAIL
 
 
 @pytest.mark.parametrize("sent", [True, False])

@@ -74,9 +74,10 @@ class Wire:
 
 
 def classify(response: Response, batch: int, now: float) -> Ruling:
-    """Read the verdict out of the body: `verdict message`."""
+    """Read the verdict out of the body: `verdict message`; with `?` at the end it is no answer that is described."""
     verdict, _, message = response.body.decode().partition(" ")
-    return Ruling(Verdict(verdict), status=response.status, message=message or None, request_id=message or None)
+    known, said = not verdict.endswith("?"), message or None
+    return Ruling(Verdict(verdict.rstrip("?")), "", response.status, message=said, request_id=said, described=known)
 
 
 def answer(verdict: str, status: int = 200, **headers: str) -> Response:
@@ -233,6 +234,9 @@ async def test_a_refusal_names_a_clock_that_is_wrong(skew: int) -> None:
         ("ended", 200, True),
         ("fail", 400, True),
         ("fail", 404, True),
+        ("fail?", 404, False),  # who answers at a wrong address never looked at it
+        ("fail?", 302, False),
+        ("fail?", 200, False),
         ("retry", 503, False),
         ("throttle", 429, False),
         ("retry", 408, False),
