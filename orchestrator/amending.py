@@ -11,6 +11,10 @@ from orchestrator.model import Outcome, Settled, Verification
 from orchestrator.units import joined
 
 UNTAKEN = frozenset({Outcome.UNKNOWN, Outcome.STILL_ACTIVE})  # of these the last order is not known to have been taken
+_ORDERS = {
+    Outcome.UNKNOWN: "no clear answer is on record",
+    Outcome.ALREADY_ENDED: "the service said that there was none to end",
+}
 PENDING, CONTRADICTED, UNAVAILABLE = Verification.PENDING, Verification.CONTRADICTED, Verification.UNAVAILABLE
 
 
@@ -23,7 +27,7 @@ def gone(one: Settled, settled: float) -> Settled:
 
 def living(one: Settled, sight: str, settled: float) -> Settled:
     """Return what is known of a target that was seen alive when time was up."""
-    order = "no clear answer is on record" if one.outcome is Outcome.UNKNOWN else "the service took the order"
+    order = _ORDERS.get(one.outcome, "the service took the order")
     said = one.reason if one.outcome is Outcome.STILL_ACTIVE else f"{order}, and the session still lives"
     reason = f"{said} ({sight})"
     return replace(one, outcome=Outcome.STILL_ACTIVE, verification=CONTRADICTED, reason=reason, settled=settled)

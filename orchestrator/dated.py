@@ -68,7 +68,7 @@ class Dated:
 
     def targets(self) -> Iterator[Target]:
         """Read it for real."""
-        return map(self._dated, self._source.targets()) if self._moments else self._source.targets()
+        return map(self._dated, self._source.targets())  # also where nothing is known yet: it may be asked midway
 
     def _dated(self, target: Target) -> Target:
         moment = self._moments.get(self._name(target))

@@ -112,7 +112,8 @@ class Discovery:
             return
         self.unasked = ""
         for row in self.rows:
-            moment = known.get(name_of(row, self._builder.key), row.pop(BEGAN, None))
+            before = row.pop(BEGAN, None)
+            moment = known.get(name_of(row, self._builder.key), before)
             if moment is not None:
                 row[BEGAN] = moment
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
@@ -26,8 +26,10 @@ from orchestrator.splitting import Job, refused, suspected
 from orchestrator.stop import MIDWAY, Stop
 
 LANE_PAUSE = 2.0  # a shorter wait that a service asks for holds back its target only; the lane goes more slowly
+TOO_LATE = "the deadline left no time for what is not done"
 LEFT_TOGETHER = 500  # batches that are settled as not attempted before the journal is waited for
 
+T = TypeVar("T")
 _log = Log()
 
 
@@ -110,7 +112,8 @@ class Lane:
         self._clock = clock
         self._wall = wall
         self._paused_at = -math.inf  # when the last pause began
-        self._left = 0
+        self._left = 0  # batches that got no further call since the journal was waited for
+        self._waiting = 0  # calls that wait for their turn
         self._log = _log.bind(service=service, connection=connection)
 
     @property
@@ -146,7 +149,7 @@ class Lane:
             return suspected(job, self._numbers)
         ruling = await self.reach(batch, trail, job.attempts)
         if ruling is None:
-            await self._drop(batch, trail)
+            self._leave(batch, trail)
             return []
         if len(batch.targets) > 1 and splits(ruling):
             return refused(job, ruling, self._numbers, self._attempts)
@@ -190,6 +193,9 @@ class Lane:
                     parts = await self.deliver(jobs[-1])
                     jobs.pop()
                     jobs += reversed(parts)
+                    if self._left >= LEFT_TOGETHER:  # the journal must not pile up
+                        self._left = 0
+                        await self._memory.flush()
             except BaseException:  # cut off: what is not under way has what came of it so far
                 for job in jobs:
                     if not job.trail.calling:
@@ -202,19 +208,12 @@ class Lane:
             self._to_hire -= 1
             self._group.start_soon(self._work)
 
-    async def _drop(self, batch: Batch, trail: Trail) -> None:
-        """Settle a batch that gets no further call; now and then wait for the journal, which must not pile up."""
-        self._leave(batch, trail)
-        self._left += 1
-        if self._left % LEFT_TOGETHER == 0:
-            await self._memory.flush()
-
     async def _attempt(self, batch: Batch, trail: Trail) -> Ruling | None:
         """Make one call when it is its turn; None when no new call may begin, for which nobody waits or logs in."""
         if self.closed is not None:
             return None
         if self.pacer.paused_until:
-            await self.pacer.unpaused(self._over)
+            await self._wait_for(self.pacer.unpaused(self._over))
         async with self._connector.turn(), self._slots:
             if not self._connector.ready and (unready := await self._obtain()):
                 return unready
@@ -249,7 +248,16 @@ class Lane:
                 await self._intents.announce(batch, self.pacer.pace)
         elif trail.attempts == 0:
             before = partial(self._memory.sent, [batch])  # not earlier: a crash would leave it unknown for good
-        return await self.pacer.take(self._over, before) and self.closed is None
+        return await self._wait_for(self.pacer.take(self._over, before)) and self.closed is None
+
+    async def _wait_for(self, turn: Awaitable[T]) -> T:
+        """Wait for the pacer, unless that is out of reach."""
+        self._waiting += 1
+        try:
+            self._look_ahead()
+            return await turn
+        finally:
+            self._waiting -= 1
 
     def _heed(self, ruling: Ruling, began: float) -> None:
         """Do to the lane what the service asked of its caller as a whole."""
@@ -267,16 +275,21 @@ class Lane:
             learner.accepted(began, now)
         used_up = ruling.left is not None and ruling.left <= self.calling and ruling.verdict not in AGAIN
         if ruling.wait is not None and _is_long(ruling) and (throttled or used_up):
-            self._pause(ruling.wait)
+            self._paused_at = now
+            self.pacer.pause(now + ruling.wait)
+            if self._waiting:
+                self._look_ahead()
 
-    def _pause(self, seconds: float) -> None:
-        self._paused_at = self._clock()
+    def _look_ahead(self) -> None:
+        """Halt, where there is a call to make and the end of a pause is out of reach."""
+        if not self.pacer.paused_until:
+            return
+        seconds = self.pacer.paused_until - self._clock()
         if seconds > LONGEST_WAIT:
             self.halt(f"the service's limit is used up, for another {seconds / 3600:.1f} hours")
-        elif self._stop.would_be_late(self._paused_at + seconds):
+        elif seconds > 0 and self._stop.would_be_late(self.pacer.paused_until):
+            self._stop.cut_short(TOO_LATE)
             self.halt(f"the service asks to wait {seconds:.0f} s, which is past the deadline")
-        else:
-            self.pacer.pause(self._paused_at + seconds)
 
     async def _rest(self, budget: Budget, ruling: Ruling) -> bool:
         """Wait before the next attempt, holding nothing; False when there is no point in one."""
@@ -288,6 +301,7 @@ class Lane:
         after = self._backoff.after_throttle if throttled else self._backoff.delay
         delay = after(budget.tries, ruling.wait)
         if self._stop.would_be_late(self._clock() + delay):
+            self._stop.cut_short(TOO_LATE)
             return False
         self.resting_until = max(self.resting_until, self._clock() + delay)
         self._hire()
@@ -312,6 +326,7 @@ class Lane:
         """Settle a batch for which there will be no further call."""
         late = "the next attempt would be past the deadline" if self._stop.exit_code == MIDWAY else "the program ended"
         self._settling.leave(batch, trail, self.closed or late)
+        self._left += 1
 
 
 def _is_long(ruling: Ruling) -> bool:

@@ -64,7 +64,7 @@ class InListing:
         self._listing = listing
         self._state = read_back.state or ""
         self._gone, self._alive = set(read_back.gone), set(read_back.alive)
-        self._absent = Sight(State.GONE) if read_back.absent == "gone" else _unclear("it is not listed")
+        self._gone_where_absent = read_back.absent == "gone"
         self._key = key
         self._cut_off = cut_off
 
@@ -80,14 +80,21 @@ class InListing:
             items: Sequence[Item] = await self._lister.read({})
         except IncompleteError as error:
             items, failure = error.items, f"the listing failed: {error}"
-        known = {item_name(item, self._key): item for item in items}
-        return {target.id: self._sight(target, known, failure) for target in targets}
+        known, absent = {item_name(item, self._key): item for item in items}, self._absent(items)
+        return {target.id: self._sight(target, known, absent, failure) for target in targets}
 
-    def _sight(self, target: Target, known: Mapping[tuple[str, ...], Item], failure: str) -> Sight:
+    def _absent(self, items: Sequence[Item]) -> Sight:
+        """Return what it means that a target is not listed; nothing where the listing does not name all that it has."""
+        if not self._gone_where_absent:
+            return _unclear("it is not listed")
+        named = all(len(item.get(name, ())) == 1 for item in items for name in self._key)
+        return Sight(State.GONE) if named else _unclear("it is not listed, but something is that has no clear name")
+
+    def _sight(self, target: Target, known: Mapping[tuple[str, ...], Item], absent: Sight, failure: str) -> Sight:
         if lacking := _lacking(target, self._key):
             return lacking
         item = known.get(name_of(target.fields, self._key))
-        sight = self._absent if item is None else self._told(target, item)
+        sight = absent if item is None else self._told(target, item)
         return sight if sight.state is State.ALIVE or not failure else _unclear(failure)
 
     def _told(self, target: Target, item: Item) -> Sight:

@@ -143,9 +143,10 @@ def _converter(name: str, spec: FieldSpec, service: Service) -> Convert:
     if spec.type == "boolean":
         return _boolean
     pattern = re.compile(spec.pattern) if spec.pattern else None
-    in_path = name in {hole for _, hole in holes(service.end.path)}
-    in_header = name in {hole for _, hole in holes([*service.end.headers.values(), *service.end.cookies.values()])}
-
+    question = service.verify.question if service.verify else None
+    calls = [service.end, *([question.ask] if question else [])]
+    in_path = any(name == hole for call in calls for _, hole in holes(call.path))
+    in_header = any(name == hole for call in calls for _, hole in holes([call.headers, call.cookies]))
     least, most = spec.min or 0, sys.maxsize if spec.max is None else spec.max
 
     def convert(value: Any) -> str:

@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 
+import anyio
 import pytest
 from lanes import BUSY, ENDED, LOST, NEVER_SENT, REFUSED, SPLIT, START, Bench, Service, targets, throttled
 
@@ -159,6 +160,16 @@ async def test_a_stop_lets_calls_in_flight_finish_and_none_begin() -> None:
         (Outcome.NOT_ATTEMPTED, "interrupted", 0, None)
     }
     assert bench.memory.flushes >= 1900 // LEFT_TOGETHER  # what is left is not piled up in memory
+
+
+async def test_who_is_cut_off_while_the_journal_catches_up_leaves_everything_once() -> None:
+    bench = Bench(Service(), concurrency=1)
+    bench.stop.set("interrupted", 130)
+    bench.memory.flush = asyncio.Event().wait  # type: ignore[assignment,method-assign]
+    with anyio.move_on_after(0.05) as scope:
+        await bench.run(LEFT_TOGETHER + 10)
+    assert scope.cancelled_caught
+    assert len({one.target.id for one in bench.memory.settled}) == len(bench.memory.settled) >= LEFT_TOGETHER
 
 
 @pytest.mark.parametrize(("ruling", "outcome"), [(BUSY, Outcome.FAILED), (LOST, Outcome.UNKNOWN)])

@@ -192,6 +192,24 @@ async def test_a_limit_that_is_used_up_for_hours_ends_the_lane_and_says_so() -> 
     assert bench.outcomes == Counter({Outcome.ENDED: 1, Outcome.NOT_ATTEMPTED: 9})
 
 
+@pytest.mark.parametrize(("wait", "deadline"), [(40_000.0, None), (3000.0, 2700.0)])
+async def test_a_limit_that_the_last_call_used_up_is_nobody_s_affair(wait: float, deadline: float | None) -> None:
+    bench = Bench(Service(ENDED, told(0, wait)), concurrency=2, deadline=deadline)
+    await bench.run(2)
+    assert bench.outcomes == Counter({Outcome.ENDED: 2})
+    assert (bench.lane.halted, bench.stop.exit_code) == (None, None)
+
+
+async def test_a_limit_that_is_used_up_ends_the_wait_of_who_has_its_turn_before_it() -> None:
+    """Nobody else comes along who would see that the pause is too long."""
+    stop, memory, service = Stop(), Memory(), Service(told(0, 40_000.0))
+    pacer = Pacer((Rate(4, 1),))
+    made = Lane("s", "prod", service, pacer, memory, stop, packing=Packing(), numbers=itertools.count(1), concurrency=2)
+    with anyio.fail_after(5):
+        await made.run(iter(targets(range(2))))
+    assert [one.outcome for one in memory.settled] == [Outcome.ENDED, Outcome.NOT_ATTEMPTED]
+
+
 async def test_a_pace_that_a_good_answer_tells_is_kept() -> None:
     bench = Bench(Service(Ruling(Verdict.ENDED, status=204, pace=4.0)), concurrency=1)
     await bench.run(3)

@@ -120,6 +120,14 @@ async def test_of_what_was_brought_only_the_age_is_asked_and_not_when_a_run_begi
     assert listings.ageless(blueprint) == []
 
 
+async def test_an_age_that_is_asked_in_the_middle_is_known_of_all_that_comes_after(office: Office) -> None:
+    blueprint = plan(brought("s-1", "s-1", "s-1"))
+    targets = blueprint.sections[0].source.targets()
+    assert next(targets).began is None
+    await ask(blueprint, only=set())
+    assert [target.began for target in targets] == [NOW - 10 * HOUR] * 2
+
+
 @pytest.mark.parametrize(
     ("name", "failure", "ageless"),
     [("s-1", "", True), ("s-2", "", False), ("s-9", "", False), ("s-2", "page 2 is missing", True)],

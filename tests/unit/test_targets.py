@@ -96,6 +96,22 @@ def test_what_is_wrong_with_a_value(field: str, value: Any, message: str) -> Non
     assert message in said
 
 
+@pytest.mark.parametrize("where", ["path", "headers"])
+def test_what_goes_into_a_question_alone_is_looked_at_too(where: str) -> None:
+    ask: dict[str, Any] = {"method": "GET", "path": "/tills", "idempotent": True}
+    ask |= {"path": "/badges/{badge}"} if where == "path" else {"headers": {"X-Badge": "{badge}"}}
+    described: dict[str, Any] = {
+        "service": "shop.badges", "title": "t", "endpoint": {"own": "https://x"}, "key": ["till"],
+        "fields": {"till": {}, "badge": {}}, "auth": ["none"], "success": {"status": 204, "then": "ended"},
+        "end": {"method": "POST", "path": "/tills/{till}", "idempotent": True},
+        "verify": {"question": {"ask": ask, "success": {"status": 404, "then": "ended"}}},
+    }  # fmt: skip
+    builder = TargetBuilder(Service.model_validate(described), "prod")
+    with pytest.raises(RowError, match="cannot be" if where == "path" else "printable ASCII"):
+        builder.build({"till": "t1", "badge": ".." if where == "path" else "é"}, literal)
+    assert builder.build({"till": "t1", "badge": "b-1"}, literal).fields["badge"] == "b-1"
+
+
 @pytest.mark.parametrize("value", [None, ""], ids=repr)
 def test_an_empty_value_is_one_that_is_not_there(value: str | None) -> None:
     with pytest.raises(RowError, match="shop: is missing, and is required"):

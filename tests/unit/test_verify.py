@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from lanes import START, Bench, Clock, QuickStop, Service
 
+from orchestrator import amending
 from orchestrator.lane import Lane
 from orchestrator.looking import Listing
 from orchestrator.model import Item, Outcome, Ruling, Settled, Target, Verdict, Verification
@@ -94,6 +95,19 @@ async def test_what_is_seen_to_be_gone_is_confirmed(before: Outcome, after: str)
     assert await watch.verify(settled("a", outcome=before)) == []
     assert watch.fared == {"a": (after, "confirmed")}
     assert len(watch.look.looks) == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        (Outcome.ACCEPTED, "the service took the order, and"),
+        (Outcome.ALREADY_ENDED, "the service said that there was none to end, and"),
+        (Outcome.UNKNOWN, "no clear answer is on record, and"),
+    ],
+)
+def test_what_lives_on_says_what_was_known_of_it_before(outcome: Outcome, said: str) -> None:
+    (one,) = settled("a")
+    assert amending.living(replace(one, outcome=outcome), "state is ON", 1.0).reason.startswith(said)
 
 
 async def test_what_lives_on_is_returned_and_not_told() -> None:
@@ -294,6 +308,21 @@ async def test_of_a_listing_that_breaks_off_only_what_lives_counts() -> None:
         for absent in ("gone", "unclear"):
             sight = await seen(lister, target(name), absent=absent)
             assert sight == Sight(State.UNCLEAR, "the listing failed: page 2 could not be read")
+
+
+@pytest.mark.parametrize(
+    ("listed", "state"),
+    [
+        ([item("b", "ON")], State.GONE),
+        ([], State.GONE),
+        ([{"state": ("ON",)}], State.UNCLEAR),
+        ([item("b", "ON"), {"id": ("x", "y"), "state": ("ON",)}], State.UNCLEAR),
+    ],
+)
+async def test_what_is_not_listed_is_gone_only_where_all_that_is_listed_has_a_name(
+    listed: list[Item], state: State
+) -> None:
+    assert (await seen(Listed(*listed), target("a"), absent="gone")).state is state
 
 
 @pytest.mark.parametrize(
