@@ -41,6 +41,7 @@ from orchestrator.sights import ByQuestion, InListing, Look, Notes
 from orchestrator.sources import BROKEN
 from orchestrator.stages import Step
 from orchestrator.stop import Stop
+from orchestrator.targets import comparable
 from orchestrator.templates import holes
 from orchestrator.verify import Verifier
 from orchestrator.waves import wave_sizes
@@ -226,11 +227,11 @@ class Workshop:
 
     def _ends_key_of(self, connection: str) -> bool:
         """Return whether the plan ends the access key that a connection calls with."""
-        mine = self._connections.linked[connection].credential.own().get("access_key", set())
+        mine = set(map(comparable, self._connections.linked[connection].credential.own().get("access_key", ())))
         ending = [section for section in self._blueprint.sections if "access_key" in section.service.own.values()]
         with contextlib.suppress(*BROKEN):  # who reads a source for its targets tells of it
             return bool(mine) and any(
-                target.fields.get(name) in mine
+                comparable(target.fields.get(name)) in mine
                 for section in ending
                 for name, kind in section.service.own.items()
                 if kind == "access_key"

@@ -96,7 +96,8 @@ def conclusion(ruling: Ruling, trail: Trail, *, repeatable: bool) -> tuple[Outco
         many = f"{trail.attempts} attempts" if trail.attempts > 1 else "one attempt"
         tries = f"gave up after {many}" if repeatable or trail.attempts > 1 else "must not be repeated"
         return (Outcome.UNKNOWN if doubtful else Outcome.FAILED), f"{tries}: {summary(ruling)}"
-    if trail.in_doubt and ruling.status in (None, 400, 404):
+    halted = ruling.verdict is Verdict.HALT  # which is not about the target
+    if (trail.in_doubt and ruling.status in (None, 400, 404)) or (trail.lost and halted):
         said = "an earlier attempt got no clear answer and may have ended it; then"
         return Outcome.UNKNOWN, f"{said}: {summary(ruling)}"
     return Outcome.FAILED, ruling.reason or summary(ruling)

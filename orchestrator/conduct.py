@@ -125,10 +125,10 @@ async def _under_way(
     blueprint: Blueprint, options: Options, watch: Watch, journal: SqliteJournal, connections: Connections
 ) -> AsyncIterator[Trip]:
     """Have the connections open, and hear signals, until the report is written."""
-    limit = options.deadline or blueprint.plan_file.plan.deadline
-    stop = Stop(None if limit is None else time.monotonic() + limit)
+    limit, began = options.deadline or blueprint.plan_file.plan.deadline, time.monotonic()
+    stop = Stop(None if limit is None else began + limit)
     async with heard(stop) as ear, connections:
-        yield Trip(blueprint, options, watch, journal, connections, stop, ear, [])
+        yield Trip(blueprint, options, watch, journal, connections, stop, ear, began, [])
 
 
 async def _admitted(trip: Trip, record: RunRecord, read: Count | None) -> tuple[Count, Own]:
@@ -208,7 +208,8 @@ def _intake(
     came_out = partial(_came_out, trip, record.run)
     finished = {lane for lane, number in per_lane.items() if number and not planned[lane]}
     aside = _aside(trip, record)
-    return Intake(trip.selector.takes, counted.seen, aside, tripwire, trip.stop, came_out, finished=finished)
+    takes = trip.selector.takes
+    return Intake(takes, counted.seen, aside, tripwire, trip.stop, came_out, trip.began, finished=finished)
 
 
 def _workshop(trip: Trip, record: RunRecord, steps: Sequence[Step], tripwire: guards.Tripwire) -> Workshop:

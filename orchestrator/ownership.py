@@ -16,10 +16,11 @@ from orchestrator.blueprint import Blueprint
 from orchestrator.connections import Connections, Linked
 from orchestrator.errors import InvalidInput, Refused
 from orchestrator.logs import Log
-from orchestrator.model import Lost, Request, Response, Secret, Target
+from orchestrator.model import Lost, Request, Response, Target
 from orchestrator.settings import Connection
 from orchestrator.sources import BROKEN, Takes
 from orchestrator.stop import Stop
+from orchestrator.targets import comparable
 
 SECONDS = 15.0
 RESTS = (0.5, 2.0, 4.0)  # seconds before STS is asked again
@@ -60,12 +61,7 @@ class Own:
 
     def _is_of(self, target: Target, kinds: Kinds) -> bool:
         known = self._fields.get(target.service, {})
-        return any(_plain(target.fields.get(name)) in kinds.get(kind, ()) for name, kind in known.items())
-
-
-def _plain(value: object) -> str:
-    """Return a value to compare; that two ids differ in capitals alone is no proof that they are two."""
-    return (value.reveal() if isinstance(value, Secret) else str(value)).casefold()
+        return any(comparable(target.fields.get(name)) in kinds.get(kind, ()) for name, kind in known.items())
 
 
 NOTHING = Own({}, {})
@@ -106,6 +102,8 @@ async def of(blueprint: Blueprint, connections: Connections, stop: Stop) -> Own:
 async def _users(blueprint: Blueprint, name: str, linked: Linked, stop: Stop) -> set[str]:
     """Return the user behind an access key: STS tells it, or where there is none IAM; LookupError when nobody does."""
     connection = blueprint.connections()[name]
+    if connection.auth.type in ("bearer", "cookie"):
+        raise LookupError(f"nobody tells whose {connection.auth.type} it is")
     if connection.auth.type != "aksk":
         return set()
     said = "there is no STS here"

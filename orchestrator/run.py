@@ -80,13 +80,13 @@ class Intake:
     tripwire: Tripwire
     stop: Stop
     came_out: Callable[[str, str], Awaitable[bool]]
+    asked: float  # whatever services told of their sessions, they did not before this moment
     refresh: Callable[[Sequence[Source]], Awaitable[str | None]] = unchanged
     own: Takes = nobody
     last: Takes = nobody
     finished: Collection[LaneName] = ()
     held: set[str] = field(default_factory=set)
     failed: list[str] = field(default_factory=list)
-    asked: float = field(default_factory=time.monotonic)  # when the lists were read
     clock: Callable[[], float] = time.monotonic
 
     def targets(self, stage: StageWork, work: LaneWork) -> Iterator[Target | None]:

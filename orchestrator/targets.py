@@ -36,6 +36,11 @@ def item_name(item: Item, key: Sequence[str]) -> tuple[str, ...]:
     return tuple("/".join(item.get(name, ())) for name in key)
 
 
+def comparable(value: object) -> str:
+    """Return an id to compare with another; that two differ in capitals alone is no proof that they are two."""
+    return (value.reveal() if isinstance(value, Secret) else str(value)).casefold()
+
+
 class RowError(ValueError):
     """A row that is no target; carries (field, message) for everything wrong with it, never a value."""
 

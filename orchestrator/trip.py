@@ -30,7 +30,7 @@ class Options(NamedTuple):
 
 
 class Trip(NamedTuple):
-    """Everything that one run goes with."""
+    """Everything that one run goes with; nobody was asked before it `began`, in seconds of the monotonic clock."""
 
     blueprint: Blueprint
     options: Options
@@ -39,6 +39,7 @@ class Trip(NamedTuple):
     connections: Connections
     stop: Stop
     ear: Ear
+    began: float
     notes: list[str]
 
     @property

@@ -19,4 +19,4 @@ def basic(user: str, password: Secret) -> Fixed:
     if not password.reveal().isprintable():
         raise InvalidInput.one("credentials", "the password of basic auth holds a line break or a control character")
     encoded = b64encode(f"{user}:{password.reveal()}".encode()).decode("ascii")
-    return Fixed({"Authorization": f"Basic {encoded}"}, [password.reveal(), encoded], locks=True)
+    return Fixed({"Authorization": f"Basic {encoded}"}, [password.reveal(), encoded], locks=True, own={"user": {user}})

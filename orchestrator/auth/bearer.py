@@ -10,4 +10,4 @@ from orchestrator.model import Secret
 def bearer(token: Secret) -> Fixed:
     """Build the credential that sends `Authorization: Bearer <token>`."""
     value = visible(token.reveal(), "bearer token")
-    return Fixed({"Authorization": f"Bearer {value}"}, [value])
+    return Fixed({"Authorization": f"Bearer {value}"}, [value], own={"token": {value}})

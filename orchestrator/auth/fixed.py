@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence, Set
 
 from orchestrator.model import Request
 
@@ -14,12 +14,19 @@ class Fixed:
     project_id = ""
 
     def __init__(
-        self, headers: Mapping[str, str], secrets: Sequence[str], generation: int = 1, *, locks: bool = False
+        self,
+        headers: Mapping[str, str],
+        secrets: Sequence[str],
+        generation: int = 1,
+        *,
+        locks: bool = False,
+        own: Mapping[str, Set[str]] | None = None,
     ) -> None:
         self.generation = generation
         self.locks = locks
         self._headers = headers
         self._secrets = secrets
+        self._own = own or {}
 
     @property
     def identity(self) -> Hashable:
@@ -37,9 +44,9 @@ class Fixed:
         """Return False: there is no other value to try."""
         return False
 
-    def own(self) -> dict[str, set[str]]:
-        """Return nothing: nobody says who it is."""
-        return {}
+    def own(self) -> Mapping[str, Set[str]]:
+        """Return what its kind says of itself."""
+        return self._own
 
     def secrets(self) -> Sequence[str]:
         """Return the values to scrub."""

@@ -114,6 +114,33 @@ def test_a_run_that_cannot_tell_who_it_is_ends_no_user_unless_somebody_says_yes(
     assert someone["name"] not in enabled(site)
 
 
+@pytest.mark.parametrize(
+    ("auth", "own", "said"),
+    [
+        ({"type": "bearer", "token": "env:MINE"}, "token", "what the run itself works with"),
+        ({"type": "basic", "user": "MINE-it-is", "password": "env:OTHER"}, "user", "what the run itself works with"),
+        ({"type": "bearer", "token": "env:OTHER"}, "user", "nobody tells whose bearer it is"),
+        ({"type": "cookie", "cookies": {"SESSION": "env:OTHER"}}, "user", "nobody tells whose cookie it is"),
+    ],
+)
+def test_whatever_a_run_works_with_it_does_not_end_itself(
+    site: Site, monkeypatch: pytest.MonkeyPatch, auth: Record, own: str, said: str
+) -> None:
+    monkeypatch.setenv("MINE", "mine-it-is")
+    monkeypatch.setenv("OTHER", "another-one")
+    (site.folder / "catalogue").mkdir()
+    described = {
+        "service": "my.tokens", "title": "t", "endpoint": {"own": site.url}, "auth": ["bearer", "basic", "cookie"],
+        "key": ["id"], "fields": {"id": {}}, "own": {"id": own}, "success": {"status": 204, "then": "ended"},
+        "end": {"method": "DELETE", "path": "/tokens/{id}", "idempotent": True},
+    }  # fmt: skip
+    site.write("catalogue/my.tokens.yaml", described)
+    site.configure(catalogue=["catalogue"], connections={"mine": {"endpoint": site.url, "auth": auth}})
+    done = site.run("run", site.plan({"service": "my.tokens", "connection": "mine", "items": [{"id": "mine-it-is"}]}))
+    assert done.code == 4
+    assert said in done.err
+
+
 @pytest.mark.parametrize("told", [True, False])
 def test_where_there_is_no_sts_iam_tells_whose_key_it_is_or_nobody_is_ended(site: Site, told: bool) -> None:
     someone, _ = site.seed(users={"count": 2})["users"]

@@ -81,6 +81,22 @@ def test_a_clear_word_settles_every_doubt(verdict: Verdict) -> None:
             id="answered-every-time",
         ),
         pytest.param(
+            Trail(2, lost=True, in_doubt=True),
+            Ruling(Verdict.HALT, "come back in two hours", 429),
+            True,
+            Outcome.UNKNOWN,
+            "may have ended it; then: come back in two hours (HTTP 429)",
+            id="halted-after-an-answer-was-lost",
+        ),
+        pytest.param(
+            Trail(2, in_doubt=True),
+            Ruling(Verdict.HALT, "wrong key", 401),
+            True,
+            Outcome.FAILED,
+            "wrong key",
+            id="halted-after-an-error-that-was-answered",
+        ),
+        pytest.param(
             Trail(2, in_doubt=True),
             Ruling(Verdict.FAIL, "no", 404, "X"),
             True,

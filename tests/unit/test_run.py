@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
@@ -100,7 +101,7 @@ def intake(stop: Stop, *, good: bool = True) -> Intake:
     async def came_out(stage: str, requirement: str) -> bool:
         return good
 
-    return Intake(everything, Seen(), NOBODY, Tripwire(None, {}, stop), stop, came_out)
+    return Intake(everything, Seen(), NOBODY, Tripwire(None, {}, stop), stop, came_out, time.monotonic())
 
 
 # Once
