@@ -64,7 +64,7 @@ class Comparison:
     def __post_init__(self) -> None:
         taken_up = sum(one.number for one in self.journal.tally(self.after.run))  # less, where a list changed meanwhile
         unread = taken_up < self.after.planned or bool(listing_failures(self.journal, self.after.run))
-        self.doubtful = self._unfinished(self.after) or unread
+        self.doubtful = self.after.unfinished or unread
         self.notes = list(self._notes())
 
     def changes(self) -> Iterator[tuple[Change, Pair]]:
@@ -88,10 +88,6 @@ class Comparison:
         worse = any(self.counts[one] for one in WORSE)
         return 3 if worse or (self.doubtful and self.counts[Change.GONE]) else 0
 
-    @staticmethod
-    def _unfinished(record: RunRecord) -> bool:
-        return record.exit_code in history.UNFINISHED
-
     def _notes(self) -> Iterator[str]:
         """Say what makes the two runs hard to compare."""
         before, after = self.before, self.after
@@ -102,9 +98,9 @@ class Comparison:
         for name, said in _NAMES.items():
             if before.plan == after.plan and getattr(before, name) != getattr(after, name):
                 yield f"the two runs do not have the same {said}"
-        if self._unfinished(before):
+        if before.unfinished:
             yield f"{before.run} did not finish: what is new may only not have been reached by it"
-        if self._unfinished(after):
+        if after.unfinished:
             yield f"{after.run} did not finish: {DOUBT}"
         for failure in listing_failures(self.journal, after.run):
             yield f"a list of {after.run} is not whole ({failure}): {DOUBT}"

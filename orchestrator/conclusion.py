@@ -50,7 +50,7 @@ class Budget:
 
 @dataclass(slots=True, eq=False)
 class Trail:
-    """What has happened to a batch so far; a half of a split batch goes on with its parent's.
+    """What has happened to a batch so far; a part of a split batch goes on with its parent's.
 
     `calling` is set while a call is under way.
     """
@@ -118,11 +118,11 @@ def _doubtful(ruling: Ruling) -> bool:
 
 
 def splits(ruling: Ruling) -> bool:
-    """Return whether a batch should be halved: it was refused, or one of it may be what keeps the service busy."""
+    """Return whether a batch should be divided: it was refused, or one of it may be what keeps the service busy."""
     status = ruling.status or 0
     if ruling.verdict is Verdict.SPLIT:
         return True
-    if status == 404 and ruling.code in (None, "404"):  # there is nothing at this address, for a half neither
+    if status == 404 and ruling.code in (None, "404"):  # there is nothing at this address, for a part neither
         return False
     if ruling.verdict is Verdict.FAIL:  # a refusal of the whole says nothing of each
         return 400 <= status < 500

@@ -99,7 +99,7 @@ async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watc
             asked = finished is None and (
                 any(listings.discoveries(blueprint)) or any(listings.aged(blueprint.sections))
             )
-            if finished is not None and record.exit_code not in history.UNFINISHED:  # nobody is called, nobody asked
+            if finished is not None and not record.unfinished:  # nobody is called, nobody asked
                 counted, own = finished, ownership.NOTHING
             else:
                 counted, own = await _admitted(trip, record, None if asked else read)
@@ -172,7 +172,7 @@ async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, ag
     services = blueprint.catalogue.services
     before = history.recall(journal, record.run, services, counted.seen, record.require, counted.per_lane)
     planned = {lane: number - before[lane] for lane, number in counted.per_lane.items()}
-    steps = steps_of(blueprint, second_pass=record.exit_code in history.UNFINISHED or _signs_in(blueprint, planned))
+    steps = steps_of(blueprint, second_pass=record.unfinished or _signs_in(blueprint, planned))
     intake = _intake(trip, record, counted, planned, steps)
     if any(step.turn.own for step in steps):
         intake.own, intake.last = own.covers, own.is_last_call

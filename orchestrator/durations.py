@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from orchestrator.calling import Limits
 from orchestrator.pacing import FASTEST, spread, telling
+from orchestrator.slots import workers
 from orchestrator.units import Rate
 from orchestrator.verify import Timing
 
@@ -72,12 +73,11 @@ class Pace:
         attempts, timeout = self.limits.attempts or 1, self.limits.timeout or 0.0
         base, cap = self.limits.backoff or 0.0, self.limits.backoff_cap or 0.0
         one = attempts * timeout + sum(min(cap, base * 2.0**n) for n in range(attempts - 1))
-        workers = 4 * self.slots + 4  # as many calls a lane has in hand, resting ones with them
         others = calls - 1
         waiting = (
             spread(others * attempts + 1, self.rates, self.burst),
             others * attempts * timeout / self.slots,
-            others * one / workers,
+            others * one / workers(self.slots),
         )
         return one + max(waiting)
 

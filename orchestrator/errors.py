@@ -3,6 +3,7 @@
     OrchestratorError
     ├── InvalidInput        a plan, a config, a description or the usage: every fault found, at once
     ├── Refused             a guard said no before anything was sent
+    ├── Stopped             the run was told to stop before anything was sent
     ├── NothingMatched      no target, and the plan does not allow that
     ├── Locked              another run of the same plan holds the lock
     ├── JournalError        the journal cannot be read or written

@@ -16,7 +16,6 @@ from orchestrator.validation import suggestion
 
 NOTHING: Mapping[LaneName, int] = {}
 ORDERED = frozenset({Outcome.UNKNOWN, Outcome.STILL_ACTIVE})  # the call may have come, or come to something
-UNFINISHED = frozenset({None, 5, 130, 143})
 
 
 def journal_path(config_file: ConfigFile) -> Path:
@@ -46,7 +45,7 @@ def find(journal: SqliteJournal, name: str) -> RunRecord:
 def unfinished(journal: SqliteJournal, lock_name: str) -> RunRecord | None:
     """Return the latest run of a plan if it stopped before its end."""
     latest = journal.latest(lock_name)
-    return latest if latest is not None and latest.exit_code in UNFINISHED else None
+    return latest if latest is not None and latest.unfinished else None
 
 
 def agree(record: RunRecord, digest: str, inputs: Mapping[str, str]) -> None:

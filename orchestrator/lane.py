@@ -21,7 +21,7 @@ from orchestrator.logs import Log
 from orchestrator.model import Batch, Ruling, Target, Verdict
 from orchestrator.pacing import Pacer
 from orchestrator.settling import Lines, Settling
-from orchestrator.slots import Slots
+from orchestrator.slots import Slots, workers
 from orchestrator.splitting import Job, refused, suspected
 from orchestrator.stop import MIDWAY, Stop
 
@@ -134,7 +134,7 @@ class Lane:
         self._intents = Intents(pack(targets, self._packing, self._numbers), self._memory.sent)
         try:
             async with anyio.create_task_group() as group:
-                self._group, self._to_hire = group, 4 * self._concurrency + 4
+                self._group, self._to_hire = group, workers(self._concurrency)
                 for _ in range(self._concurrency):
                     self._hire()
         finally:

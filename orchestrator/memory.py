@@ -21,7 +21,7 @@ class Journal(Protocol):
         """Return when everything noted so far is durable."""
 
     def settle(self, run: str, settled: Sequence[Settled]) -> None:
-        """Take final outcomes."""
+        """Take outcomes; one that is pending will be replaced."""
 
 
 @dataclass(slots=True, eq=False)

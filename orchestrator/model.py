@@ -269,6 +269,7 @@ def meets(require: str, outcome: str, verification: str, *, protected: bool = Fa
     return outcome in GOOD.get(require, ())
 
 
+UNFINISHED = frozenset({None, 5, 130, 143})  # exit codes
 _NOTHING: Mapping[str, Any] = {}
 
 
@@ -304,6 +305,11 @@ class RunRecord(NamedTuple):
     residual: Mapping[str, Any] = _NOTHING
     cut_off: float = 0.0
     ageless: Sequence[str] = ()
+
+    @property
+    def unfinished(self) -> bool:
+        """Return whether it stopped before it was through, or is still under way."""
+        return self.exit_code in UNFINISHED
 
     @property
     def resume_command(self) -> str:

@@ -28,7 +28,7 @@ _log = Log()
 
 
 class Learned(NamedTuple):
-    """Calls per second that a service let through, where it refused some, and the seconds that an answer takes.
+    """Calls per second that a service let through, and the seconds that an answer takes; None for what is not known.
 
     `at` is when that was learned, in seconds since the epoch.
     """

@@ -17,11 +17,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from aiolimiter import AsyncLimiter
 
-from orchestrator.learning import Learner
+from orchestrator.learning import CATCH_UP, Learner
 from orchestrator.stop import Stop
 from orchestrator.units import Rate
 
-CATCH_UP = 0.005  # seconds by which a call may be late and the next one be on time
 UNEVEN = 0.003  # of a fast rate: what arrives a little early or late must still fit into its second
 LOGGED = 1000  # moments that are kept of a window; of a window with more calls, those of every so many
 LEEWAY = 0.05  # seconds by which a window is longer here than at the service, for calls that travel at unequal speed

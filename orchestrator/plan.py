@@ -83,11 +83,11 @@ class Group(Strict):
 
 
 class Stage(Strict):
-    """Groups that may run side by side; the next stage starts when all of them are done."""
+    """Groups that may run side by side; a stage begins when all is called of those that it needs."""
 
     name: Annotated[str, Field(max_length=64), _STAGE_NAME]
     targets: tuple[Group, ...] = Field(min_length=1)
-    needs: tuple[str, ...] | None = Field(None, description="stages that have to be over; by default the one before")
+    needs: tuple[str, ...] | None = Field(None, description="stages that are called first; by default the one before")
     continue_on: Literal["ended", "accepted", "any"] = Field("any", description="what has to have come of them")
 
 

@@ -15,7 +15,7 @@ class Lines(Protocol):
     """Where the lines go."""
 
     def settle(self, settled: Sequence[Settled]) -> None:
-        """Take final outcomes."""
+        """Take outcomes; one that is pending will be replaced."""
 
     def hand_over(self, target: Target, secret: Secret) -> str:
         """Put a secret that a service issued where only its owner reads it; return where that is."""

@@ -9,6 +9,11 @@ from types import TracebackType
 AT_FIRST = 64  # calls under way, at most, until one came back: who knows what the service says to them
 
 
+def workers(slots: int) -> int:
+    """Return how many calls a lane has in hand at most, those with them that rest between two attempts."""
+    return 4 * slots + 4
+
+
 class Slots:
     """So many calls at once; who finds no slot free waits in line. Like asyncio's semaphore, in half of its time."""
 

@@ -8,7 +8,6 @@ from datetime import datetime
 
 import orjson
 
-from orchestrator.history import UNFINISHED
 from orchestrator.journal import SqliteJournal
 from orchestrator.journal.record import encode
 from orchestrator.model import RunRecord, Tallied
@@ -33,7 +32,7 @@ def summarized(journal: SqliteJournal, record: RunRecord, tally: Sequence[Tallie
     in_flight = flying.total()
     taken_up = in_flight + sum(one.number for one in tally)
     notes = list(record.notes)
-    if record.exit_code in UNFINISHED and record.planned > taken_up:
+    if record.unfinished and record.planned > taken_up:
         notes.append(f"{record.planned - taken_up} of {record.planned} rows of the sources were never taken up")
     last = last_calls(journal.records(record.run)) if record.subject else {}
     remains = statement(record, tally, flying, last)

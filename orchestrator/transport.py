@@ -106,7 +106,7 @@ class HttpTransport:
             place.close()
 
     def send(self, request: Request, timeout: float = 30.0) -> Coroutine[Any, Any, Response | Lost]:
-        """Return the answer, or what is known about there being none within `timeout` seconds, when it is awaited."""
+        """Return what gives the answer, or what is known about there being none within `timeout` seconds."""
         place = self._places.get(request.base_url) or self._place(request.base_url)
         sent = place.head(request) + request.body
         began = asyncio.get_running_loop().time()

@@ -82,7 +82,7 @@ class SqliteJournal:
         await self.flush()
 
     def settle(self, run: str, settled: Sequence[Settled]) -> None:
-        """Queue final outcomes; they are counted when they are on disk."""
+        """Queue outcomes, pending ones too; they are counted when they are on disk."""
         self._writer.settle(run, settled)
 
     def note_unknown(self, run: str, settled: Sequence[Settled]) -> None:

@@ -11,17 +11,12 @@ from orchestrator.report.residual import Statement
 from orchestrator.report.wording import Record
 from orchestrator.units import plural, timestamp
 
-NOT_OVER = (None, 1, 5, 130, 143)
 STATUS = {
     None: ("not over", "The run is still under way, or it was cut off before it could finish."),
     0: ("all good", "Every target meets what the plan requires."),
-    1: ("the program failed", "The program failed because of a bug; what is on record up to then is reported."),
-    2: ("not valid", "The plan, the config, a service description or the command is not valid; nothing was sent."),
     3: ("not all good", "The run finished, and some targets do not meet what the plan requires."),
-    4: ("refused", "A guard of the plan refused before anything was sent."),
     5: ("stopped midway", "The run stopped at its failure threshold or its deadline; what was left was not attempted."),
     6: ("nothing matched", "No target matched, and the plan does not say that this is all right."),
-    75: ("locked", "Another run of the same plan holds the lock; try again later."),
     130: ("interrupted", "The run was interrupted; no new calls were made."),
     143: ("terminated", "The run was told to stop; no new calls were made."),
 }
@@ -188,7 +183,7 @@ class Summary(NamedTuple):
         """Return the command to go on with, None where nothing is left."""
         code = self.facts.exit_code
         unread = code == 3 and not self.not_good
-        left = self.left or code in NOT_OVER or unread
+        left = self.left or self.facts.unfinished or unread
         return self.facts.resume_command if left else None
 
     @property
