@@ -71,6 +71,9 @@ def load_catalogue(config_file: ConfigFile) -> Catalogue:
     return catalogue.load(folders, config_file.faults(wrong))
 
 
+Pacers = dict[tuple[str, str, str], Pacer]  # by service, connection and listing
+
+
 class Workshop:
     """Builds the lanes of one run."""
 
@@ -84,6 +87,7 @@ class Workshop:
         *,
         cut_off: float | None = None,
         known: Mapping[str, Learned] | None = None,
+        pacers: Pacers | None = None,
     ) -> None:
         self.lanes: dict[LaneName, Lane] = {}
         self._blueprint = blueprint
@@ -93,6 +97,7 @@ class Workshop:
         self._numbers = numbers
         self._cut_off = cut_off
         self._known = known or {}
+        self._pacers = {} if pacers is None else pacers  # of listings: whoever reads one keeps to the same rate
         self._follow_ups: dict[LaneName, FollowUp] = {}
         self._listers: dict[tuple[str, str, str], Lister] = {}
 
@@ -104,7 +109,7 @@ class Workshop:
         guard = self._blueprint.plan_file.plan.guard
         works: dict[LaneName, LaneWork] = {}
         for section in sections:
-            name = (section.service.service, section.connection)
+            name = section.lane
             if name not in self.lanes:
                 self.lanes[name] = self._lane(section.service, section.connection, self._memory_of(section))
             sizes = tuple(wave_sizes(guard.ramp, totals.get(name, 0)))
@@ -114,7 +119,7 @@ class Workshop:
 
     def _memory_of(self, section: Section) -> Memory:
         """Return where a lane notes what it does; one whose targets can be looked at afterwards is watched."""
-        service, name = section.service, (section.service.service, section.connection)
+        service, name = section.service, section.lane
         if service.verify is None:
             required = self._blueprint.plan_file.plan.require == "verified"
             return Unseen(self._memory) if required else self._memory
@@ -149,25 +154,26 @@ class Workshop:
         known = (service.service, connection, name)
         if known not in self._listers:
             listing = service.listings[name]
-            lane = self._listing_lane(service, connection, listing)
+            lane = self._listing_lane(service, connection, name)
             others = self._translators(service, connection, listing)
             self._listers[known] = Lister(lane, listing, service.key, translators=others)
         return self._listers[known]
 
     def _translators(self, service: Service, connection: str, listing: Listing) -> dict[str, Lister]:
         """Return what reads the listings that translate the filters of this one."""
-        others = {name: (by, service.listings[by.listing]) for name, by in listing.by.items()}
         return {
-            name: Lister(self._listing_lane(service, connection, other), other, [by.field])
-            for name, (by, other) in others.items()
+            name: Lister(self._listing_lane(service, connection, by.listing), service.listings[by.listing], [by.field])
+            for name, by in listing.by.items()
         }
 
-    def _listing_lane(self, service: Service, connection: str, listing: Listing) -> Lane:
+    def _listing_lane(self, service: Service, connection: str, name: str) -> Lane:
+        place, listing = (service.service, connection, name), service.listings[name]
         limits = reads_of(self._blueprint.config_file.config, service, listing.limits)
         operation = Operation(method=listing.method, path=listing.path, query=parameters(listing), idempotent=True)
         classify = compile_listing(listing, self._blueprint.catalogue.rules(listing), service.service)
         connector = self._calls(service, connection, operation, {"": classify}, limits)
-        return self._new_lane(service, connection, connector, self._pacer(limits), Notes(), limits)
+        pacer = self._pacers.get(place) or self._pacers.setdefault(place, self._pacer(limits))
+        return self._new_lane(service, connection, connector, pacer, Notes(), limits)
 
     def _new_lane(
         self, service: Service, connection: str, connector: HttpConnector, pacer: Pacer, notes: Notes, limits: Limits

@@ -57,7 +57,7 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
         admission.look_back(journal, blueprint, yes=options.yes, ask=options.ask)
         async with _under_way(blueprint, options, watch, journal, connections) as trip:
             record = beginning.new_record(blueprint, options, time.time())
-            await listings.ask(blueprint, trip.connections, trip.stop, now=record.started)
+            await listings.ask(blueprint, trip.connections, trip.stop, now=record.started, pacers=trip.pacers)
             if options.sealed:
                 if trip.stop.is_set():  # what is listed now cannot be held against what was sealed
                     raise Stopped(trip.stop.reason, trip.stop.exit_code or 1)
@@ -93,7 +93,9 @@ async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watc
         agreed = admission.ask_again(blueprint, record, done, yes=options.yes, ask=options.ask)
         async with _under_way(blueprint, options, watch, journal, connections) as trip:
             if finished is None:
-                await listings.ask(blueprint, trip.connections, trip.stop, unlisted, now=record.started)
+                await listings.ask(
+                    blueprint, trip.connections, trip.stop, unlisted, now=record.started, pacers=trip.pacers
+                )
             if not trip.stop.is_set():  # what was not told of its age now is no better than what never was
                 admission.ask_again(blueprint, record, done, yes=options.yes, ask=None, agreed=agreed)
             asked = finished is None and (
@@ -128,7 +130,7 @@ async def _under_way(
     limit, began = options.deadline or blueprint.plan_file.plan.deadline, time.monotonic()
     stop = Stop(None if limit is None else began + limit)
     async with heard(stop) as ear, connections:
-        yield Trip(blueprint, options, watch, journal, connections, stop, ear, began, [])
+        yield Trip(blueprint, options, watch, journal, connections, stop, ear, began, [], {})
 
 
 async def _admitted(trip: Trip, record: RunRecord, read: Count | None) -> tuple[Count, Own]:
@@ -193,7 +195,7 @@ async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, ag
 def _signs_in(blueprint: Blueprint, planned: Mapping[LaneName, int]) -> bool:
     """Return whether something of an identity provider is called in this part of a run."""
     providers = (section for section in blueprint.sections if section.service.identity_provider)
-    return any(planned.get((section.service.service, section.connection)) for section in providers)
+    return any(planned.get(section.lane) for section in providers)
 
 
 def _intake(
@@ -201,7 +203,7 @@ def _intake(
 ) -> Intake:
     """Return what is taken up of the sources; `planned` has by lane what an earlier part of the run left."""
     per_lane = counted.per_lane
-    anew = {(one.service.service, one.connection) for step in steps if step.turn.anew for one in step.sections}
+    anew = {one.lane for step in steps if step.turn.anew for one in step.sections}
     left = {lane: number + per_lane[lane] * (lane in anew) for lane, number in planned.items()}
     allowed = trip.blueprint.plan_file.plan.guard.stop_when_failed
     tripwire = guards.Tripwire(allowed, per_lane, trip.stop, record.require, left)
@@ -220,8 +222,16 @@ def _workshop(trip: Trip, record: RunRecord, steps: Sequence[Step], tripwire: gu
     memory.recall(trip.journal.confirmed(record.run) if twice else ())
     numbers = itertools.count(trip.journal.last_batch(record.run) + 1)
     known = paces.read(trip.blueprint.config_file.state_dir, time.time())
-    cut_off = record.cut_off or record.started
-    return Workshop(trip.blueprint, trip.connections, memory, trip.stop, numbers, cut_off=cut_off, known=known)
+    return Workshop(
+        trip.blueprint,
+        trip.connections,
+        memory,
+        trip.stop,
+        numbers,
+        cut_off=record.cut_off or record.started,
+        known=known,
+        pacers=trip.pacers,
+    )
 
 
 async def _came_out(trip: Trip, run_id: str, stage: str, requirement: str) -> bool:

@@ -57,7 +57,7 @@ def count(sections: Sequence[Section], selector: Selector, aside: Aside = NOBODY
     for section in sections:
         checked = section.source.check(takes)
         faults += checked.faults
-        lane = (section.service.service, section.connection)
+        lane = section.lane
         per_lane[lane] = per_lane.get(lane, 0) + checked.total
         if checked.digest:
             digests[section.source.name] = checked.digest

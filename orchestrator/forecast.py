@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator import admission, listings, ownership, paces
+from orchestrator.app import Pacers
 from orchestrator.blueprint import Blueprint
 from orchestrator.connections import Connections
 from orchestrator.counting import Count, count
@@ -65,10 +66,11 @@ async def _discover(blueprint: Blueprint, deadline: float | None) -> Asked:
     began = time.monotonic()
     async with Connections(blueprint.config_file, {name: known[name] for name in asked}) as connections:
         stop = Stop(None if deadline is None else began + deadline)
-        heard = await listings.ask(blueprint, connections, stop, now=time.time())
+        pacers: Pacers = {}
+        heard = await listings.ask(blueprint, connections, stop, now=time.time(), pacers=pacers)
         took = time.monotonic() - began
         own = await ownership.of(blueprint, connections, stop)
-        return Asked(took, heard, own, await listings.lengths(blueprint, connections, stop, asked))
+        return Asked(took, heard, own, await listings.lengths(blueprint, connections, stop, asked, pacers))
 
 
 def predict(
@@ -175,7 +177,7 @@ class Oracle:
 def _by_lane(sections: Sequence[Section]) -> dict[LaneName, list[Section]]:
     lanes: dict[LaneName, list[Section]] = {}
     for section in sections:
-        lanes.setdefault((section.service.service, section.connection), []).append(section)
+        lanes.setdefault(section.lane, []).append(section)
     return lanes
 
 

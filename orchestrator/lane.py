@@ -18,7 +18,7 @@ from orchestrator.batches import Packing, pack
 from orchestrator.conclusion import AGAIN, Budget, Trail, again, splits, summary, told
 from orchestrator.intents import Intents
 from orchestrator.logs import Log
-from orchestrator.model import Batch, Ruling, Target, Verdict
+from orchestrator.model import Batch, LaneName, Ruling, Target, Verdict
 from orchestrator.pacing import Pacer
 from orchestrator.settling import Lines, Settling
 from orchestrator.slots import Slots, workers
@@ -115,6 +115,11 @@ class Lane:
         self._left = 0  # batches that got no further call since the journal was waited for
         self._waiting = 0  # calls that wait for their turn
         self._log = _log.bind(service=service, connection=connection)
+
+    @property
+    def name(self) -> LaneName:
+        """Return what tells it from other lanes."""
+        return self.service, self.connection
 
     @property
     def closed(self) -> str | None:

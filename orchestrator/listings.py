@@ -9,7 +9,7 @@ from functools import partial
 
 import anyio
 
-from orchestrator.app import Workshop
+from orchestrator.app import Pacers, Workshop
 from orchestrator.blueprint import Blueprint
 from orchestrator.connections import Connections
 from orchestrator.dated import Dated
@@ -47,12 +47,19 @@ def aged(sections: Iterable[Section]) -> Iterator[tuple[Section, Discovery | Dat
 
 
 async def ask(
-    blueprint: Blueprint, connections: Connections, stop: Stop, only: Collection[int] | None = None, *, now: float
+    blueprint: Blueprint,
+    connections: Connections,
+    stop: Stop,
+    only: Collection[int] | None = None,
+    *,
+    now: float,
+    pacers: Pacers | None = None,
 ) -> dict[str, Learned]:
     """Ask the services for the targets of these groups, all where nothing is said; return by lane how long a page took.
 
     Of the other groups it is asked again since when their sessions are there, where the service tells. `now` is when
-    the run began, also for a part of it that is resumed: `older_than` means the same sessions.
+    the run began, also for a part of it that is resumed: `older_than` means the same sessions. The `pacers` are those
+    of whoever reads the same listings afterwards.
     """
     looks: list[_Look] = []
     for number, section, source in discoveries(blueprint):
@@ -61,7 +68,7 @@ async def ask(
     if only is not None:
         known = [section for section in blueprint.sections if section not in (one for one, _, _ in looks)]
         looks += [(section, source, source.look_again) for section, source in aged(known)]
-    workshop = Workshop(blueprint, connections, Notes(), stop, itertools.count(1))
+    workshop = Workshop(blueprint, connections, Notes(), stop, itertools.count(1), pacers=pacers)
     async with anyio.create_task_group() as watch:
         watch.start_soon(keep_deadline, stop)
         await _side_by_side(workshop, stop, looks, now)
@@ -70,13 +77,13 @@ async def ask(
 
 
 async def lengths(
-    blueprint: Blueprint, connections: Connections, stop: Stop, of: Collection[str]
+    blueprint: Blueprint, connections: Connections, stop: Stop, of: Collection[str], pacers: Pacers
 ) -> dict[tuple[str, str, str], int]:
     """Return how many things there are in the listings that are read whole on these connections, where that is told.
 
     These are those in which sessions are looked up; by (service, connection, listing).
     """
-    workshop = Workshop(blueprint, connections, Notes(), stop, itertools.count(1))
+    workshop = Workshop(blueprint, connections, Notes(), stop, itertools.count(1), pacers=pacers)
     found: dict[tuple[str, str, str], int] = {}
     for section in blueprint.sections:
         read_back = section.service.verify
@@ -143,7 +150,7 @@ def listed(blueprint: Blueprint) -> dict[LaneName, int]:
     things: dict[LaneName, set[int]] = {}
     lengths: dict[LaneName, dict[str, int]] = {}
     for _, section, source in discoveries(blueprint):
-        lane = (section.service.service, section.connection)
+        lane = section.lane
         known = lengths.setdefault(lane, {})
         if source.things is None:
             known[source.asked] = max(source.listed, known.get(source.asked, 0))  # of two, one may have broken off
@@ -158,7 +165,7 @@ def tells_age(section: Section) -> bool:
 
 def ageless(blueprint: Blueprint, done: Collection[LaneName] = ()) -> list[str]:
     """Return the services that do not tell, or are not asked, since when some session is there; not of what is done."""
-    open_ones = (one for one in blueprint.sections if (one.service.service, one.connection) not in done)
+    open_ones = (one for one in blueprint.sections if one.lane not in done)
     return sorted({section.service.service for section in open_ones if not tells_age(section)})
 
 

@@ -91,7 +91,7 @@ class Intake:
 
     def targets(self, stage: StageWork, work: LaneWork) -> Iterator[Target | None]:
         """Yield the targets of a lane that are to be called now, and None where others should have a turn."""
-        if (work.lane.service, work.lane.connection) in self.finished:
+        if work.lane.name in self.finished:
             return
         wants = self.takes if self.own is nobody else self._wants
         recheck = work.follow_up.watched.recheck if work.follow_up else None
@@ -179,7 +179,7 @@ async def _leave(work: LaneWork, targets: Iterator[Target | None], reason: str) 
 
 async def _work(stage: StageWork, work: LaneWork, intake: Intake, *, task_status: TaskStatus[None]) -> None:
     """Let a lane's targets out, wave after wave; a wave that is not good is the last. Tell when all are called."""
-    name = (work.lane.service, work.lane.connection)
+    name = work.lane.name
     async with work.lane.busy:
         ages = Ages(partial(intake.refresh, work.sources), intake.asked, intake.stop, intake.clock)
         waits = stage.turn.needs or ages.old()

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from orchestrator.catalogue import Catalogue
 from orchestrator.dated import dated
 from orchestrator.endpoints import base_url, lacks_project
-from orchestrator.model import Secret, Target
+from orchestrator.model import LaneName, Secret, Target
 from orchestrator.plan import Group, Placed, Stage
 from orchestrator.service import Service
 from orchestrator.settings import ConfigFile, Connection
@@ -31,6 +31,11 @@ class Section(NamedTuple):
     connection: str
     source: Source
     builder: TargetBuilder
+
+    @property
+    def lane(self) -> LaneName:
+        """Return the lane on which its targets are called."""
+        return self.service.service, self.connection
 
 
 @dataclass(slots=True, eq=False)

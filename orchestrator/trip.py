@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from orchestrator.app import Pacers
 from orchestrator.blueprint import Blueprint
 from orchestrator.connections import Connections
 from orchestrator.journal import SqliteJournal
@@ -41,6 +42,7 @@ class Trip(NamedTuple):
     ear: Ear
     began: float
     notes: list[str]
+    pacers: Pacers
 
     @property
     def selector(self) -> Selector:

@@ -56,7 +56,7 @@ class Pulse:
         return [self._row(lane, now) for lane in self._view.lanes]
 
     def _row(self, lane: Lane, now: float) -> Row:
-        name = (lane.service, lane.connection)
+        name = lane.name
         counts = {
             outcome: n for (*where, outcome), n in list(self._view.journal.counts.items()) if tuple(where) == name
         }

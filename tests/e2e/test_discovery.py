@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import time
 from collections import Counter
@@ -9,7 +10,10 @@ from contextlib import closing
 
 import pytest
 
-from orchestrator import catalogue
+from orchestrator import app, catalogue, settings
+from orchestrator.connections import Connections
+from orchestrator.sights import Notes
+from orchestrator.stop import Stop
 
 from .support import GENEROUS, SERVICES, Site
 
@@ -384,3 +388,21 @@ def test_a_resume_means_the_targets_that_were_listed_when_the_run_began(site: Si
     assert site.run("resume", "latest").code == 0
     assert site.latest.outcomes == Counter(accepted=200)
     assert "newcomer" in site.state()["sessions"]["workspace"]
+
+
+def test_who_reads_a_listing_before_the_run_and_in_it_keeps_to_one_rate(site: Site) -> None:
+    """A limit by the hour would be used twice."""
+    site.configure(services={"workspace.desktops": {"reads": {"rate": "100/h"}}})
+    site.plan(discover("workspace.desktops", discover={"user": "user3"}))
+    config_file = settings.load(site.folder / "config.yaml", {})
+    blueprint = app.prepare(site.folder / "plan.yaml", {}, config_file)
+    connections = Connections(config_file, blueprint.connections())
+    service, pacers = blueprint.sections[0].service, app.Pacers()
+    lanes = [
+        app.Workshop(blueprint, connections, Notes(), Stop(), itertools.count(1), pacers=pacers)
+        .lister(service, "cloud", service.discover[0])
+        ._lane
+        for _ in range(2)
+    ]
+    assert lanes[0] is not lanes[1]
+    assert lanes[0].pacer is lanes[1].pacer

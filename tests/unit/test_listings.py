@@ -62,7 +62,7 @@ def plan(*sections: Section) -> Any:
 @pytest.fixture
 def office(monkeypatch: pytest.MonkeyPatch) -> Office:
     office = Office(item("s-1", since=TEN), item("s-2", since=TEN))
-    monkeypatch.setattr(listings, "Workshop", lambda *_: office)
+    monkeypatch.setattr(listings, "Workshop", lambda *_, **_more: office)
     return office
 
 
