@@ -13,8 +13,8 @@ from orchestrator.auth import Admission
 from orchestrator.backoff import Backoff
 from orchestrator.batches import Packing
 from orchestrator.blueprint import Blueprint
-from orchestrator.bounds import lane_key, limits_of, reads_of, timing_of
-from orchestrator.calling import Limits, Operation
+from orchestrator.bounds import Bounds, bounds_of, lane_key, reads_of, timing_of
+from orchestrator.calling import Operation
 from orchestrator.catalogue import Catalogue
 from orchestrator.checks import FollowUp, Unseen, Watched
 from orchestrator.classify import Classify, compile_reading
@@ -137,14 +137,14 @@ class Workshop:
         question = read_back.question
         if question is None:
             raise AssertionError("a read-back is one or the other")
-        limits = reads_of(self._blueprint.config_file.config, service, read_back.limits)
+        bounds = reads_of(self._blueprint.config_file.config, service, read_back.limits)
         classify = compile_reading(question, self._blueprint.catalogue.rules(question), service.service)
         readings = dict.fromkeys(service.expect or [""], classify)
-        pacer = self._pacer(limits)  # one for all looks, however often it looks
+        pacer = self._pacer(bounds)  # one for all looks, however often it looks
 
         def make(notes: Notes) -> Lane:
-            connector = self._calls(service, connection, question.ask, readings, limits)
-            return self._new_lane(service, connection, connector, pacer, notes, limits)
+            connector = self._calls(service, connection, question.ask, readings, bounds)
+            return self._new_lane(service, connection, connector, pacer, notes, bounds)
 
         said = {name for _, name in holes(question.ask.model_dump())}
         return ByQuestion(make, [name for name in service.key if name in said])
@@ -168,15 +168,15 @@ class Workshop:
 
     def _listing_lane(self, service: Service, connection: str, name: str) -> Lane:
         place, listing = (service.service, connection, name), service.listings[name]
-        limits = reads_of(self._blueprint.config_file.config, service, listing.limits)
+        bounds = reads_of(self._blueprint.config_file.config, service, listing.limits)
         operation = Operation(method=listing.method, path=listing.path, query=parameters(listing), idempotent=True)
         classify = compile_listing(listing, self._blueprint.catalogue.rules(listing), service.service)
-        connector = self._calls(service, connection, operation, {"": classify}, limits)
-        pacer = self._pacers.get(place) or self._pacers.setdefault(place, self._pacer(limits))
-        return self._new_lane(service, connection, connector, pacer, Notes(), limits)
+        connector = self._calls(service, connection, operation, {"": classify}, bounds)
+        pacer = self._pacers.get(place) or self._pacers.setdefault(place, self._pacer(bounds))
+        return self._new_lane(service, connection, connector, pacer, Notes(), bounds)
 
     def _new_lane(
-        self, service: Service, connection: str, connector: HttpConnector, pacer: Pacer, notes: Notes, limits: Limits
+        self, service: Service, connection: str, connector: HttpConnector, pacer: Pacer, notes: Notes, bounds: Bounds
     ) -> Lane:
         """Return a lane that changes nothing: it lists, or it looks."""
         return Lane(
@@ -188,33 +188,33 @@ class Workshop:
             self._stop,
             packing=Packing(),
             numbers=itertools.count(1),
-            attempts=limits.attempts or 1,
-            concurrency=limits.concurrency or 1,
-            backoff=Backoff(limits.backoff or 0.0, limits.backoff_cap or 0.0),
+            attempts=bounds.attempts,
+            concurrency=bounds.concurrency,
+            backoff=Backoff(bounds.backoff, bounds.backoff_cap),
         )
 
     def _lane(self, service: Service, connection: str, memory: Memory) -> Lane:
         config = self._blueprint.config_file.config
-        limits = limits_of(config, service, connection)
+        bounds = bounds_of(config, service, connection)
         batch = service.end.batch
         return Lane(
             service.service,
             connection,
-            self._connector(service, connection, limits),
-            self._pacer(limits, self._known.get(lane_key(service.service, connection), Learned()).per_second),
+            self._connector(service, connection, bounds),
+            self._pacer(bounds, self._known.get(lane_key(service.service, connection), Learned()).per_second),
             memory,
             self._stop,
             packing=Packing(batch.size, batch.group_by) if batch else Packing(),
             numbers=self._numbers,
-            attempts=limits.attempts or 1,
-            concurrency=limits.concurrency or 1,
-            backoff=Backoff(limits.backoff or 0.0, limits.backoff_cap or 0.0),
+            attempts=bounds.attempts,
+            concurrency=bounds.concurrency,
+            backoff=Backoff(bounds.backoff, bounds.backoff_cap),
         )
 
-    def _pacer(self, limits: Limits, learned: float | None = None) -> Pacer:
+    def _pacer(self, bounds: Bounds, learned: float | None = None) -> Pacer:
         """Return a pacer; one without a rate begins at a call a second for each slot, or at what a run learned."""
-        start = learned if limits.rate or learned else float(limits.concurrency or 1)
-        return Pacer(limits.rate or (), start=start, burst=limits.burst or 1)
+        start = learned if bounds.rates or learned else float(bounds.concurrency)
+        return Pacer(bounds.rates, start=start, burst=bounds.burst)
 
     def heard(self) -> dict[str, Learned]:
         """Return by lane how long the pages took that were read of its listings."""
@@ -226,10 +226,10 @@ class Workshop:
         learners = {lane_key(*name): lane.pacer.learner for name, lane in self.lanes.items()}
         return {name: Learned(one.learned, one.answer) for name, one in learners.items() if one.answer is not None}
 
-    def _connector(self, service: Service, name: str, limits: Limits) -> HttpConnector:
+    def _connector(self, service: Service, name: str, bounds: Bounds) -> HttpConnector:
         dead = service.dead_key is not None and self._ends_key_of(name)
         known = readings(service, self._blueprint.catalogue, self._blueprint.config_file.config, dead_key=dead)
-        return self._calls(service, name, service.end, known, limits)
+        return self._calls(service, name, service.end, known, bounds)
 
     def _ends_key_of(self, connection: str) -> bool:
         """Return whether the plan ends the access key that a connection calls with."""
@@ -246,7 +246,7 @@ class Workshop:
         return False
 
     def _calls(
-        self, service: Service, name: str, operation: Operation, known: Mapping[str, Classify], limits: Limits
+        self, service: Service, name: str, operation: Operation, known: Mapping[str, Classify], bounds: Bounds
     ) -> HttpConnector:
         connection = self._blueprint.config_file.config.connections[name]
         linked = self._connections.linked[name]
@@ -259,7 +259,7 @@ class Workshop:
             Admission(linked.credential, linked.standing),
             linked.transport,
             idempotent=operation.idempotent,
-            seconds=limits.timeout or 30.0,
+            seconds=bounds.timeout,
         )
 
 

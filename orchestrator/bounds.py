@@ -2,26 +2,65 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple, TypeVar
+
 from orchestrator import settings
 from orchestrator.calling import Limits
 from orchestrator.service import ReadBack, Service
+from orchestrator.units import Rate
 from orchestrator.verify import Timing
 
-DEFAULTS = Limits.model_construct(concurrency=2, timeout=30.0, attempts=5, backoff=0.5, backoff_cap=60.0)
+T = TypeVar("T")
 
 
-def limits_of(config: settings.Config, service: Service, connection: str) -> Limits:
-    """Return a lane's limits: the config's for the lane, then for the service, the catalogue's, the defaults."""
+class Bounds(NamedTuple):
+    """How hard a service is called, with nothing left open; without `rates` nobody knows how fast it may be.
+
+    `burst` calls may go at once beside the rate, `concurrency` are under way together; `timeout`, `backoff` and its cap
+    are seconds.
+    """
+
+    rates: tuple[Rate, ...] = ()
+    burst: int = 1
+    concurrency: int = 2
+    timeout: float = 30.0
+    attempts: int = 5
+    backoff: float = 0.5
+    backoff_cap: float = 60.0
+
+
+DEFAULTS = Bounds()
+
+
+def bounds(said: Limits) -> Bounds:
+    """Return what is said, with the defaults for the rest."""
+    return Bounds(
+        said.rate or DEFAULTS.rates,
+        _or(said.burst, DEFAULTS.burst),
+        _or(said.concurrency, DEFAULTS.concurrency),
+        _or(said.timeout, DEFAULTS.timeout),
+        _or(said.attempts, DEFAULTS.attempts),
+        _or(said.backoff, DEFAULTS.backoff),
+        _or(said.backoff_cap, DEFAULTS.backoff_cap),
+    )
+
+
+def _or(said: T | None, default: T) -> T:
+    return default if said is None else said
+
+
+def bounds_of(config: settings.Config, service: Service, connection: str) -> Bounds:
+    """Return a lane's bounds: the config's for the lane, then for the service, the catalogue's, the defaults."""
     nothing = Limits.model_construct()
     for_lane = config.limits.get(lane_key(service.service, connection), nothing)
     for_service = config.limits.get(service.service, nothing)
-    return for_lane.over(for_service.over(service.limits.over(DEFAULTS)))
+    return bounds(for_lane.over(for_service.over(service.limits)))
 
 
-def reads_of(config: settings.Config, service: Service, described: Limits) -> Limits:
-    """Return how hard a listing or a read-back may be asked: the config's limits, the catalogue's, the defaults."""
+def reads_of(config: settings.Config, service: Service, described: Limits) -> Bounds:
+    """Return how hard a listing or a read-back may be asked: as the config says, the catalogue, the defaults."""
     said = config.services.get(service.service, settings.ServiceSettings.model_construct())
-    return said.reads.over(described.over(DEFAULTS))
+    return bounds(said.reads.over(described))
 
 
 def timing_of(config: settings.Config, service: Service, read_back: ReadBack) -> Timing:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.calling import Limits
+from orchestrator.bounds import Bounds
 from orchestrator.pacing import FASTEST, spread, telling
 from orchestrator.slots import workers
 from orchestrator.units import Rate
@@ -19,18 +19,18 @@ ASSUMED = 0.1  # seconds that a call is taken to take, where nobody knows
 class Pace:
     """How fast the calls of a lane go; `latency` is what one takes, in seconds."""
 
-    limits: Limits
+    bounds: Bounds
     latency: float = ASSUMED
 
     @property
     def rates(self) -> Sequence[Rate]:
         """Return the rates of the lane; one that nobody knows is taken not to hold it back."""
-        return self.limits.rate or (Rate(FASTEST, 1.0),)
+        return self.bounds.rates or (Rate(FASTEST, 1.0),)
 
     @property
     def burst(self) -> int:
         """Return how many calls may go at once, beside the rate."""
-        return self.limits.burst or 1
+        return self.bounds.burst
 
     @property
     def rate(self) -> float:
@@ -40,7 +40,7 @@ class Pace:
     @property
     def slots(self) -> int:
         """Return how many calls may be under way at once."""
-        return self.limits.concurrency or 1
+        return self.bounds.concurrency
 
     @property
     def bound(self) -> str:
@@ -70,8 +70,8 @@ class Pace:
         """Return how long so many calls take if each uses all its attempts, and each attempt all its time."""
         if not calls:
             return 0.0
-        attempts, timeout = self.limits.attempts or 1, self.limits.timeout or 0.0
-        base, cap = self.limits.backoff or 0.0, self.limits.backoff_cap or 0.0
+        attempts, timeout = self.bounds.attempts, self.bounds.timeout
+        base, cap = self.bounds.backoff, self.bounds.backoff_cap
         one = attempts * timeout + sum(min(cap, base * 2.0**n) for n in range(attempts - 1))
         others = calls - 1
         waiting = (

@@ -16,7 +16,7 @@ from typing import Any
 
 from orchestrator import __version__, sealfile
 from orchestrator.blueprint import Blueprint
-from orchestrator.bounds import limits_of
+from orchestrator.bounds import bounds_of
 from orchestrator.discovery import BEGAN, NAMES, Discovery
 from orchestrator.errors import InvalidInput, Refused
 from orchestrator.journal import SqliteJournal
@@ -87,7 +87,7 @@ def config_digest(blueprint: Blueprint) -> str:
     config, nothing = blueprint.config_file.config, ServiceSettings()
     lanes = {section.lane: section.service for section in blueprint.sections}
     connections = {name: found.model_dump(mode="json") for name, found in blueprint.connections().items()}
-    limits = {"@".join(lane): limits_of(config, one, lane[1]).model_dump(mode="json") for lane, one in lanes.items()}
+    limits = {"@".join(lane): str(bounds_of(config, one, lane[1])) for lane, one in lanes.items()}
     services = {name: config.services.get(name, nothing).model_dump(mode="json") for name, _ in lanes}
     return digest_of([connections, limits, services])
 

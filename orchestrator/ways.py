@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from orchestrator import listings, waves
 from orchestrator.batches import Packing, pack
 from orchestrator.blueprint import Blueprint
-from orchestrator.bounds import lane_key, limits_of, reads_of, timing_of
+from orchestrator.bounds import bounds_of, lane_key, reads_of, timing_of
 from orchestrator.durations import ASSUMED, LookBack, Pace, pages
 from orchestrator.looking import Listing
 from orchestrator.model import Target
@@ -145,11 +145,11 @@ class Ways:
 
     def _pace(self, service: Service, connection: str) -> Pace:
         """Return how fast a lane goes: at its rate, or as its service let it in an earlier run where that is less."""
-        limits = limits_of(self._blueprint.config_file.config, service, connection)
-        learned, rates = self._learned(service, connection).per_second, limits.rate or ()
-        if learned is not None and all(learned < rate.per_second for rate in rates):
-            limits = limits.model_copy(update={"rate": (Rate(learned, 1.0), *rates), "burst": None})
-        return Pace(limits, self._latency(service, connection))
+        bounds = bounds_of(self._blueprint.config_file.config, service, connection)
+        learned = self._learned(service, connection).per_second
+        if learned is not None and all(learned < rate.per_second for rate in bounds.rates):
+            bounds = bounds._replace(rates=(Rate(learned, 1.0), *bounds.rates), burst=1)
+        return Pace(bounds, self._latency(service, connection))
 
     def _look(self, service: Service, connection: str, read_back: ReadBack) -> LookBack:
         config = self._blueprint.config_file.config
@@ -163,8 +163,8 @@ class Ways:
 
     def _reads(self, service: Service, connection: str, listing: Listing) -> Pace:
         """Return how fast a listing is read, page after page."""
-        limits = reads_of(self._blueprint.config_file.config, service, listing.limits)
-        return Pace(limits.model_copy(update={"concurrency": 1}), self._latency(service, connection))
+        bounds = reads_of(self._blueprint.config_file.config, service, listing.limits)
+        return Pace(bounds._replace(concurrency=1), self._latency(service, connection))
 
     def _listed(self, service: Service, connection: str, name: str) -> int:
         """Return how many things a listing is known to have."""

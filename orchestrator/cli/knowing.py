@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import orjson
 from pydantic import BaseModel
 
-from orchestrator import app, bounds
+from orchestrator import app
+from orchestrator.bounds import bounds
 from orchestrator.cli import common
 from orchestrator.errors import InvalidInput
 from orchestrator.plan import Plan
@@ -52,10 +53,10 @@ def _described(service: Service) -> Iterator[str]:
     batch = service.end.batch
     yield f"batch       {f'up to {batch.size} targets a call' if batch else 'one target a call'}"
     yield f"repeatable  {'yes' if service.end.idempotent else 'no: a lost answer is reported as unknown'}"
-    limits = service.limits
-    rate = ", ".join(map(str, limits.rate or ())) or "as fast as the service takes it"
-    rate += f", {limits.burst} of them in a burst" if (limits.burst or 1) > 1 else ""
-    yield f"limits      {rate}, {limits.concurrency or bounds.DEFAULTS.concurrency} at a time"
+    limits = bounds(service.limits)
+    rate = ", ".join(map(str, limits.rates)) or "as fast as the service takes it"
+    rate += f", {limits.burst} of them in a burst" if limits.burst > 1 else ""
+    yield f"limits      {rate}, {limits.concurrency} at a time"
     yield f"counts as   {', '.join(_good(service))}"
     if service.permission:
         yield f"permission  {service.permission}"

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
-from orchestrator.calling import Limits
+from orchestrator.bounds import Bounds
 from orchestrator.durations import LookBack, Pace
 from orchestrator.pacing import Pacer, spread
 from orchestrator.stop import Stop
 from orchestrator.units import Rate
 from orchestrator.verify import Timing
 
+BOUNDS = Bounds(concurrency=4, timeout=10.0, attempts=3, backoff=1.0, backoff_cap=60.0)
 
-def pace(*rates: Rate, latency: float = 0.0, **limits: float) -> Pace:
-    said = {"concurrency": 4, "timeout": 10.0, "attempts": 3, "backoff": 1.0, "backoff_cap": 60.0, **limits}
-    return Pace(Limits.model_validate({"rate": rates or (Rate(10, 1.0),), **said}), latency)
+
+def pace(*rates: Rate, latency: float = 0.0, **bounds: Any) -> Pace:
+    return Pace(BOUNDS._replace(rates=rates or (Rate(10, 1.0),), **bounds), latency)
 
 
 @pytest.mark.parametrize("per_second", [20.0, 200.0, 1000.0])
