@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 
-from orchestrator import guards, history, listings, ownership
+from orchestrator import discovered, guards, history, ownership
 from orchestrator.blueprint import Blueprint
 from orchestrator.counting import Count
 from orchestrator.errors import Fault, InvalidInput, NothingMatched, Refused
@@ -96,7 +96,7 @@ def ask_again(
     Return the services that cannot tell; about those that are `agreed`, and lanes that are `done`, nobody is asked.
     """
     late, within = time.time() - record.started, blueprint.plan_file.plan.resume_within
-    ageless = listings.ageless(blueprint, done)
+    ageless = discovered.ageless(blueprint, done)
     if late <= within or set(ageless) <= set(agreed) or yes:
         return ageless
     began = f"the run {record.run} began {_spoken(late)} ago (resume_within: {_spoken(within)})"
@@ -119,7 +119,7 @@ def _sure(ask: Callable[[str], bool], question: str) -> None:
 
 def something(blueprint: Blueprint, counted: Count, selector: Selector) -> None:
     """Raise NothingMatched when there is nothing to do and nothing to tell, unless the plan says that this is fine."""
-    if counted.total or listings.failures(blueprint):
+    if counted.total or discovered.failures(blueprint):
         return
     if selector.texts:
         raise NothingMatched(f"nothing matches --only {' '.join(selector.texts)}")
@@ -136,7 +136,7 @@ def check_targets(
         return selector.takes(target) and not aside.reason(target)
 
     ownership.check(blueprint, own, called, yes=yes)
-    guards.check_size(blueprint.plan_file.plan.guard, counted.called, listings.listed(blueprint))
+    guards.check_size(blueprint.plan_file.plan.guard, counted.called, discovered.listed(blueprint))
 
 
 def refusal(blueprint: Blueprint, counted: Count, own: Own, selector: Selector, aside: Aside) -> str:

@@ -24,8 +24,8 @@ from orchestrator.connector import HttpConnector
 from orchestrator.endpoints import base_url
 from orchestrator.errors import InvalidInput
 from orchestrator.lane import Lane, Memory
-from orchestrator.listing import Lister, parameters
-from orchestrator.looking import Listing
+from orchestrator.lister import Lister, parameters
+from orchestrator.listing import Listing
 from orchestrator.model import LaneName, Verdict
 from orchestrator.paces import Learned
 from orchestrator.pacing import Pacer

@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from orchestrator import validation
 from orchestrator.errors import Fault, InvalidInput
-from orchestrator.looking import Listing
+from orchestrator.listing import Listing
 from orchestrator.reading import Include, Reading, Rule
 from orchestrator.service import Service, SharedRules
 from orchestrator.validation import Place, choices

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from orchestrator import admission, beginning, guards, history, listings, ownership, paces, residual, run
+from orchestrator import admission, beginning, discovered, guards, history, ownership, paces, residual, run
 from orchestrator.app import Workshop
 from orchestrator.blueprint import Blueprint, warnings
 from orchestrator.connections import Connections
@@ -57,18 +57,18 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
         admission.look_back(journal, blueprint, yes=options.yes, ask=options.ask)
         async with _under_way(blueprint, options, watch, journal, connections) as trip:
             record = beginning.new_record(blueprint, options, time.time())
-            await listings.ask(blueprint, trip.connections, trip.stop, now=record.started, pacers=trip.pacers)
+            await discovered.ask(blueprint, trip.connections, trip.stop, now=record.started, pacers=trip.pacers)
             if options.sealed:
                 if trip.stop.is_set():  # what is listed now cannot be held against what was sealed
                     raise Stopped(trip.stop.reason, trip.stop.exit_code or 1)
                 trip.notes.extend(options.sealed.settle(blueprint, options.selector))
-            counted, own = await _admitted(trip, record, None if any(listings.discoveries(blueprint)) else read)
+            counted, own = await _admitted(trip, record, None if any(discovered.discoveries(blueprint)) else read)
             admission.something(blueprint, counted, options.selector)
             admission.check_interval(journal, blueprint, options.selector)
             record = record._replace(
                 planned=counted.total,
                 inputs=beginning.inputs(blueprint, record, counted.digests),
-                ageless=listings.ageless(blueprint),
+                ageless=discovered.ageless(blueprint),
             )
             record = record._replace(residual=residual.declared(blueprint, counted.per_lane))
             beginning.make_folder(record)
@@ -87,26 +87,26 @@ async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watc
     with _ready(blueprint) as journal:
         finished = _finished(blueprint, record, journal)
         read = finished or _read(blueprint, options)
-        unlisted = listings.restore(blueprint, journal, record.run)
+        unlisted = discovered.restore(blueprint, journal, record.run)
         over = history.over(journal, record.run, blueprint.catalogue.services, record.require)
         done = {lane for lane, number in read.per_lane.items() if 0 < number == over[lane]}
         agreed = admission.ask_again(blueprint, record, done, yes=options.yes, ask=options.ask)
         async with _under_way(blueprint, options, watch, journal, connections) as trip:
             if finished is None:
-                await listings.ask(
+                await discovered.ask(
                     blueprint, trip.connections, trip.stop, unlisted, now=record.started, pacers=trip.pacers
                 )
             if not trip.stop.is_set():  # what was not told of its age now is no better than what never was
                 admission.ask_again(blueprint, record, done, yes=options.yes, ask=None, agreed=agreed)
             asked = finished is None and (
-                any(listings.discoveries(blueprint)) or any(listings.aged(blueprint.sections))
+                any(discovered.discoveries(blueprint)) or any(discovered.aged(blueprint.sections))
             )
             if finished is not None and not record.unfinished:  # nobody is called, nobody asked
                 counted, own = finished, ownership.NOTHING
             else:
                 counted, own = await _admitted(trip, record, None if asked else read)
             journal.reopen(record.run)
-            return await _carry_out(trip, record, counted, own, listings.ageless(blueprint))
+            return await _carry_out(trip, record, counted, own, discovered.ageless(blueprint))
 
 
 def _read(blueprint: Blueprint, options: Options) -> Count:
@@ -116,7 +116,7 @@ def _read(blueprint: Blueprint, options: Options) -> Count:
 
 def _finished(blueprint: Blueprint, record: RunRecord, journal: SqliteJournal) -> Count | None:
     """Return what a run that is done with everything had to do, by its journal: nothing has to be read for that."""
-    if any(listings.discoveries(blueprint)):
+    if any(discovered.discoveries(blueprint)):
         return None
     per_lane = history.whole(record, journal.tally(record.run), blueprint.catalogue.services)
     return Count(record.planned, dict(per_lane), per_lane, {}, dict(record.inputs), Seen()) if per_lane else None
@@ -168,8 +168,8 @@ def _ready(blueprint: Blueprint) -> Iterator[SqliteJournal]:
 async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, agreed: Collection[str] = ()) -> Finished:
     """Do what was admitted; of the services that are `agreed` nobody has to tell since when a session is there."""
     blueprint, journal, stop = trip.blueprint, trip.journal, trip.stop
-    listings.keep(blueprint, journal, record.run)
-    without = listings.empty(blueprint)
+    discovered.keep(blueprint, journal, record.run)
+    without = discovered.empty(blueprint)
     journal.start()
     services = blueprint.catalogue.services
     before = history.recall(journal, record.run, services, counted.seen, record.require, counted.per_lane)
@@ -180,15 +180,15 @@ async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, ag
         intake.own, intake.last = own.covers, own.is_last_call
     workshop = _workshop(trip, record, steps, intake.tripwire)
     stages = workshop.build(steps, counted.per_lane)
-    intake.refresh = partial(listings.refresh, blueprint, workshop, stop, agreed)
+    intake.refresh = partial(discovered.refresh, blueprint, workshop, stop, agreed)
     intake.tripwire.lanes.update(workshop.lanes)
     view = View(record, list(workshop.lanes.values()), planned, journal, stop)
-    failed = [*await _execute(trip, stages, intake, view), *listings.failures(blueprint)]
+    failed = [*await _execute(trip, stages, intake, view), *discovered.failures(blueprint)]
     paces.keep(blueprint.config_file.state_dir, workshop.learned(), time.time())
     from orchestrator.ending import conclude  # with all the report's formats: nothing needs them before
 
-    view.record = record._replace(ageless=sorted({*record.ageless, *listings.ageless(blueprint)}))
-    told = [*failed, *trip.notes, *without, *listings.bounded(blueprint), *_twice(intake.seen)]
+    view.record = record._replace(ageless=sorted({*record.ageless, *discovered.ageless(blueprint)}))
+    told = [*failed, *trip.notes, *without, *discovered.bounded(blueprint), *_twice(intake.seen)]
     return await conclude(view, told, bool(failed), blueprint.plan_file.plan.allow_empty)
 
 
@@ -239,7 +239,7 @@ async def _came_out(trip: Trip, run_id: str, stage: str, requirement: str) -> bo
     await trip.journal.flush()
     tally = trip.journal.tally(run_id, stage)
     good = all(meets(requirement, one.outcome, one.verification, protected=one.protected) for one in tally)
-    return good and stage not in listings.broken(trip.blueprint)
+    return good and stage not in discovered.broken(trip.blueprint)
 
 
 async def _execute(trip: Trip, stages: Sequence[StageWork], intake: Intake, view: View) -> list[str]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from orchestrator.discovery import LATE, moments
-from orchestrator.listing import Lister
-from orchestrator.looking import Listing
+from orchestrator.lister import Lister
+from orchestrator.listing import Listing
 from orchestrator.model import Target
 from orchestrator.paging import IncompleteError
 from orchestrator.service import Service

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
-from orchestrator.listing import Filters, Lister
-from orchestrator.looking import Listing
+from orchestrator.lister import Filters, Lister
+from orchestrator.listing import Listing
 from orchestrator.model import Item, Target
 from orchestrator.pages import SINCE_EVER
 from orchestrator.paging import IncompleteError

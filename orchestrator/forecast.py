@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator import admission, listings, ownership, paces
+from orchestrator import admission, discovered, ownership, paces
 from orchestrator.app import Pacers
 from orchestrator.blueprint import Blueprint
 from orchestrator.connections import Connections
@@ -60,17 +60,17 @@ NOBODY_ASKED = Asked()
 async def _discover(blueprint: Blueprint, deadline: float | None) -> Asked:
     """Ask the services for what they list, and who the run is, as a run would."""
     known = blueprint.connections()
-    asked = {section.connection for _, section, _ in listings.discoveries(blueprint)} | ownership.working(blueprint)
+    asked = {section.connection for _, section, _ in discovered.discoveries(blueprint)} | ownership.working(blueprint)
     if not asked:
         return Asked()
     began = time.monotonic()
     async with Connections(blueprint.config_file, {name: known[name] for name in asked}) as connections:
         stop = Stop(None if deadline is None else began + deadline)
         pacers: Pacers = {}
-        heard = await listings.ask(blueprint, connections, stop, now=time.time(), pacers=pacers)
+        heard = await discovered.ask(blueprint, connections, stop, now=time.time(), pacers=pacers)
         took = time.monotonic() - began
         own = await ownership.of(blueprint, connections, stop)
-        return Asked(took, heard, own, await listings.lengths(blueprint, connections, stop, asked, pacers))
+        return Asked(took, heard, own, await discovered.lengths(blueprint, connections, stop, asked, pacers))
 
 
 def predict(
@@ -100,7 +100,7 @@ def predict(
         deadline=deadline,
         refusal=admission.refusal(blueprint, counted, found.own, selector, aside),
         inputs=counted.digests,
-        notes=[*listings.empty(blueprint), *listings.bounded(blueprint), *admission.unfinished(blueprint)],
+        notes=[*discovered.empty(blueprint), *discovered.bounded(blueprint), *admission.unfinished(blueprint)],
     )
 
 
@@ -182,5 +182,5 @@ def _by_lane(sections: Sequence[Section]) -> dict[LaneName, list[Section]]:
 
 
 def _listed(blueprint: Blueprint) -> tuple[Listed, ...]:
-    found = (source for _, _, source in listings.discoveries(blueprint))
+    found = (source for _, _, source in discovered.discoveries(blueprint))
     return tuple(Listed(source.name, source.listed, len(source.rows), source.failure) for source in found)

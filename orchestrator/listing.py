@@ -1,191 +1,103 @@
-"""Reads a listing to its end, or says why it could not: a part of a list must never pass for all of it."""
+"""A listing as a description says it: what is asked, what is told of each item, and what cannot be taken on trust."""
 
-from __future__ import annotations
+from collections.abc import Collection, Iterator
+from typing import Annotated
 
-import itertools
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from orchestrator.conclusion import summary
-from orchestrator.lane import Lane
-from orchestrator.looking import Listing
-from orchestrator.model import Batch, Item, Page, Ruling, Target, Verdict
-from orchestrator.pages import page_fields
-from orchestrator.paging import ByKey, IncompleteError, Reading, add
-from orchestrator.reading import Json
-from orchestrator.templates import holes
+from orchestrator.calling import Limits, Method, UrlPath
+from orchestrator.reading import Entry, Json
+from orchestrator.templates import OF_THE_CONNECTION, Names, holes, not_fields, texts
+from orchestrator.units import Duration, listed, one_or_more
+from orchestrator.validation import Place, Strict
 
-Filters = Mapping[str, Sequence[str]]
-IGNORED = "and no item shows it: the service may ignore that filter; leave it out if that many are meant"
-READINGS = 3  # so often a listing that does not add up is read: it may have changed while it was read
-ROUNDS = 5  # so often a list is read whose filters take one value: what changes from one to the other is in neither
-NOBODY = "none-has-this-0f3b"  # a value that nothing has, for filters of which no item shows whether they are applied
-REFUSED = frozenset({400, 404, 422})  # who refuses a value does not ignore it
+OF_A_PAGE = ("limit", "offset", "since", "until")
+UNCHECKED = "name it in unchecked"
+Paths = Annotated[tuple[str, ...], BeforeValidator(listed), WithJsonSchema(one_or_more({"type": "string"}))]
 
 
-class Lister:
-    """One listing of one service on one connection."""
+class By(Strict):
+    """A filter that another listing of the service translates: who is asked for by name is listed by id.
 
-    def __init__(
-        self,
-        lane: Lane,
-        listing: Listing,
-        key: Sequence[str],
-        clock: Callable[[], float] = time.time,
-        translators: Mapping[str, Lister] | None = None,
-    ) -> None:
-        self._lane = lane
-        self._listing = listing
-        self._key = [name for name in key if name in listing.fields]  # of the key, what the listing tells
-        self._clock = clock
-        self._translators = translators or {}
-        self._numbers = itertools.count(1)
+    The other listing is read with its `filter`; the `field` of what it lists is what this one is asked for.
+    """
+
+    listing: str
+    filter: str
+    field: str
+
+
+class Listing(Strict):
+    """A listing of what could be a target: the request, with holes for filters and the page; its items; their fields.
+
+    `{limit}` and `{offset}` are the page, `{since}` and `{until}` a window of time. Any other hole of the query is a
+    filter that the service applies: `{name}` takes one value, so that the list is read once for each, `{*name}`
+    several. What is told of the items is compared again: an ignored filter would end everybody's sessions. A filter of
+    which nothing is told is `unchecked`, and believed only where the service lists more without it. A link at `next` is
+    not followed: a list that has one is not whole.
+    """
+
+    method: Method = "GET"
+    path: UrlPath
+    query: dict[str, Json] = {}
+    needs: tuple[str, ...] = Field((), description="filters without which something else is listed")
+    by: dict[str, By] = Field({}, description="filters that another listing translates")
+    unchecked: tuple[str, ...] = Field((), description="filters that no field of an item shows")
+    items: str = Field(description="where in the body the list is, with dots")
+    total: str | None = Field(None, description="where in the body the number of all items is")
+    next: str | None = Field(None, description="where in the body a link to more is, in a list without pages")
+    page_size: int | None = Field(None, ge=1, le=100_000, description="the largest that the service takes")
+    window: Duration | None = Field(None, description="how far back {since} is, where the service sets a bound")
+    fields: dict[str, Paths] = Field(description="what is told of an item: where, and all that is there counts")
+    began: str | None = Field(None, description="the field that says since when the session is there")
+    limits: Limits = Limits.model_construct()
+    otherwise: tuple[Entry, ...] = ()
+
+    def filters(self) -> set[str]:
+        """Return what can be asked for: the filters that the service applies, and the fields of its items."""
+        return self.applied() | set(self.fields) | set(self.by)
+
+    def lacking(self, asked: Collection[str]) -> list[str]:
+        """Return the filters without which something else is listed, and which are not asked for."""
+        translated = {by.field for name, by in self.by.items() if name in asked}
+        return [name for name in self.needs if name not in asked and name not in translated]
+
+    def indispensable(self) -> set[str]:
+        """Return the filters without which something else is listed, and those that are translated to one."""
+        return set(self.needs) | {name for name, by in self.by.items() if by.field in self.needs}
+
+    def applied(self) -> set[str]:
+        """Return the filters that the service applies."""
+        return {name for _, name in holes(self.query)} - {*OF_A_PAGE, *OF_THE_CONNECTION}
 
     @property
-    def closed(self) -> str | None:
-        """Return why it will not be read any more, if so."""
-        return self._lane.closed
+    def reaches(self) -> float | None:
+        """Return how many seconds ago a session may have begun to be listed; None for any number."""
+        return self.window if "since" in {name for _, name in holes(self.query)} else None
 
-    @property
-    def answer(self) -> float | None:
-        """Return how many seconds a page took, on the average; None where none was read."""
-        return self._lane.pacer.learner.answer
-
-    async def read(self, filters: Filters) -> list[Item]:
-        """Return every item, each once; raise IncompleteError when a page is missing or the numbers do not add up.
-
-        An item that is listed twice has the values of both.
-        """
-        translated = await self._translated(filters)
-        asked = {**{name: values for name, values in filters.items() if name not in self._listing.by}, **translated}
-        askings = list(self._askings(asked))
-        found = await self._round(askings, {})
-        if self._moves(asked):
-            found = await self._settled(askings, found)
-        return [item for item in found.values() if all(set(item.get(n, ())) & set(v) for n, v in translated.items())]
-
-    async def _round(self, askings: Sequence[Filters], before: ByKey) -> ByKey:
-        """Return what is listed for each of these filters, beside what was before."""
-        found: ByKey = {}
-        for asked in askings:
-            unchecked = [name for name in asked if name in self._listing.unchecked]
-            try:
-                add(found, await (self._proven(asked, unchecked) if unchecked else self._whole(asked)), self._key)
-            except IncompleteError as error:
-                add(found, error.items, self._key)
-                raise IncompleteError(str(error), list({**before, **found}.values())) from None
-        return {**before, **found}
-
-    def _moves(self, asked: Filters) -> bool:
-        """Return whether something can go from one list to the next that is read, and be in neither."""
-        single = one_at_a_time(self._listing) - set(self._listing.needs)
-        return any(len(values) > 1 for name, values in asked.items() if name in single)
-
-    async def _settled(self, askings: Sequence[Filters], found: ByKey) -> ByKey:
-        """Read the lists again until there is nothing new in them."""
-        for _ in range(ROUNDS):
-            known, found = found, await self._round(askings, found)
-            if found.keys() == known.keys():
-                return found
-        raise IncompleteError("it changes faster than it can be read", list(found.values()))
-
-    async def _translated(self, filters: Filters) -> Filters:
-        """Return what is asked for in the place of the filters that another listing translates."""
-        found: dict[str, Sequence[str]] = {}
-        for name, by in self._listing.by.items():
-            if name not in filters:
-                continue
-            try:
-                items = await self._translators[name].read({by.filter: filters[name]})
-            except IncompleteError as error:  # what it has are no items of this listing
-                raise IncompleteError(f"of the listing {by.listing}: {error}") from None
-            there = [item for item in items if set(item.get(by.filter, filters[name])) & set(filters[name])]
-            values = tuple(dict.fromkeys(value for item in there for value in item.get(by.field, ())))
-            told = {value for item in there for value in item.get(by.filter, filters[name])}
-            missing = [value for value in filters[name] if not values or value not in told]
-            if missing:  # the others are not all that was asked for
-                asked = ", ".join(missing)
-                raise IncompleteError(f"the listing {by.listing} has nothing whose {by.filter} is {asked}")
-            found[by.field] = values
-        return found
-
-    def _askings(self, filters: Filters) -> Iterator[Filters]:
-        """Yield the filters of every reading: those that take one value at a time have one value in each."""
-        single = [name for name in filters if name in one_at_a_time(self._listing)]
-        for values in itertools.product(*(filters[name] for name in single)):
-            yield {**filters, **{name: (value,) for name, value in zip(single, values, strict=True)}}
-
-    async def _proven(self, asked: Filters, unchecked: Sequence[str]) -> Sequence[Item]:
-        """Read a list by filters that no item shows; without each of them there has to be more, before and after.
-
-        And what nothing has must not be found. Nothing of a list is given where a filter may have been ignored, nor
-        where it broke off: it may be anybody's.
-        """
-        without = {name: {one: values for one, values in asked.items() if one != name} for name in unchecked}
-        try:
-            before = {name: await self.count(rest) for name, rest in without.items()}
-            items = await self._whole(asked)
-            if not items:
-                return []
-            after = {name: await self.count(rest) for name, rest in without.items()}
-            wrong = {name for name in unchecked if await self._finds({**asked, name: (NOBODY,)})}
-        except IncompleteError as error:
-            raise IncompleteError(str(error)) from None
-        wrong |= {name for name in unchecked if len(items) >= min(before[name], after[name])}
-        if ignored := [name for name in unchecked if name in wrong]:
-            raise IncompleteError(f"as many are listed without {' or '.join(ignored)}, {IGNORED}")
-        return items
-
-    async def _finds(self, asked: Filters) -> bool:
-        """Return whether something is listed; a service that refuses what it does not know does not ignore it."""
-        try:
-            return await self.count(asked) > 0
-        except IncompleteError as error:
-            if error.status in REFUSED:
-                return False
-            raise
-
-    async def count(self, filters: Filters) -> int:
-        """Return how many items there are, from the total where it is told; raise IncompleteError as `read` does."""
-        if self._listing.total is None:
-            return len(await self._whole(filters))
-        page = await self._page(filters, 1, 1, 0)
-        return page.total or 0
-
-    async def _whole(self, filters: Filters) -> Sequence[Item]:
-        """Read it to its end, again where it does not add up: what ends while it is read moves the pages.
-
-        Each reading has to add up by itself: what an earlier one had may be gone, and would stand for what is missing.
-        """
-        found: ByKey = {}
-        said = ""
-        for _ in range(READINGS):
-            reading = Reading(partial(self._page, filters), self._listing.page_size, self._key)
-            try:
-                said = await reading.carry_out()
-            except IncompleteError as error:
-                raise IncompleteError(str(error), list({**found, **reading.found}.values()), error.status) from None
-            if not said:
-                return list(reading.found.values())
-            found |= reading.found
-        raise IncompleteError(said, list(found.values()))
-
-    async def _page(self, filters: Filters, number: int, limit: int, offset: int) -> Page:
-        fields = page_fields(self._listing, limit, offset, self._clock())
-        asked = {**{name: list(values) for name, values in filters.items()}, **fields}
-        target = Target(self._lane.service, self._lane.connection, f"page {number}", asked)
-        ruling: Ruling = await self._lane.ask(Batch((target,), next(self._numbers)))
-        if ruling.verdict is not Verdict.ENDED or ruling.page is None:
-            raise IncompleteError(f"page {number} could not be read: {summary(ruling)}", status=ruling.status)
-        return ruling.page
-
-
-def one_at_a_time(listing: Listing) -> set[str]:
-    """Return the filters that take a single value in a call."""
-    return listing.applied() - {name for several, name in holes(listing.query) if several}
-
-
-def parameters(listing: Listing) -> dict[str, Json]:
-    """Return the query as it is filled in, every filter with the list of its values."""
-    return {name: hole.replace("{*", "{") if isinstance(hole, str) else hole for name, hole in listing.query.items()}
+    def problems(self) -> Iterator[tuple[Place, str]]:
+        """Return (place below the listing, what is wrong)."""
+        known = self.filters() | {*OF_A_PAGE}
+        yield from Names(known, known, known).problems(self.query, ("query",))
+        yield from not_fields(self.needs, self.applied(), ("needs",), "needs", "query's filters")
+        unshown = self.applied() - set(self.fields)
+        yield from not_fields(self.unchecked, unshown, ("unchecked",), "unchecked", "filters that no field shows")
+        for place, text in texts(self.query, ("query",)):
+            yield from (
+                (place, f"no field shows {name}, so that nobody would see if it was ignored: tell it, or {UNCHECKED}")
+                for _, name in holes(text)
+                if name in unshown and name not in self.unchecked
+            )
+        for i, name in enumerate(self.needs):
+            if name in self.unchecked:
+                yield ("needs", i), f"{name} is unchecked, and without it something else is listed: nothing shows it"
+        for name, by in self.by.items():
+            if by.field not in self.applied() & set(self.fields):
+                said = f"is translated to {by.field}, which is not a filter of the query that a field shows"
+                yield ("by", name), said
+        if self.page_size is not None and self.total is None:
+            yield ("page_size",), "needs total as well: without it a short page would pass for the last one"
+        if self.page_size is not None and self.next is not None:
+            yield ("next",), "does not go with page_size: the total shows whether there is more"
+        if self.began is not None and self.began not in self.fields:
+            yield ("began",), f"names {self.began!r}, which is not among the listing's fields"

@@ -11,7 +11,7 @@ import orjson
 
 from orchestrator.classify import Classify, compile_reading
 from orchestrator.facts import WEB_PAGE, is_web_page
-from orchestrator.looking import Listing
+from orchestrator.listing import Listing
 from orchestrator.model import Item, Page, Response, Ruling, Verdict
 from orchestrator.reading import Check, Reading, Rule, Success
 

@@ -11,7 +11,7 @@ from orchestrator.calling import Operation
 from orchestrator.catalogue import Catalogue
 from orchestrator.classify import Classify, compile_reading
 from orchestrator.endpoints import base_url, lacks_project
-from orchestrator.looking import Listing
+from orchestrator.listing import Listing
 from orchestrator.model import Target, Verdict
 from orchestrator.pages import page_fields
 from orchestrator.reading import Check, Include, Reading, Success

@@ -18,7 +18,7 @@ from orchestrator.classify import Classify
 from orchestrator.connections import Linked
 from orchestrator.connector import HttpConnector
 from orchestrator.diagnosis import Found, judge
-from orchestrator.looking import Listing
+from orchestrator.listing import Listing
 from orchestrator.model import Batch, Lost, Request, Response, Ruling, Secret, Target, Verdict
 from orchestrator.pages import compile_listing
 from orchestrator.service import Service

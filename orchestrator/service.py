@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from orchestrator.calling import Limits, Operation
-from orchestrator.looking import Listing
+from orchestrator.listing import Listing
 from orchestrator.reading import Condition, Json, Reading, Rule
 from orchestrator.templates import OF_THE_CONNECTION, Names, holes, not_fields
 from orchestrator.units import Duration, Pattern

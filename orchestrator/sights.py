@@ -9,8 +9,8 @@ from typing import NamedTuple, Protocol
 
 from orchestrator.discovery import began
 from orchestrator.lane import Lane
-from orchestrator.listing import Lister
-from orchestrator.looking import Listing
+from orchestrator.lister import Lister
+from orchestrator.listing import Listing
 from orchestrator.model import Batch, Item, Outcome, Secret, Settled, Target
 from orchestrator.paging import IncompleteError
 from orchestrator.service import ReadBack

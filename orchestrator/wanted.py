@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestrator.discovery import Discovery
-from orchestrator.looking import Listing
+from orchestrator.listing import Listing
 from orchestrator.plan import Group
 from orchestrator.service import Service
 from orchestrator.targets import TargetBuilder

@@ -6,12 +6,12 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator import listings, waves
+from orchestrator import discovered, waves
 from orchestrator.batches import Packing, pack
 from orchestrator.blueprint import Blueprint
 from orchestrator.bounds import bounds_of, lane_key, reads_of, timing_of
 from orchestrator.durations import ASSUMED, LookBack, Pace, pages
-from orchestrator.looking import Listing
+from orchestrator.listing import Listing
 from orchestrator.model import Target
 from orchestrator.paces import Learned
 from orchestrator.sections import Section
@@ -126,7 +126,7 @@ class Ways:
     def asks(self, sections: Sequence[Section], targets: int) -> Tally:
         """Return what it takes to ask, before a lane of a stage begins, since when its sessions are there."""
         tally = Tally()
-        for section, source in listings.aged(sections):
+        for section, source in discovered.aged(sections):
             pace = self._reads(section.service, section.connection, source.listing)
             listed = max(targets, self._listed(section.service, section.connection, source.listing_name))
             calls = pages(listed, source.listing.page_size)
@@ -169,6 +169,6 @@ class Ways:
     def _listed(self, service: Service, connection: str, name: str) -> int:
         """Return how many things a listing is known to have."""
         place = (service.service, connection, name)
-        known = listings.discoveries(self._blueprint)
+        known = discovered.discoveries(self._blueprint)
         found = [one.listed for _, s, one in known if (s.service.service, s.connection, one.listing_name) == place]
         return max((*found, self._lengths.get(place, 0)))

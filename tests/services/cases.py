@@ -12,7 +12,7 @@ import orjson
 from orchestrator import validation
 from orchestrator.catalogue import Catalogue
 from orchestrator.classify import Classify, compile_reading
-from orchestrator.looking import Listing
+from orchestrator.listing import Listing
 from orchestrator.model import Item, Response, Ruling, Verdict
 from orchestrator.pages import compile_listing
 from orchestrator.reading import Include, Json, Reading, Rule, Success

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from orchestrator import catalogue
-from orchestrator.looking import Listing
+from orchestrator.listing import Listing
 from orchestrator.model import Item, Response, Ruling, Target, Verdict
 from orchestrator.pages import _values, compile_listing
 from orchestrator.service import ReadBack, Service

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from orchestrator.calling import Operation
-from orchestrator.listing import Lister, parameters
-from orchestrator.looking import Listing
+from orchestrator.lister import Lister, parameters
+from orchestrator.listing import Listing
 from orchestrator.model import Batch, Item, Page, Request, Ruling, Verdict
 from orchestrator.paging import IncompleteError
 from orchestrator.render import compile_operation

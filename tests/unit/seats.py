@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.looking import Listing
+from orchestrator.listing import Listing
 from orchestrator.model import Item
 from orchestrator.service import Service
 

@@ -10,7 +10,7 @@ import pytest
 from seats import HOUR, LISTING, NINE, NOW, SERVICE, TEN, item
 
 from orchestrator.discovery import BEGAN, Discovery, began
-from orchestrator.looking import Listing
+from orchestrator.listing import Listing
 from orchestrator.model import Item
 from orchestrator.paging import IncompleteError
 from orchestrator.targets import TargetBuilder

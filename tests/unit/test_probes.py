@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from orchestrator import catalogue, probes
-from orchestrator.looking import Listing
+from orchestrator.listing import Listing
 from orchestrator.settings import Connection
 
 SERVICES = catalogue.load().services

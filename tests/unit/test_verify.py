@@ -10,7 +10,7 @@ from lanes import START, Bench, Clock, QuickStop, Service
 
 from orchestrator import amending
 from orchestrator.lane import Lane
-from orchestrator.looking import Listing
+from orchestrator.listing import Listing
 from orchestrator.model import Item, Outcome, Ruling, Settled, Target, Verdict, Verification
 from orchestrator.paging import IncompleteError
 from orchestrator.service import ReadBack

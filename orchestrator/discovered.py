@@ -15,7 +15,7 @@ from orchestrator.connections import Connections
 from orchestrator.dated import Dated
 from orchestrator.discovery import Discovery
 from orchestrator.journal import SqliteJournal
-from orchestrator.listing import Lister
+from orchestrator.lister import Lister
 from orchestrator.logs import Log
 from orchestrator.model import LaneName
 from orchestrator.paces import Learned

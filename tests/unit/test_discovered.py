@@ -10,10 +10,10 @@ import orjson
 import pytest
 from seats import HOUR, LISTING, NOW, SERVICE, TEN, item
 
-from orchestrator import listings
+from orchestrator import discovered
 from orchestrator.dated import Dated
 from orchestrator.discovery import Discovery
-from orchestrator.looking import Listing
+from orchestrator.listing import Listing
 from orchestrator.model import Item
 from orchestrator.paging import IncompleteError
 from orchestrator.sections import Section
@@ -62,12 +62,12 @@ def plan(*sections: Section) -> Any:
 @pytest.fixture
 def office(monkeypatch: pytest.MonkeyPatch) -> Office:
     office = Office(item("s-1", since=TEN), item("s-2", since=TEN))
-    monkeypatch.setattr(listings, "Workshop", lambda *_, **_more: office)
+    monkeypatch.setattr(discovered, "Workshop", lambda *_, **_more: office)
     return office
 
 
 async def ask(blueprint: Any, only: set[int] | None = None, now: float = NOW) -> None:
-    await listings.ask(blueprint, None, Stop(), only, now=now)  # type: ignore[arg-type]
+    await discovered.ask(blueprint, None, Stop(), only, now=now)  # type: ignore[arg-type]
 
 
 def source(blueprint: Any, number: int) -> Discovery:
@@ -113,11 +113,11 @@ async def test_of_what_was_brought_only_the_age_is_asked_and_not_when_a_run_begi
     blueprint = plan(brought("s-1", "s-9"))
     await ask(blueprint)
     assert office.listers == []
-    assert listings.ageless(blueprint) == []
+    assert discovered.ageless(blueprint) == []
     await ask(blueprint, only=set())
     assert [target.began for target in blueprint.sections[0].source.targets()] == [NOW - 10 * HOUR, None]
     assert blueprint.sections[0].source.check(lambda target: target.began is not None).total == 1
-    assert listings.ageless(blueprint) == []
+    assert discovered.ageless(blueprint) == []
 
 
 async def test_an_age_that_is_asked_in_the_middle_is_known_of_all_that_comes_after(office: Office) -> None:
@@ -138,9 +138,9 @@ async def test_the_age_of_what_was_brought_may_not_be_told(
     office.items, office.failure = (item("s-1"), item("s-2", since=TEN)), failure
     blueprint = plan(brought(name))
     sources = [section.source for section in blueprint.sections]
-    said = await listings.refresh(blueprint, office, Stop(), [], sources)  # type: ignore[arg-type]
+    said = await discovered.refresh(blueprint, office, Stop(), [], sources)  # type: ignore[arg-type]
     assert said == (f"since when its sessions are there could not be asked: {failure}" if failure else "")
-    assert listings.ageless(blueprint) == (["acme.seats"] if ageless else [])
+    assert discovered.ageless(blueprint) == (["acme.seats"] if ageless else [])
     assert office.listers == [("acme.seats", "prod", "taken")]
 
 
@@ -164,10 +164,10 @@ async def test_what_was_listed_is_restored_and_what_was_not_whole_is_named(offic
     await ask(before, only={0})
     office.failure = "page 2 is missing"
     await ask(before, only={1})
-    listings.keep(before, journal, "run-1")  # type: ignore[arg-type]
+    discovered.keep(before, journal, "run-1")  # type: ignore[arg-type]
     del journal.kept[2]
     after = plan(group("a"), group("b"), group("c"))
-    assert listings.restore(after, journal, "run-1") == {1, 2}  # type: ignore[arg-type]
+    assert discovered.restore(after, journal, "run-1") == {1, 2}  # type: ignore[arg-type]
     assert list(source(after, 0).targets()) == list(source(before, 0).targets())
     assert (source(after, 0).listed, source(after, 0).failure) == (2, "")
 
@@ -177,34 +177,34 @@ async def test_what_is_told_of_the_groups(office: Office) -> None:
     await ask(blueprint, only={0, 1})
     office.failure = "page 2 is missing"
     await source(blueprint, 2).look(office, NOW)  # type: ignore[arg-type]
-    assert listings.failures(blueprint) == ["c: page 2 is missing; nothing of it is ended"]
-    assert listings.broken(blueprint) == {"second"}
-    assert listings.empty(blueprint) == ["b: 2 listed, and none of them wanted"]
-    assert listings.bounded(blueprint) == ["b: what began more than 7d ago is not listed, nor ended"]
-    assert listings.listed(blueprint) == {("acme.seats", "prod"): 2}
+    assert discovered.failures(blueprint) == ["c: page 2 is missing; nothing of it is ended"]
+    assert discovered.broken(blueprint) == {"second"}
+    assert discovered.empty(blueprint) == ["b: 2 listed, and none of them wanted"]
+    assert discovered.bounded(blueprint) == ["b: what began more than 7d ago is not listed, nor ended"]
+    assert discovered.listed(blueprint) == {("acme.seats", "prod"): 2}
 
 
 async def test_what_two_lists_have_is_listed_once(office: Office) -> None:
     lane, journal = ("acme.seats", "prod"), Journal()
     both = plan(group("a", filters={"state": ["ON"]}), group("b", filters={"state": ["ON", "OFF"]}))
     await ask(both)
-    assert listings.listed(both) == {lane: 2}
-    listings.keep(both, journal, "run-1")  # type: ignore[arg-type]
-    listings.restore(both, journal, "run-1")  # type: ignore[arg-type]
-    assert listings.listed(both) == {lane: 4}, "of a list that was restored only its length is known"
+    assert discovered.listed(both) == {lane: 2}
+    discovered.keep(both, journal, "run-1")  # type: ignore[arg-type]
+    discovered.restore(both, journal, "run-1")  # type: ignore[arg-type]
+    assert discovered.listed(both) == {lane: 4}, "of a list that was restored only its length is known"
 
 
 async def test_a_part_that_is_ended_all_the_same_is_told(office: Office) -> None:
     blueprint = plan(group("a", partial=True))
     office.failure = "page 2 is missing"
     await ask(blueprint)
-    assert listings.failures(blueprint) == ["a: page 2 is missing; only what was listed is ended"]
+    assert discovered.failures(blueprint) == ["a: page 2 is missing; only what was listed is ended"]
 
 
 async def test_who_does_not_tell_of_ages_is_known_by_what_was_listed(office: Office) -> None:
     blueprint = plan(group("a"))
-    assert listings.ageless(blueprint) == []
+    assert discovered.ageless(blueprint) == []
     office.items = (item("s-1", since=TEN), item("s-2"))
     await ask(blueprint)
-    assert listings.ageless(blueprint) == ["acme.seats"]
-    assert listings.ageless(plan(group("b", AGELESS))) == ["acme.seats"]
+    assert discovered.ageless(blueprint) == ["acme.seats"]
+    assert discovered.ageless(plan(group("b", AGELESS))) == ["acme.seats"]

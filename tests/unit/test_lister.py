@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.listing import Lister
-from orchestrator.looking import Listing
+from orchestrator.lister import Lister
+from orchestrator.listing import Listing
 from orchestrator.model import Batch, Item, Page, Ruling, Verdict
 from orchestrator.paging import IncompleteError
 
