@@ -7,16 +7,24 @@ not in the description is never taken as good news.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from orchestrator.announced import announced, remaining
 from orchestrator.backoff import LONGEST_WAIT
-from orchestrator.conditions import Holds, body_value, compile_condition, hold, is_read, may_hold, status_in
+from orchestrator.conditions import (
+    Holds,
+    compile_condition,
+    compile_success,
+    handover,
+    hold,
+    may_hold,
+    status_in,
+)
 from orchestrator.facts import WEB_PAGE, Facts, is_web_page, read_facts, request_id
 from orchestrator.model import Lost, Response, Ruling, Secret, Verdict
-from orchestrator.reading import Reading, Rule, Success
+from orchestrator.reading import Condition, Reading, Rule, Success
 
 SHORT = 256  # bytes; what is decided of such an answer is kept ...
 KEPT = 64  # ... of so many of them
@@ -54,44 +62,48 @@ def compile_reading(reading: Reading, rules: Iterable[Rule], name: str, *, unrea
     body that cannot be read, or was cut off, nobody knows what is absent: it is no success where that asks for
     something of the body, unless it may be `unread` because whoever asked looks at it.
     """
-    compiled = [(rule, compile_condition(rule)) for rule in rules]
-    success = reading.success
-    hands_over = success is not None and success.handover is not None
-    succeeds = compile_condition(success) if success else []
-    if success and success.body and not unread:
-        succeeds.append(is_read)
-    if success and hands_over:  # what is to be handed over has to be there
-        succeeds.append(lambda facts: _handover(success, facts) is not None)
-    by_body = not hands_over and not any(
-        one.header or one.cookie_cleared for one in (*(rule for rule, _ in compiled), *([success] if success else []))
-    )
-
-    @functools.cache  # there are few statuses, and of a long list only one or two rules are about each
-    def candidates(status: int, coded: bool, worded: bool) -> list[tuple[Rule, list[Holds]]]:
-        return [(rule, holding) for rule, holding in compiled if may_hold(rule, status, coded, worded)]
-
-    def decide(response: Response, several: bool) -> Decision:
-        status, facts = response.status, read_facts(response)
-        if hands_over and facts.shape == "other" and status < 400:  # a page's beginning may hold what is its owner's
-            facts = replace(facts, message=None)
-        for rule, holding in candidates(status, facts.code is not None, facts.message is not None):
-            if (rule.batch is None or rule.batch == several) and hold(holding, facts):
-                return Decision(facts, _of_each(rule) if several else rule.then, rule.note)
-        if success and hold(succeeds, facts):
-            return Decision(facts, success.then, handover=_handover(success, facts))
-        note = "" if status in USUAL else _unmatched(facts, name, success)
-        return Decision(facts, USUAL.get(status, Verdict.FAIL), note, described=False)
+    compiled = _Compiled(reading.success, list(rules), name, unread=unread)
 
     @functools.lru_cache(maxsize=KEPT)  # nearly all answers of a service are the same few words
     def decided(status: int, body: bytes, several: bool) -> Decision:
-        return decide(Response(status, {}, body), several)
+        return compiled.decide(Response(status, {}, body), several)
 
     def classify(response: Response, batch: int, now: float) -> Ruling:
-        if by_body and len(response.body) <= SHORT:
+        if compiled.by_body and len(response.body) <= SHORT:
             return _ruling(response.headers, decided(response.status, response.body, batch > 1), now)
-        return _ruling(response.headers, decide(response, batch > 1), now)
+        return _ruling(response.headers, compiled.decide(response, batch > 1), now)
 
     return classify
+
+
+class _Compiled:
+    """The rules and the success of a description; `by_body` says that status and body alone decide, and may be kept."""
+
+    def __init__(self, success: Success | None, rules: Sequence[Rule], name: str, *, unread: bool) -> None:
+        self._success = success
+        self._succeeds = compile_success(success, unread=unread) if success else []
+        self._hands_over = success is not None and success.handover is not None
+        self._rules = [(rule, compile_condition(rule)) for rule in rules]
+        self._name = name
+        self._candidates = functools.cache(self._about)  # there are few statuses, and only one or two rules for each
+        asked: list[Condition] = [*rules, *([success] if success else [])]
+        self.by_body = not self._hands_over and not any(one.header or one.cookie_cleared for one in asked)
+
+    def decide(self, response: Response, several: bool) -> Decision:
+        """Return what a response means for a call with one target, or with several."""
+        status, facts, success = response.status, read_facts(response), self._success
+        if self._hands_over and facts.shape == "other" and status < 400:
+            facts = replace(facts, message=None)  # a page's beginning may hold what is its owner's
+        for rule, holding in self._candidates(status, facts.code is not None, facts.message is not None):
+            if (rule.batch is None or rule.batch == several) and hold(holding, facts):
+                return Decision(facts, _of_each(rule) if several else rule.then, rule.note)
+        if success and hold(self._succeeds, facts):
+            return Decision(facts, success.then, handover=handover(success, facts))
+        note = "" if status in USUAL else _unmatched(facts, self._name, success)
+        return Decision(facts, USUAL.get(status, Verdict.FAIL), note, described=False)
+
+    def _about(self, status: int, coded: bool, worded: bool) -> list[tuple[Rule, list[Holds]]]:
+        return [(rule, holding) for rule, holding in self._rules if may_hold(rule, status, coded, worded)]
 
 
 def _of_each(rule: Rule) -> Verdict:
@@ -102,13 +114,6 @@ def _of_each(rule: Rule) -> Verdict:
 def lost_ruling(lost: Lost) -> Ruling:
     """Return what it means that there was no answer: try again, if the call may be repeated."""
     return Ruling(Verdict.RETRY, lost.reason, lost=lost.sent)
-
-
-def _handover(success: Success, facts: Facts) -> Secret | None:
-    if success.handover is None:
-        return None
-    value = body_value(success.handover)(facts)
-    return Secret(value) if isinstance(value, str) and value else None
 
 
 def _unmatched(facts: Facts, name: str, success: Success | None) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 from orchestrator.cookies import is_cleared
 from orchestrator.facts import Facts
-from orchestrator.model import Verdict
-from orchestrator.reading import Check, Condition, Rule
+from orchestrator.model import Secret, Verdict
+from orchestrator.reading import Check, Condition, Rule, Success
 
 MAX_SEARCHED = 256 * 1024  # bytes; a page of a listing may be longer, and has no text to look for
 
@@ -54,6 +54,24 @@ def compile_condition(condition: Condition) -> list[Holds]:
         name = condition.cookie_cleared
         found.append(lambda facts: is_cleared(name, facts.response.cookies))
     return found
+
+
+def compile_success(success: Success, *, unread: bool) -> list[Holds]:
+    """Return what has to hold for the answer that a call is for; its body may be `unread` here."""
+    found = compile_condition(success)
+    if success.body and not unread:
+        found.append(is_read)
+    if success.handover is not None:  # what is to be handed over has to be there
+        found.append(lambda facts: handover(success, facts) is not None)
+    return found
+
+
+def handover(success: Success, facts: Facts) -> Secret | None:
+    """Return what an answer has that goes to a file, and nowhere else."""
+    if success.handover is None:
+        return None
+    value = body_value(success.handover)(facts)
+    return Secret(value) if isinstance(value, str) and value else None
 
 
 def is_read(facts: Facts) -> bool:
