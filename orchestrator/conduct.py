@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ from orchestrator.run import Intake, StageWork
 from orchestrator.seen import Seen
 from orchestrator.selection import Selector
 from orchestrator.signals import heard
+from orchestrator.sources import Source, nobody
 from orchestrator.stages import Step, steps_of
 from orchestrator.stop import Stop
 from orchestrator.trip import Options, Trip
@@ -167,29 +168,34 @@ def _ready(blueprint: Blueprint) -> Iterator[SqliteJournal]:
 
 async def _carry_out(trip: Trip, record: RunRecord, counted: Count, own: Own, agreed: Collection[str] = ()) -> Finished:
     """Do what was admitted; of the services that are `agreed` nobody has to tell since when a session is there."""
-    blueprint, journal, stop = trip.blueprint, trip.journal, trip.stop
+    blueprint, journal, per_lane = trip.blueprint, trip.journal, counted.per_lane
     discovered.keep(blueprint, journal, record.run)
-    without = discovered.empty(blueprint)
+    notes = discovered.empty(blueprint)
     journal.start()
-    services = blueprint.catalogue.services
-    before = history.recall(journal, record.run, services, counted.seen, record.require, counted.per_lane)
-    planned = {lane: number - before[lane] for lane, number in counted.per_lane.items()}
+    before = history.recall(journal, record.run, blueprint.catalogue.services, counted.seen, record.require, per_lane)
+    planned = {lane: number - before[lane] for lane, number in per_lane.items()}
     steps = steps_of(blueprint, second_pass=record.unfinished or _signs_in(blueprint, planned))
-    intake = _intake(trip, record, counted, planned, steps)
-    if any(step.turn.own for step in steps):
-        intake.own, intake.last = own.covers, own.is_last_call
-    workshop = _workshop(trip, record, steps, intake.tripwire)
-    stages = workshop.build(steps, counted.per_lane)
-    intake.refresh = partial(discovered.refresh, blueprint, workshop, stop, agreed)
-    intake.tripwire.lanes.update(workshop.lanes)
-    view = View(record, list(workshop.lanes.values()), planned, journal, stop)
+    tripwire = _tripwire(trip, record, per_lane, planned, steps)
+    workshop = _workshop(trip, record, steps, tripwire)
+    stages = workshop.build(steps, per_lane)
+    tripwire.lanes.update(workshop.lanes)
+    apart = own if any(step.turn.own for step in steps) else None
+    refresh = partial(discovered.refresh, blueprint, workshop, trip.stop, agreed)
+    intake = _intake(trip, record, counted, planned, tripwire, refresh, apart)
+    view = View(record, list(workshop.lanes.values()), planned, journal, trip.stop)
     failed = [*await _execute(trip, stages, intake, view), *discovered.failures(blueprint)]
     paces.keep(blueprint.config_file.state_dir, workshop.learned(), time.time())
+    return await _conclude(trip, view, failed, [*notes, *discovered.bounded(blueprint), *_twice(intake.seen)])
+
+
+async def _conclude(trip: Trip, view: View, failed: Sequence[str], notes: Sequence[str]) -> Finished:
+    """Note the end, and write the report; `failed` are the sources that could not be read."""
     from orchestrator.ending import conclude  # with all the report's formats: nothing needs them before
 
-    view.record = record._replace(ageless=sorted({*record.ageless, *discovered.ageless(blueprint)}))
-    told = [*failed, *trip.notes, *without, *discovered.bounded(blueprint), *_twice(intake.seen)]
-    return await conclude(view, told, bool(failed), blueprint.plan_file.plan.allow_empty)
+    ageless = sorted({*view.record.ageless, *discovered.ageless(trip.blueprint)})
+    view.record = view.record._replace(ageless=ageless)
+    told = [*failed, *trip.notes, *notes]
+    return await conclude(view, told, bool(failed), trip.blueprint.plan_file.plan.allow_empty)
 
 
 def _signs_in(blueprint: Blueprint, planned: Mapping[LaneName, int]) -> bool:
@@ -198,20 +204,43 @@ def _signs_in(blueprint: Blueprint, planned: Mapping[LaneName, int]) -> bool:
     return any(planned.get(section.lane) for section in providers)
 
 
-def _intake(
-    trip: Trip, record: RunRecord, counted: Count, planned: Mapping[LaneName, int], steps: Sequence[Step]
-) -> Intake:
-    """Return what is taken up of the sources; `planned` has by lane what an earlier part of the run left."""
-    per_lane = counted.per_lane
+def _tripwire(
+    trip: Trip,
+    record: RunRecord,
+    per_lane: Mapping[LaneName, int],
+    planned: Mapping[LaneName, int],
+    steps: Sequence[Step],
+) -> guards.Tripwire:
+    """Return what stops a run that does too badly; `planned` has by lane what an earlier part of the run left."""
     anew = {one.lane for step in steps if step.turn.anew for one in step.sections}
     left = {lane: number + per_lane[lane] * (lane in anew) for lane, number in planned.items()}
     allowed = trip.blueprint.plan_file.plan.guard.stop_when_failed
-    tripwire = guards.Tripwire(allowed, per_lane, trip.stop, record.require, left)
-    came_out = partial(_came_out, trip, record.run)
-    finished = {lane for lane, number in per_lane.items() if number and not planned[lane]}
-    aside = _aside(trip, record)
-    takes = trip.selector.takes
-    return Intake(takes, counted.seen, aside, tripwire, trip.stop, came_out, trip.began, finished=finished)
+    return guards.Tripwire(allowed, per_lane, trip.stop, record.require, left)
+
+
+def _intake(
+    trip: Trip,
+    record: RunRecord,
+    counted: Count,
+    planned: Mapping[LaneName, int],
+    tripwire: guards.Tripwire,
+    refresh: Callable[[Sequence[Source]], Awaitable[str | None]],
+    own: Own | None,
+) -> Intake:
+    """Return what is taken up of the sources; what is the run's `own` is left to the stage for that, if there is one."""
+    return Intake(
+        trip.selector.takes,
+        counted.seen,
+        _aside(trip, record),
+        tripwire,
+        trip.stop,
+        partial(_came_out, trip, record.run),
+        trip.began,
+        refresh,
+        own=nobody if own is None else own.covers,
+        last=nobody if own is None else own.is_last_call,
+        finished={lane for lane, number in counted.per_lane.items() if number and not planned[lane]},
+    )
 
 
 def _workshop(trip: Trip, record: RunRecord, steps: Sequence[Step], tripwire: guards.Tripwire) -> Workshop:

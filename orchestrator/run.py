@@ -59,10 +59,6 @@ class StageWork:
     over: anyio.Event = field(default_factory=anyio.Event)
 
 
-async def unchanged(_sources: Sequence[Source]) -> None:
-    """Ask nothing."""
-
-
 @dataclass(slots=True, eq=False)
 class Intake:
     """What a run takes up of its sources, once; what it sets aside; what went wrong with sources.
@@ -81,7 +77,7 @@ class Intake:
     stop: Stop
     came_out: Callable[[str, str], Awaitable[bool]]
     asked: float  # whatever services told of their sessions, they did not before this moment
-    refresh: Callable[[Sequence[Source]], Awaitable[str | None]] = unchanged
+    refresh: Callable[[Sequence[Source]], Awaitable[str | None]]
     own: Takes = nobody
     last: Takes = nobody
     finished: Collection[LaneName] = ()

@@ -101,7 +101,10 @@ def intake(stop: Stop, *, good: bool = True) -> Intake:
     async def came_out(stage: str, requirement: str) -> bool:
         return good
 
-    return Intake(everything, Seen(), NOBODY, Tripwire(None, {}, stop), stop, came_out, time.monotonic())
+    async def refresh(_sources: object) -> None:
+        """Nothing has to be asked."""
+
+    return Intake(everything, Seen(), NOBODY, Tripwire(None, {}, stop), stop, came_out, time.monotonic(), refresh)
 
 
 # Once
