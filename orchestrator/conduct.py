@@ -227,7 +227,7 @@ def _intake(
     refresh: Callable[[Sequence[Source]], Awaitable[str | None]],
     own: Own | None,
 ) -> Intake:
-    """Return what is taken up of the sources; what is the run's `own` is left to the stage for that, if there is one."""
+    """Return what is taken up of the sources; what is the run's `own` is left to the stage for it, if there is one."""
     return Intake(
         trip.selector.takes,
         counted.seen,

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, field_validator
 
-from orchestrator.units import Amount, Duration, Quantity
+from orchestrator.units import Amount, Duration, Quantity, one_or_more
 from orchestrator.validation import MisfitError, Strict
 
 
@@ -16,7 +16,8 @@ def _texts(value: object) -> object:
     return [str(one).lower() if isinstance(one, bool) else str(one) for one in values]
 
 
-Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
+_TEXT = {"type": ["string", "integer", "boolean"], "minLength": 1}
+Texts = Annotated[tuple[str, ...], BeforeValidator(_texts), WithJsonSchema(one_or_more(_TEXT))]
 
 
 class ProtectedEntry(Strict):

@@ -71,6 +71,7 @@ def location(value: object) -> object:
 
 _ENUM = r"<\w+\.\w+: ('\w+')>"
 _REFERENCE = r"#/\$defs/(\w+)"
+LARGEST = 64 << 20  # bytes of a plan, a config or a description
 NEARLY = 0.7  # among all the words of a language there is always one that is a little alike
 _PLAIN = {
     "bool_parsing": "should be true or false",
@@ -130,9 +131,12 @@ def together(first: Sequence[Fault], then: Iterable[Fault]) -> list[Fault]:
 def read_text(path: Path) -> str:
     """Return a text file's content; raise InvalidInput when it cannot be read or is not UTF-8."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
     except OSError as error:
         raise InvalidInput.one(str(path), f"cannot be read: {error.strerror}") from None
+    if len(data) > LARGEST:
+        raise InvalidInput.one(str(path), f"has more than {LARGEST >> 20} MB; a long list belongs into a file")
     try:
         return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:

@@ -31,6 +31,7 @@ OUTPUTS = ("text", "json", "none")
 PROGRESS = ("auto", "plain", "none")
 FORMATS = ("html", "json", "csv", "junit", "markdown")
 INTERRUPTED = 130
+LAST_PORT = 65_535
 SCHEMAS = ("plan", "config", "service")
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
@@ -69,6 +70,12 @@ def parser(only: str = "") -> argparse.ArgumentParser:
         made.set_defaults(command=target)
         add(made)
     return top
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or int(text) > LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; it should be a number from 0 to {LAST_PORT}")
+    return int(text)
 
 
 def _demo(command: argparse.ArgumentParser) -> None:
@@ -163,7 +170,7 @@ def _schema(command: argparse.ArgumentParser) -> None:
 
 
 def _sandbox(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--port", type=int, default=8321, help="0 takes a free one (default: 8321)")
+    command.add_argument("--port", type=_port, default=8321, help="0 takes a free one (default: 8321)")
     command.add_argument("--empty", action="store_true", help="begin with nothing instead of the demo's sessions")
     command.add_argument("--write-config", metavar="FILE", help="write a config for it")
 

@@ -13,6 +13,7 @@ from orchestrator.errors import Fault, InvalidInput, OrchestratorError
 from orchestrator.units import is_utf8
 
 BROKEN_PIPE = 141
+STANDARD_ERROR = 2  # the number of the last stream
 
 
 def guarded(command: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
@@ -31,7 +32,13 @@ def guarded(command: Callable[[argparse.Namespace], int], options: argparse.Name
 
 
 def _open_streams() -> None:
-    """Give a process that was started with a closed output one that goes nowhere."""
+    """Give a process that was started with closed streams some that go nowhere.
+
+    A file or a connection would else get the number of a stream, which some libraries take for a mistake: libuv aborts.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= STANDARD_ERROR:
+        pass
+    os.close(number)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123  until the end

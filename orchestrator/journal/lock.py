@@ -32,8 +32,11 @@ def held(folder: Path, name: str) -> Iterator[None]:
         except OSError as error:
             said = f"the lock {path} cannot be taken: {error.strerror}"
             raise JournalError(f"{said}; put state_dir on a local disk") from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            raise JournalError(f"the lock {path} cannot be written: {error.strerror}") from None
         yield
     finally:
         os.close(descriptor)

@@ -188,7 +188,8 @@ class SqliteJournal:
 
     def _fetched(self, cursor: sqlite3.Cursor) -> Iterator[Any]:
         with self._guarded():
-            yield from cursor
+            for row in cursor:  # noqa: UP028  which would close the cursor of who stops midway, after its journal
+                yield row
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+import jsonschema
 import orjson
 import pytest
 from pydantic import BaseModel
@@ -32,6 +33,7 @@ PLANS = sorted((ROOT / "plans").glob("*.yaml"))
 DEMO = "demo.yaml"  # its connections are those of the demo's own config
 CONDITIONS = {*Condition.model_fields, *Check.model_fields}  # explained in docs/descriptions.md, wherever they are used
 MARKERS = {"plan", "config", "description", "cases", "fragment"}
+SCHEMAS: dict[str, type[BaseModel]] = {"plan": Plan, "config": Config, "description": Service}
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,9 @@ class Block:
     @property
     def source(self) -> str:
         return f"{self.page.name}:{self.line}"
+
+    def __str__(self) -> str:
+        return self.source
 
 
 def blocks_of(page: Path) -> Iterator[Block]:
@@ -96,6 +101,12 @@ def test_a_description_in_a_page_joins_the_catalogue(block: Block, tmp_path: Pat
     written(tmp_path / "acme.yaml", block)
     service = validation.read(Service, block.text, block.source)
     assert service.service in catalogue.load([tmp_path]).services
+
+
+@pytest.mark.parametrize(("block", "model"), [(p.values[0], m) for m in SCHEMAS for p in marked(m)], ids=str)
+def test_what_a_page_shows_is_valid_by_the_schema(block: Block, model: str) -> None:
+    schema = SCHEMAS[model].model_json_schema(by_alias=True)
+    jsonschema.Draft202012Validator(schema).validate(yamltext.typed(yamltext.load(block.text, block.source)))
 
 
 def test_every_key_of_a_description_is_shown() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
 
-from .support import Done, Site, interrupt, until
+from .support import ENVIRONMENT, Done, Site, interrupt, until
 
 NOBODY = "SANDBOX_SK"
 
@@ -268,3 +271,17 @@ def test_a_list_without_even_a_header_is_no_list(site: Site) -> None:
     done = site.run("run", site.plan(group))
     assert done.code == 2
     assert "is empty" in done.err
+
+
+@pytest.mark.parametrize("closed", ["<&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_a_run_with_closed_streams_says_how_it_went(site: Site, closed: str) -> None:
+    """A socket had the number of one of them, and libuv aborted at the end."""
+    command = [sys.executable, "-m", "orchestrator", "run", site.plan(site.webcli(3)), "--yes"]
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *command],
+        cwd=site.folder,
+        env={**os.environ, **ENVIRONMENT},
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0

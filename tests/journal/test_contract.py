@@ -76,6 +76,16 @@ def test_the_latest_run_is_that_of_the_same_plan(journal: SqliteJournal) -> None
 # Intents and outcomes
 
 
+def test_who_stops_reading_midway_needs_no_open_journal(opened: Open) -> None:
+    journal = opened()
+    for run in "ab":
+        journal.add(a_run()._replace(run=run))
+    rows = journal.read("SELECT run FROM runs", ())
+    next(rows)
+    journal.close()
+    rows.close()  # type: ignore[attr-defined]
+
+
 async def test_what_was_sent_is_in_flight_until_there_is_an_outcome(journal: SqliteJournal) -> None:
     await journal.sent(RUN, batches("a", "b", "c"))
     assert in_flight(journal) == ["a", "b", "c"]

@@ -79,6 +79,15 @@ def test_a_place_that_cannot_hold_a_lock(tmp_path: Path) -> None:
         pytest.fail("there is no lock to hold")
 
 
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(JournalError, match=r"plan.lock cannot be written: No space left"), held(tmp_path, "plan"):
+        pytest.fail("there is no lock to hold")
+
+
 def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_locks(descriptor: int, operation: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")

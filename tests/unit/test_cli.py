@@ -132,6 +132,13 @@ def test_the_demo_names_no_command_that_its_vanished_sandbox_would_fail(
     assert "resume" not in shown
 
 
+@pytest.mark.parametrize("port", ["-1", "65536", "99999", "x", "1.5", "٣"])
+def test_a_port_that_cannot_be_is_what_the_sandbox_complains_of(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["sandbox", "--port", port])
+    assert "is no port" in capsys.readouterr().err
+
+
 def test_a_config_that_the_sandbox_cannot_write_is_what_it_complains_of(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

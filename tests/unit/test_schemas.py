@@ -12,6 +12,7 @@ import pytest
 from orchestrator import cli, demo, yamltext
 
 SERVICES = sorted(Path(str(resources.files("orchestrator").joinpath("services"))).glob("[a-z]*.yaml"))
+PLANS = sorted(Path(__file__).parents[2].joinpath("plans").glob("*.yaml"))
 
 
 def schema(document: str, capsys: pytest.CaptureFixture[str]) -> jsonschema.Draft202012Validator:
@@ -25,8 +26,9 @@ def read(path: Path) -> object:
     return yamltext.typed(yamltext.load(path.read_text(), path.name))
 
 
-def test_the_demo_plan_is_valid_by_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
-    schema("plan", capsys).validate(read(demo.PLAN))
+@pytest.mark.parametrize("path", [demo.PLAN, *PLANS], ids=lambda path: path.name)
+def test_every_plan_is_valid_by_the_schema(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    schema("plan", capsys).validate(read(path))
 
 
 def test_the_demo_config_is_valid_by_the_schema(capsys: pytest.CaptureFixture[str]) -> None:

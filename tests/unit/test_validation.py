@@ -134,6 +134,12 @@ def test_a_file_that_cannot_be_read_is_a_fault(tmp_path: Path, data: bytes | Non
     assert str(caught.value) == f"{path}{message}"
 
 
+def test_a_file_without_end_is_not_read_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "LARGEST", 1 << 20)
+    with pytest.raises(InvalidInput, match="/dev/zero: has more than 1 MB"):
+        validation.read_text(Path("/dev/zero"))
+
+
 def test_a_byte_order_mark_does_not_matter(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_bytes(b"\xef\xbb\xbfname: x\r\n")
