@@ -11,8 +11,9 @@ through. A burst, which somebody has to ask for, makes the bucket as large as th
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections import deque
+from array import array
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiolimiter import AsyncLimiter
@@ -22,7 +23,7 @@ from orchestrator.stop import Stop
 from orchestrator.units import Rate
 
 UNEVEN = 0.003  # of a fast rate: what arrives a little early or late must still fit into its second
-LOGGED = 1000  # moments that are kept of a window; of a window with more calls, those of every so many
+LOGGED = 1_000_000  # moments that are kept of a window, 8 bytes each; of one with more calls, those of every so many
 LEEWAY = 0.05  # seconds by which a window is longer here than at the service, for calls that travel at unequal speed
 GLANCE = 0.25  # seconds that a wait may outlive a stop
 FASTEST = 10_000.0  # calls a second, where nobody says what a service takes
@@ -36,25 +37,30 @@ class Window:
         number = max(1, int(rate.calls))
         seconds = number / rate.per_second
         self.seconds = seconds + min(LEEWAY, CATCH_UP * seconds)
-        self._step = max(1, number // LOGGED)  # calls that are counted together; one of them may be in two windows
-        self._began: deque[float] = deque(maxlen=number // self._step - (self._step > 1))
+        self._step = math.ceil(number / LOGGED)  # calls that are counted together; one of them may be in two windows
+        self._kept = number // self._step - (self._step > 1)
+        self._began = array("d")  # when every so many calls began: it grows, and then goes round
         self._calls = 0
 
     @property
     def number(self) -> int:
         """Return how many calls are let through before the first of them has to be so long ago."""
-        return (self._began.maxlen or 1) * self._step
+        return self._kept * self._step
 
     def wait(self, now: float) -> float:
         """Return for how many seconds the next call has to wait; 0 when it may go."""
-        if self._calls % self._step or len(self._began) < (self._began.maxlen or 0):
+        mark, between = divmod(self._calls, self._step)
+        if between or mark < self._kept:
             return 0.0
-        return max(0.0, self._began[0] + self.seconds - now)
+        return max(0.0, self._began[mark % self._kept] + self.seconds - now)
 
     def go(self, now: float) -> None:
         """Note that a call goes."""
-        if self._calls % self._step == 0:
+        mark, between = divmod(self._calls, self._step)
+        if mark < self._kept and not between:
             self._began.append(now)
+        elif not between:
+            self._began[mark % self._kept] = now
         self._calls += 1
 
 
