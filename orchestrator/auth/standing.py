@@ -3,8 +3,9 @@
 Many workers of several lanes call with one credential: so until a generation has worked once, one call of each lane
 carries it, and the first refusal stops them all. More than five wrong signatures lock a key: such a credential is
 tried by one call at a time of all lanes. A service that hangs must not hold up the others that way: after a second
-without an answer one more call may go, of the lane that has waited longest, up to three. But a service that refuses
-what others take is that service's affair: it stops its own lane and no other.
+without an answer one more call may go, of the lane that has waited longest, up to three; and one that is out for
+longer still is not counted, because who is refused is told so at once. But a service that refuses what others take is
+that service's affair: it stops its own lane and no other.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from types import TracebackType
 from orchestrator.auth.credential import Credential, scrub
 
 PATIENCE = 1.0  # seconds that a call which tries a credential is alone, from when it has one to carry
-AT_ONCE = 3  # calls may carry one that locks and has not worked yet: so few lock no key
+AT_ONCE = 3  # calls may carry one that locks and has not worked yet: so few lock no key ...
+HANGS = 5.0  # ... and what was not answered for so many seconds is none of them
 _GLANCE = 0.25  # seconds between two looks at whether the credential is there
 
 Barrier = asyncio.Lock | asyncio.Semaphore
@@ -191,11 +193,14 @@ class Turn:
         self._left = self._left - _GLANCE if self._standing.ready else PATIENCE
         if self._left <= 0:
             self.let_on()
+            self._timer = asyncio.get_running_loop().call_later(HANGS - PATIENCE, self._free)
         else:
             self._timer = asyncio.get_running_loop().call_later(_GLANCE, self._look)
 
     def _free(self) -> None:
         if self in self._standing.trying:
             self.let_on()
+        if self._timer is not None:
+            self._timer.cancel()
         while self._held:
             self._held.pop().release()

@@ -355,6 +355,25 @@ async def test_no_more_than_three_calls_carry_a_credential_that_nobody_answers_f
 
 
 @pytest.mark.usefixtures("quick")
+async def test_services_that_hang_hold_up_the_others_for_seconds_and_not_for_good(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(standing, "HANGS", 0.12)
+    badge, silent, healthy = Badge(), Silent(), Service(1)
+    first = Lane(badge)
+    dead = [first, *(Lane(badge, first.standing) for _ in range(4))]
+    crowd = [asyncio.create_task(calls(lane, badge, silent, 20)) for lane in dead]
+    await asyncio.sleep(0)
+    good = asyncio.create_task(calls(Lane(badge, first.standing), badge, healthy))
+    await asyncio.sleep(0.1)
+    assert (silent.calls[1], good.done()) == (3, False)
+    async with asyncio.timeout(1):
+        assert await good == {"done": 50}
+    for task in crowd:
+        task.cancel()
+
+
+@pytest.mark.usefixtures("quick")
 async def test_the_next_one_is_of_the_lane_that_has_waited_longest() -> None:
     badge, silent = Badge(), Silent(1)
     first = Lane(badge)
