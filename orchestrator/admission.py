@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 
 from orchestrator import discovered, guards, history, ownership
 from orchestrator.blueprint import Blueprint
+from orchestrator.bounds import bounds_of, reads_of
+from orchestrator.calling import Limits
 from orchestrator.counting import Count
 from orchestrator.errors import Fault, InvalidInput, NothingMatched, Refused
 from orchestrator.guards import Aside
@@ -18,6 +21,9 @@ from orchestrator.selection import Selector
 from orchestrator.sources import BROKEN
 from orchestrator.units import is_utf8, joined
 
+OWN_FILES = 64  # journal, reports, lists, the event loop, logins, and some to spare
+READS = 4  # listings and questions of a service, each with calls of its own
+
 Ask = Callable[[str], bool] | None  # puts a yes-or-no question to a person, where there is one
 
 
@@ -26,6 +32,22 @@ def check_paths(paths: Mapping[str, str]) -> None:
     said = "is not UTF-8 text, and the journal could not hold it; give that file or folder another name"
     if wrong := [Fault(name, f"the path {path!r} {said}") for name, path in paths.items() if not is_utf8(path)]:
         raise InvalidInput(wrong)
+
+
+def check_files(blueprint: Blueprint) -> None:
+    """Have as many files at hand as the lanes may have connections open; raise InvalidInput where that cannot be."""
+    config, nothing = blueprint.config_file.config, Limits.model_construct()
+    needed = OWN_FILES
+    for (_, connection), service in {section.lane: section.service for section in blueprint.sections}.items():
+        needed += bounds_of(config, service, connection).concurrency
+        needed += READS * reads_of(config, service, nothing).concurrency
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or needed <= soft:
+        return
+    if hard != resource.RLIM_INFINITY and needed > hard:
+        said = f"the lanes may need {needed} open files, and this process may have {hard}; lower their concurrency"
+        raise InvalidInput.one("limits", f"{said}, or raise that limit (ulimit -Hn)")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def look_back(journal: SqliteJournal, blueprint: Blueprint, *, yes: bool, ask: Ask) -> None:

@@ -46,6 +46,7 @@ async def start(blueprint: Blueprint, options: Options, watch: Watch) -> Finishe
     """Start a new run of a plan."""
     blueprint = blueprint.within(options.selector)
     admission.check_paths(beginning.paths(blueprint, options))
+    admission.check_files(blueprint)
     read = _read(blueprint, options)
     if options.sealed:
         options.sealed.agree(blueprint, read.digests, options.selector)
@@ -84,6 +85,7 @@ async def resume(blueprint: Blueprint, record: RunRecord, options: Options, watc
     if inputs != record.inputs:  # with the faults of what changed
         inputs = beginning.inputs(blueprint, record, count(blueprint.sections, options.selector).digests)
     history.agree(record, blueprint.plan_file.digest, inputs)
+    admission.check_files(blueprint)
     connections = Connections(blueprint.config_file, blueprint.connections())
     with _ready(blueprint) as journal:
         finished = _finished(blueprint, record, journal)

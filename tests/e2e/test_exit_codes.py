@@ -285,3 +285,34 @@ def test_a_run_with_closed_streams_says_how_it_went(site: Site, closed: str) -> 
         check=False,
     )
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("limit", "code", "said"),
+    [
+        ("-Sn 80", 0, ""),
+        (
+            "-n 80",
+            2,
+            "open files, and this process may have 80; lower their concurrency",
+        ),
+        ("-n 20", 2, "this process may have 20"),
+    ],
+)
+def test_a_run_has_as_many_files_as_its_lanes_need_or_does_not_begin(
+    site: Site, limit: str, code: int, said: str
+) -> None:
+    site.configure({"dcs.webcli": {"concurrency": 300}})
+    command = [sys.executable, "-m", "orchestrator", "run", site.plan(site.webcli(400)), "--yes"]
+    done = subprocess.run(
+        ["sh", "-c", f'ulimit {limit}; exec "$@"', "sh", *command],
+        cwd=site.folder,
+        env={**os.environ, **ENVIRONMENT},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
