@@ -17,7 +17,7 @@ from orchestrator.reading import Telling
 from orchestrator.references import as_written
 from orchestrator.service import CLOUDS, Cloud
 from orchestrator.units import Duration
-from orchestrator.validation import Form, MisfitError, Place, Strict, location, no_text
+from orchestrator.validation import Elsewhere, Form, MisfitError, Place, Strict, location, no_text
 
 
 def _reference(value: str) -> str:
@@ -195,13 +195,17 @@ class Config(Strict):
 
 
 class ConfigFile:
-    """A config as read: its values, where it came from, and the folder that its paths are relative to."""
+    """A config as read: its values, where it came from, and the folder that its paths are relative to.
 
-    def __init__(self, path: Path | None, text: str, config: Config) -> None:
+    `elsewhere` tells which value the environment gave.
+    """
+
+    def __init__(self, path: Path | None, text: str, config: Config, elsewhere: Elsewhere) -> None:
         self.path = path
         self.config = config
         self.folder = path.resolve().parent if path else Path.cwd()
         self._text = text
+        self._elsewhere = elsewhere
 
     @property
     def source(self) -> str:
@@ -219,8 +223,11 @@ class ConfigFile:
         return self.folder / self.config.report_dir
 
     def faults(self, found: Iterable[tuple[Place, str]]) -> list[Fault]:
-        """Return faults with the lines of the file for (path, message) pairs."""
-        return validation.at_lines(found, self._text, self.source)
+        """Return faults for (path, message) pairs: with the lines of the file, or the variable that gave the value."""
+        pairs = list(dict.fromkeys(found))
+        given = {pair: other for pair in pairs if (other := self._elsewhere(pair[0], False)) is not None}
+        strange = [Fault(name, said, path=validation.dotted(place)) for (_, said), (name, place) in given.items()]
+        return [*strange, *validation.at_lines([one for one in pairs if one not in given], self._text, self.source)]
 
 
 def find(given: str | None, variables: Mapping[str, str]) -> Path | None:
@@ -255,16 +262,16 @@ def load(path: Path | None, variables: Mapping[str, str]) -> ConfigFile:
     found: list[Fault] = []
     try:
         given = environment.read(Config, variables)
+        elsewhere = environment.elsewhere(document, given, variables)
         config = Config(**_over(given, document))
     except ValidationError as error:
-        strange = environment.elsewhere(document, given, variables)
-        found = validation.faults_of(error, Config, document, text, source, strange)
+        found = validation.faults_of(error, Config, document, text, source, elsewhere)
     except ValueError:  # what pydantic-settings says of a part that is not JSON
         faults += environment.unreadable(Config, variables)
     faults += validation.together(form, found)
     if faults:
         raise InvalidInput(faults)
-    return ConfigFile(path, text, config)
+    return ConfigFile(path, text, config, elsewhere)
 
 
 def _over(given: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
