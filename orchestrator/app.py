@@ -22,7 +22,7 @@ from orchestrator.collector import Resting
 from orchestrator.connections import Connections
 from orchestrator.connector import HttpConnector
 from orchestrator.endpoints import base_url
-from orchestrator.errors import InvalidInput
+from orchestrator.errors import Fault, InvalidInput
 from orchestrator.lane import Lane, Memory
 from orchestrator.lister import Lister, parameters
 from orchestrator.listing import Listing
@@ -30,6 +30,7 @@ from orchestrator.model import LaneName, Verdict
 from orchestrator.paces import Learned
 from orchestrator.pacing import Pacer
 from orchestrator.pages import compile_listing
+from orchestrator.plan import PlanFile
 from orchestrator.reading import Condition, Reading, Rule
 from orchestrator.references import References, as_written
 from orchestrator.render import Place, Render, compile_operation
@@ -61,7 +62,22 @@ def prepare(plan_path: Path, variables: dict[str, str], config_file: ConfigFile,
             plan_file = plan.read(plan_path, variables)
         except plan.Unsound as unsound:
             raise InvalidInput(blueprints.look_over(unsound, config_file, known, resolve)) from None
-        return blueprints.draw(plan_file, config_file, known, resolve)
+        try:
+            return blueprints.draw(plan_file, config_file, known, resolve)
+        except InvalidInput as error:
+            faults = [] if offline else unlinked(plan_file, config_file)
+            raise InvalidInput([*error.faults, *faults]) from None
+
+
+def unlinked(plan_file: PlanFile, config_file: ConfigFile) -> Sequence[Fault]:
+    """Return what is wrong with the credentials and the trust of the connections that a plan uses."""
+    known = config_file.config.connections
+    used = {group.connection for _, _, group in plan_file.plan.groups()} & known.keys()
+    try:
+        Connections(config_file, {name: known[name] for name in sorted(used)})
+    except InvalidInput as error:
+        return error.faults
+    return ()
 
 
 def load_catalogue(config_file: ConfigFile) -> Catalogue:

@@ -122,10 +122,15 @@ def build(
 
 
 def together(first: Sequence[Fault], then: Iterable[Fault]) -> list[Fault]:
-    """Return all faults in the order of the lines, without those that only follow from one on the same line."""
-    lines = {fault.line for fault in first}
-    every = dict.fromkeys([*first, *(fault for fault in then if fault.line not in lines)])
-    return sorted(every, key=Fault.order)
+    """Return all faults in the order of the lines, without those that only follow from one of the same line and part.
+
+    A fault in the form of a line has no path, and what is found in that line may all follow from it.
+    """
+    paths: dict[int | None, list[str]] = {}
+    for fault in first:
+        paths.setdefault(fault.line, []).append(fault.path)
+    news = (fault for fault in then if not fault.path.startswith(tuple(paths.get(fault.line, ()))))
+    return sorted(dict.fromkeys([*first, *news]), key=Fault.order)
 
 
 def read_text(path: Path) -> str:

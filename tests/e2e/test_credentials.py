@@ -198,3 +198,15 @@ def test_a_token_is_revoked_also_when_the_run_did_not_go_well(site: Site) -> Non
     site.fault("das", "status", status=400, body='{"error_code": "DAS.200120"}', times=None)
     assert site.run("run", site.plan(site.databases(3, "token"))).code == 3
     assert site.state()["tokens"]["alive"] == 0
+
+
+def test_secrets_that_are_missing_in_plan_and_config_are_told_at_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SANDBOX_SK")
+    item = {"instance_id": "i", "client_id": "env:NOT_THERE"}
+    done = site.run("run", site.plan({"service": "dcs.webcli", "connection": "cloud", "items": [item]}))
+    assert done.code == 2
+    assert "NOT_THERE, which is not set" in done.err
+    assert "SANDBOX_SK, which is not set" in done.err
+    assert "2 faults; nothing was sent" in done.err
