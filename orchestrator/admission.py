@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Collection, Mapping
+from contextlib import closing
 
 from orchestrator import discovered, guards, history, ownership
 from orchestrator.blueprint import Blueprint
@@ -174,22 +174,15 @@ def refusal(blueprint: Blueprint, counted: Count, own: Own, selector: Selector, 
 def unfinished(blueprint: Blueprint) -> list[str]:
     """Return that a new run would have to say `--yes`, because the latest one of the plan did not finish."""
     with _journal(blueprint) as journal:
-        said = _unfinished(journal, blueprint) if journal else ""
+        said = _unfinished(journal, blueprint)
     return [f"{said}; to start a new one, which calls every target again, `run` needs --yes"] if said else []
 
 
 def _check_latest(blueprint: Blueprint, selector: Selector) -> None:
     """Raise Refused when the plan ran too short a time ago."""
     with _journal(blueprint) as journal:
-        if journal:
-            check_interval(journal, blueprint, selector)
+        check_interval(journal, blueprint, selector)
 
 
-@contextmanager
-def _journal(blueprint: Blueprint) -> Iterator[SqliteJournal | None]:
-    """Have the journal open; one that is not there is not made."""
-    if not history.journal_path(blueprint.config_file).exists():
-        yield None
-        return
-    with closing(history.open_journal(blueprint.config_file)) as journal:
-        yield journal
+def _journal(blueprint: Blueprint) -> closing[SqliteJournal]:
+    return closing(history.open_journal(blueprint.config_file, reading=True))

@@ -23,9 +23,9 @@ def journal_path(config_file: ConfigFile) -> Path:
     return config_file.state_dir / "journal.sqlite"
 
 
-def open_journal(config_file: ConfigFile) -> SqliteJournal:
+def open_journal(config_file: ConfigFile, *, reading: bool = False) -> SqliteJournal:
     """Open the journal of a config's state folder."""
-    return BACKENDS["sqlite"](journal_path(config_file))
+    return BACKENDS["sqlite"](journal_path(config_file), reading=reading)
 
 
 def find(journal: SqliteJournal, name: str) -> RunRecord:

@@ -117,7 +117,7 @@ def report(options: argparse.Namespace) -> int:
 @contextmanager
 def open_journal(options: argparse.Namespace) -> Iterator[SqliteJournal]:
     """Open the journal that the config names, for as long as the block."""
-    journal = history.open_journal(common.read_config(options))
+    journal = history.open_journal(common.read_config(options), reading=True)
     try:
         yield journal
     finally:

@@ -5,6 +5,7 @@ An intent (`sent`) is waited for; an outcome is queued, and counted when it is d
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections import Counter
@@ -25,16 +26,17 @@ CUT_OFF = "sent, or about to be, and no answer is on record: the program ended b
 
 
 class SqliteJournal:
-    """One journal file. `counts` has the durable outcomes of this process by lane and outcome."""
+    """One journal file. `counts` has the durable outcomes of this process by lane and outcome.
 
-    def __init__(self, path: Path) -> None:
+    Who is only `reading` makes no file, and can do so where nothing may be written.
+    """
+
+    def __init__(self, path: Path, *, reading: bool = False) -> None:
         self.counts: Counter[tuple[str, str, str]] = Counter()
         self._path = path
         self._writer = Writer(path, self.counts)
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            self._connection = _connect(path)
+            self._connection = _for_reading(path) if reading else _made(path)
             sql.prepare(self._connection)
         except (OSError, sqlite3.Error) as error:
             raise JournalError(f"the journal {path} cannot be opened: {error}") from None
@@ -197,6 +199,24 @@ class SqliteJournal:
             yield
         except sqlite3.Error as error:
             raise JournalError(f"the journal {self._path} failed: {error}") from None
+
+
+def _made(path: Path) -> sqlite3.Connection:
+    """Open the file, and make it, for its owner alone, where there is none."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    return _connect(path)
+
+
+def _for_reading(path: Path) -> sqlite3.Connection:
+    """Open the file as it is; of one that nobody may write, and no writer left anything beside, nothing changes."""
+    if not path.exists():
+        return sqlite3.connect(":memory:", isolation_level=None)
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        return _connect(path)
+    beside = path.with_name(f"{path.name}-wal")
+    how = "mode=ro" if beside.exists() and beside.stat().st_size else "mode=ro&immutable=1"
+    return sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True, isolation_level=None)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 from contextlib import closing
@@ -106,3 +107,29 @@ async def test_only_its_owner_reads_it(path: Path) -> None:
     journal.close()
     assert files == {"journal.sqlite": 0o600, "journal.sqlite-wal": 0o600, "journal.sqlite-shm": 0o600}
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_who_only_reads_makes_no_file(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "state" / "journal.sqlite", reading=True)
+    assert journal.runs() == []
+    journal.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("left_beside", [False, True])
+def test_who_only_reads_can_do_so_where_nothing_may_be_written(
+    path: Path, left_beside: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = SqliteJournal(path)
+    written.add(a_run())
+    if not left_beside:
+        written.close()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    before = sorted(path.parent.iterdir())
+    journal = SqliteJournal(path, reading=True)
+    assert [record.run for record in journal.runs()] == [RUN]
+    with pytest.raises(JournalError, match="readonly"):
+        journal.add(a_run()._replace(run="another"))
+    journal.close()
+    assert sorted(path.parent.iterdir()) == before
+    written.close()
