@@ -37,7 +37,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     note = " (quick: an indication only)" if options.quick else ""
     print(table.text(rows))  # noqa: T201
     print(f"\n{_verdict(rows)} Took {sum(took.values()):.0f} s{note}.")  # noqa: T201
-    options.out.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {
         "about": _about(options.quick),
         "seconds": took,
@@ -51,12 +50,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="less than a minute, for CI; tells, and proves nothing")
+    parser.add_argument("--quick", action="store_true", help="about a minute, for CI; tells, and proves nothing")
     parser.add_argument("--only", action="append", choices=[one.NAME for one in MEASUREMENTS], help="one point; repeat")
     parser.add_argument(
         "--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder for JSON and pictures"
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)  # before the work of minutes that goes into it
+    except OSError as error:
+        parser.error(f"--out: {options.out} cannot be made: {error.strerror}")
+    return options
 
 
 def _measured(one: Measurement, quick: bool) -> list[Row]:

@@ -97,8 +97,8 @@ def _keeps(plan_file: PlanFile, config_file: ConfigFile, catalogue: Catalogue, p
         hint = f"; for a glob of targets write {{target: '{name}'}}" if set(name) & set("*?[") else ""
         problems.append((GUARDED, f"{error.filename} cannot be read: {error.strerror}{hint}"))
         return []
-    except ValueError:
-        problems.append((GUARDED, "a list is not UTF-8 text"))
+    except ValueError as error:
+        problems.append((GUARDED, str(error)))
         return []
     for i, line, keep in found:
         of = "" if line is None else f"line {line} of {entries[i]}: "

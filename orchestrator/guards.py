@@ -43,7 +43,12 @@ def protected(guard: Guard, folder: Path) -> Iterator[tuple[int, int | None, Kee
         if isinstance(entry, ProtectedEntry):
             yield i, None, Keep(entry.target, entry.service, entry.connection)
         else:
-            text = (folder / entry).read_text(encoding="utf-8-sig")
+            data = (folder / entry).read_bytes()
+            try:
+                text = data.decode("utf-8-sig")
+            except UnicodeDecodeError as error:
+                line = data.count(b"\n", 0, error.start) + 1
+                raise ValueError(f"line {line} of {entry} is not UTF-8 text") from None
             yield from ((i, line, keep) for line, keep in _read(text))
 
 

@@ -72,6 +72,12 @@ def parser(only: str = "") -> argparse.ArgumentParser:
     return top
 
 
+def _named(text: str) -> str:
+    if not text:  # of a variable that is not set, most often
+        raise argparse.ArgumentTypeError("it is empty, and should be a name")
+    return text
+
+
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or int(text) > LAST_PORT:
         raise argparse.ArgumentTypeError(f"{text!r} is no port; it should be a number from 0 to {LAST_PORT}")
@@ -79,27 +85,35 @@ def _port(text: str) -> int:
 
 
 def _demo(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--keep", metavar="DIR", help="folder for journal and reports (default: ./orchestrator-demo)")
+    command.add_argument(
+        "--keep", type=_named, metavar="DIR", help="folder for journal and reports (default: ./orchestrator-demo)"
+    )
     _common(command, config=False)
 
 
 def _run(command: argparse.ArgumentParser) -> None:
     _plan(command, optional=True)
-    command.add_argument("--sealed", metavar="FILE", help="do what `preview --seal FILE` resolved, or refuse")
+    command.add_argument(
+        "--sealed", type=_named, metavar="FILE", help="do what `preview --seal FILE` resolved, or refuse"
+    )
     command.add_argument(
         "--tolerance", metavar="AMOUNT", help="of --sealed: so many targets, or N%%, may be new or gone (0)"
     )
     command.add_argument(
         "--dry-run", action="store_true", help="send nothing that changes anything: the same as preview"
     )
-    command.add_argument("--report-dir", metavar="DIR", help="folder of the reports, instead of the config's")
+    command.add_argument(
+        "--report-dir", type=_named, metavar="DIR", help="folder of the reports, instead of the config's"
+    )
     command.add_argument("--yes", action="store_true", help="ask nothing, also when the last run did not finish")
     _running(command)
 
 
 def _preview(command: argparse.ArgumentParser) -> None:
     _plan(command)
-    command.add_argument("--seal", metavar="FILE", help="write down what was resolved, for `run --sealed FILE`")
+    command.add_argument(
+        "--seal", type=_named, metavar="FILE", help="write down what was resolved, for `run --sealed FILE`"
+    )
     command.add_argument("--expires", metavar="DURATION", help="how long a seal is good for (default: 24h)")
     command.add_argument(
         "--latency",
@@ -111,13 +125,13 @@ def _preview(command: argparse.ArgumentParser) -> None:
 
 
 def _resume(command: argparse.ArgumentParser) -> None:
-    command.add_argument("run", metavar="RUN", help="its id, the beginning of it, or `latest`")
+    command.add_argument("run", type=_named, metavar="RUN", help="its id, the beginning of it, or `latest`")
     command.add_argument("--yes", action="store_true", help="ask nothing, also when the run began long ago")
     _running(command)
 
 
 def _validate(command: argparse.ArgumentParser) -> None:
-    command.add_argument("plans", metavar="PLAN", nargs="+")
+    command.add_argument("plans", type=_named, metavar="PLAN", nargs="+")
     command.add_argument("--var", metavar="NAME=VALUE", action="append", default=[], help="set a variable of the plans")
     _common(command)
 
@@ -127,20 +141,26 @@ def _runs(command: argparse.ArgumentParser) -> None:
 
 
 def _show(command: argparse.ArgumentParser) -> None:
-    command.add_argument("run", metavar="RUN", help="its id, the beginning of it, or `latest`")
+    command.add_argument("run", type=_named, metavar="RUN", help="its id, the beginning of it, or `latest`")
     _common(command)
 
 
 def _report(command: argparse.ArgumentParser) -> None:
-    command.add_argument("run", metavar="RUN", help="its id, the beginning of it, or `latest`")
+    command.add_argument("run", type=_named, metavar="RUN", help="its id, the beginning of it, or `latest`")
     command.add_argument("--format", choices=FORMATS, default="markdown")
     _common(command)
 
 
 def _diff(command: argparse.ArgumentParser) -> None:
-    command.add_argument("run", metavar="RUN", help="the earlier one: its id, the beginning of it, or `latest`")
     command.add_argument(
-        "other", metavar="RUN", nargs="?", help="the later one; without it RUN is held against the one before it"
+        "run", type=_named, metavar="RUN", help="the earlier one: its id, the beginning of it, or `latest`"
+    )
+    command.add_argument(
+        "other",
+        type=_named,
+        metavar="RUN",
+        nargs="?",
+        help="the later one; without it RUN is held against the one before it",
     )
     _output(command)
     _common(command)
@@ -172,11 +192,11 @@ def _schema(command: argparse.ArgumentParser) -> None:
 def _sandbox(command: argparse.ArgumentParser) -> None:
     command.add_argument("--port", type=_port, default=8321, help="0 takes a free one (default: 8321)")
     command.add_argument("--empty", action="store_true", help="begin with nothing instead of the demo's sessions")
-    command.add_argument("--write-config", metavar="FILE", help="write a config for it")
+    command.add_argument("--write-config", type=_named, metavar="FILE", help="write a config for it")
 
 
 def _plan(command: argparse.ArgumentParser, *, optional: bool = False) -> None:
-    command.add_argument("plan", metavar="PLAN", nargs="?" if optional else None)
+    command.add_argument("plan", type=_named, metavar="PLAN", nargs="?" if optional else None)
     command.add_argument("--var", metavar="NAME=VALUE", action="append", default=[], help="set a variable of the plan")
     command.add_argument(
         "--only",
@@ -205,7 +225,9 @@ def _output(command: argparse.ArgumentParser) -> None:
 
 def _common(command: argparse.ArgumentParser, *, config: bool = True) -> None:
     if config:
-        command.add_argument("--config", metavar="FILE", help="default: ORCHESTRATOR_CONFIG, else ./config.yaml, ...")
+        command.add_argument(
+            "--config", type=_named, metavar="FILE", help="default: ORCHESTRATOR_CONFIG, else ./config.yaml, ..."
+        )
     command.add_argument("--log-level", choices=("debug", "info", "warning", "error"))
     command.add_argument("--log-format", choices=("console", "json"))
 

@@ -45,8 +45,7 @@ def schema(options: argparse.Namespace) -> int:
 def _described(service: Service) -> Iterator[str]:
     yield f"{service.service}: {service.title}"
     yield ""
-    yield service.about
-    yield ""
+    yield from (service.about, "") if service.about else ()
     yield f"call        {service.end.method} {service.end.path}"
     yield f"auth        {', '.join(service.auth)}"
     yield f"identity    {', '.join(service.key)}"

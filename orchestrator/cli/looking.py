@@ -36,7 +36,8 @@ def validate(options: argparse.Namespace) -> int:
             continue
         for warning in blueprint.warnings(plan):
             common.warn(warning)
-        common.say(f"{name}: valid, {plural(targets, 'target')}")
+        unread = "" if len(offline) == len(plan.sections) else ", beside those of standard input"
+        common.say(f"{name}: valid, {plural(targets, 'target')}{unread}")
     if faults:
         raise InvalidInput(list(dict.fromkeys(faults)))
     return 0

@@ -23,7 +23,7 @@ def held(folder: Path, name: str) -> Iterator[None]:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise JournalError(f"the lock {path} cannot be made: {error.strerror}") from None
+        raise JournalError(f"the lock {path} cannot be made: {error.strerror}; it lies in state_dir") from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -114,7 +114,10 @@ def _set_limits(world: World, limits: dict[str, dict[str, Any] | None]) -> None:
 
 
 def _lag(value: Any) -> Lag:
-    return (float(value[0]), float(value[1])) if isinstance(value, list) else float(value)
+    least, most = (float(value[0]), float(value[1])) if isinstance(value, list) else (float(value),) * 2
+    if not 0 <= least <= most:
+        raise ValueError("lag: must be seconds, or the least and the most of them")
+    return (least, most) if isinstance(value, list) else least
 
 
 def _revive(world: World, service: str, ids: list[str], since: float | None = None) -> dict[str, object]:

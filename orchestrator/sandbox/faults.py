@@ -27,6 +27,20 @@ _LOGIN_PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body><fo
 _PIECE = 64 * 1024
 
 
+SERVICES = ("*", "dcs", "das", "workspace", "workspaceapp", "cbh", "cas", "iam", "sts")
+_MANY = 10**9
+_BOUNDS = {
+    "times": (0, _MANY),
+    "every": (1, _MANY),
+    "after": (0, _MANY),
+    "page": (1, _MANY),
+    "status": (100, 599),
+    "size": (0, _MANY),
+    "keep": (0, _MANY),
+    "total": (0, _MANY),
+}
+
+
 @dataclass(slots=True)
 class Fault:
     """One kind of trouble for the calls of a service ("*": of every service) whose path or body contain `match`.
@@ -59,8 +73,16 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
             raise ValueError(f"kind: {self.kind!r} is none of {', '.join(get_args(Kind))}")
-        if self.every < 1:
-            raise ValueError("every: must be at least 1")
+        if self.service not in SERVICES:
+            raise ValueError(f"service: {self.service!r} is none of {', '.join(SERVICES)}")
+        for name, (least, most) in _BOUNDS.items():
+            value = getattr(self, name)
+            if value is None and name in ("times", "page"):
+                continue
+            if type(value) is not int or not least <= value <= most:
+                raise ValueError(f"{name}: must be a whole number from {least} to {most}")
+        if isinstance(self.seconds, bool) or not isinstance(self.seconds, int | float) or not self.seconds >= 0:
+            raise ValueError("seconds: must be a number, and not below 0")
 
     def strikes(self, call: Call) -> bool:
         """Say whether this call is hit, and count it."""

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from orchestrator.sandbox import Fault, World
+from orchestrator.sandbox import Fault, World, faults, server
 from orchestrator.sandbox.state import PROJECT_ID
 
 from .client import Client, running
@@ -25,6 +25,28 @@ def faulty(kind: Any, **more: Any) -> World:
 
 async def log_out(client: Client) -> int:
     return (await client.signed("POST", LOGOUT, {"client_id": "a"})).status
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"service": "nope"}, "service: 'nope' is none of"),
+        ({"times": "x"}, "times: must be a whole number"),
+        ({"status": 99_999}, "status: must be a whole number from 100 to 599"),
+        ({"size": -5}, "size: must be"),
+        ({"every": 0}, "every: must be"),
+        ({"seconds": -1.0}, "seconds: must be"),
+        ({"kind": "nope"}, "kind: 'nope' is none of"),
+    ],
+)
+def test_a_fault_that_cannot_be_is_refused(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Fault(**{"service": "dcs", "kind": "status", **wrong})
+
+
+def test_a_fault_can_be_for_every_service() -> None:
+    known = {operation.service for service in server._SERVICES for operation in service.OPERATIONS}
+    assert {"*", *known} == set(faults.SERVICES)
 
 
 async def test_status() -> None:

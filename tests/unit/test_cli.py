@@ -61,6 +61,8 @@ def test_the_exit_code_stands_where_nobody_can_be_told_why(tmp_path: Path) -> No
 
 
 def test_an_interrupt_while_a_command_is_imported_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    importlib.import_module("orchestrator.cli.failure")  # before it; what it imports comes in that way too
+
     def interrupted(name: str) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -130,6 +132,17 @@ def test_the_demo_names_no_command_that_its_vanished_sandbox_would_fail(
     shown = capsys.readouterr().out
     assert "1 of 160 targets not good" in shown
     assert "resume" not in shown
+
+
+@pytest.mark.parametrize(
+    "arguments", [["resume", ""], ["show", ""], ["run", ""], ["runs", "--config", ""], ["run", "p", "--report-dir", ""]]
+)
+def test_an_empty_argument_is_a_variable_that_is_not_set_and_no_wish(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(arguments)
+    assert "it is empty, and should be a name" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "99999", "x", "1.5", "٣"])

@@ -59,6 +59,12 @@ def test_what_is_protected(keep: Keep, found: Target, covered: bool) -> None:
     assert Aside([keep], None).reason(found) == ("protected" if covered else "")
 
 
+def test_a_list_that_is_no_text_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_bytes(b"boss\nx\xff\n")
+    with pytest.raises(ValueError, match=r"line 2 of list\.txt is not UTF-8 text"):
+        list(protected(Guard.model_validate({"protect": ["list.txt"]}), tmp_path))
+
+
 def test_lists_and_entries_protect(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("# never\nboss\nworkspace.* desktop-1 desktop-2  # both\n\n")
     guard = Guard.model_validate({"protect": ["list.txt", {"target": "vip-*", "connection": "prod"}]})
