@@ -18,6 +18,7 @@ from orchestrator.validation import Elsewhere, Place, suggestion
 PREFIX = "ORCHESTRATOR_"
 NESTED = "__"
 FILE = f"{PREFIX}CONFIG"  # names the config's file, and is no setting itself
+_NOWHERE = object()
 PATHS = ("state_dir", "report_dir")  # all other settings hold more than a text
 
 
@@ -50,6 +51,16 @@ def misnamed(config: type[BaseModel], environment: Mapping[str, str]) -> Iterato
         if place[0] not in config.model_fields:
             hint = suggestion(str(place[0]), config.model_fields)
             yield Fault(f"environment variable {name}", f"there is no such setting{hint}")
+
+
+def unused(given: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[Fault]:
+    """Find the variables that are below one which gives a plain value, and come to nothing."""
+    for name, place in places(environment).items():
+        value: Any = given
+        for part in place:
+            value = value.get(part, _NOWHERE) if isinstance(value, dict) else _NOWHERE
+        if value is _NOWHERE and place[0] in given:
+            yield Fault(f"environment variable {name}", "there is no such setting")
 
 
 def unreadable(config: type[BaseModel], environment: Mapping[str, str]) -> Iterator[Fault]:

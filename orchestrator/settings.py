@@ -262,6 +262,7 @@ def load(path: Path | None, variables: Mapping[str, str]) -> ConfigFile:
     found: list[Fault] = []
     try:
         given = environment.read(Config, variables)
+        faults += environment.unused(given, variables)
         elsewhere = environment.elsewhere(document, given, variables)
         config = Config(**_over(given, document))
     except ValidationError as error:
