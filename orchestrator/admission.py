@@ -5,12 +5,11 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 
 from orchestrator import discovered, guards, history, ownership
 from orchestrator.blueprint import Blueprint
 from orchestrator.bounds import bounds_of, reads_of
-from orchestrator.calling import Limits
 from orchestrator.counting import Count
 from orchestrator.errors import Fault, InvalidInput, NothingMatched, Refused
 from orchestrator.guards import Aside
@@ -18,11 +17,13 @@ from orchestrator.journal import SqliteJournal
 from orchestrator.model import LaneName, RunRecord, Target
 from orchestrator.ownership import Own
 from orchestrator.selection import Selector
+from orchestrator.service import Service
+from orchestrator.settings import Config
 from orchestrator.sources import BROKEN
 from orchestrator.units import is_utf8, joined
 
 OWN_FILES = 64  # journal, reports, lists, the event loop, logins, and some to spare
-READS = 4  # listings and questions of a service, each with calls of its own
+LISTS = 4  # listings of a service that are read at once: each page after page
 
 Ask = Callable[[str], bool] | None  # puts a yes-or-no question to a person, where there is one
 
@@ -36,18 +37,26 @@ def check_paths(paths: Mapping[str, str]) -> None:
 
 def check_files(blueprint: Blueprint) -> None:
     """Have as many files at hand as the lanes may have connections open; raise InvalidInput where that cannot be."""
-    config, nothing = blueprint.config_file.config, Limits.model_construct()
     needed = OWN_FILES
     for (_, connection), service in {section.lane: section.service for section in blueprint.sections}.items():
-        needed += bounds_of(config, service, connection).concurrency
-        needed += READS * reads_of(config, service, nothing).concurrency
+        needed += bounds_of(blueprint.config_file.config, service, connection).concurrency
+        needed += LISTS + _asks(blueprint.config_file.config, service)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or needed <= soft:
         return
     if hard != resource.RLIM_INFINITY and needed > hard:
         said = f"the lanes may need {needed} open files, and this process may have {hard}; lower their concurrency"
         raise InvalidInput.one("limits", f"{said}, or raise that limit (ulimit -Hn)")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    with suppress(ValueError, OSError):  # a system may have a bound of its own below that
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def _asks(config: Config, service: Service) -> int:
+    """Return how many calls at once ask a service about single targets."""
+    read_back = service.verify
+    if read_back is None or read_back.question is None:
+        return 0
+    return reads_of(config, service, read_back.limits).concurrency
 
 
 def look_back(journal: SqliteJournal, blueprint: Blueprint, *, yes: bool, ask: Ask) -> None:

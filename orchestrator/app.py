@@ -26,7 +26,7 @@ from orchestrator.errors import Fault, InvalidInput
 from orchestrator.lane import Lane, Memory
 from orchestrator.lister import Lister, parameters
 from orchestrator.listing import Listing
-from orchestrator.model import LaneName, Verdict
+from orchestrator.model import LaneName, Secret, Verdict
 from orchestrator.paces import Learned
 from orchestrator.pacing import Pacer
 from orchestrator.pages import compile_listing
@@ -42,7 +42,6 @@ from orchestrator.sights import ByQuestion, InListing, Look, Notes
 from orchestrator.sources import BROKEN
 from orchestrator.stages import Step
 from orchestrator.stop import Stop
-from orchestrator.targets import comparable
 from orchestrator.templates import holes
 from orchestrator.verify import Verifier
 from orchestrator.waves import wave_sizes
@@ -249,11 +248,11 @@ class Workshop:
 
     def _ends_key_of(self, connection: str) -> bool:
         """Return whether the plan ends the access key that a connection calls with."""
-        mine = set(map(comparable, self._connections.linked[connection].credential.own().get("access_key", ())))
+        mine = self._connections.linked[connection].credential.own().get("access_key", set())
         ending = [section for section in self._blueprint.sections if "access_key" in section.service.own.values()]
         with contextlib.suppress(*BROKEN):  # who reads a source for its targets tells of it
             return bool(mine) and any(
-                comparable(target.fields.get(name)) in mine
+                _plain(target.fields.get(name)) in mine
                 for section in ending
                 for name, kind in section.service.own.items()
                 if kind == "access_key"
@@ -277,6 +276,11 @@ class Workshop:
             idempotent=operation.idempotent,
             seconds=bounds.timeout,
         )
+
+
+def _plain(value: object) -> object:
+    """Return a value to compare exactly: a key that differs in capitals is another one, or mistyped."""
+    return value.reveal() if isinstance(value, Secret) else value
 
 
 def rendering(operation: Operation, url: str, connection: Connection) -> Callable[[str], Render]:

@@ -15,6 +15,7 @@ from orchestrator.guardrails import Guard, ProtectedEntry
 from orchestrator.model import BAD, NEWER, PROTECTED, LaneName, Settled, Target, Verification, meets
 from orchestrator.stop import MIDWAY, Stop
 from orchestrator.units import Amount, plural
+from orchestrator.validation import LARGEST
 
 UNTOLD = "older_than: the service does not tell since when it is there"
 SET_ASIDE = frozenset({PROTECTED, NEWER, UNTOLD})
@@ -43,7 +44,10 @@ def protected(guard: Guard, folder: Path) -> Iterator[tuple[int, int | None, Kee
         if isinstance(entry, ProtectedEntry):
             yield i, None, Keep(entry.target, entry.service, entry.connection)
         else:
-            data = (folder / entry).read_bytes()
+            with (folder / entry).open("rb") as file:
+                data = file.read(LARGEST + 1)
+            if len(data) > LARGEST:
+                raise ValueError(f"{entry} has more than {LARGEST >> 20} MB")
             try:
                 text = data.decode("utf-8-sig")
             except UnicodeDecodeError as error:

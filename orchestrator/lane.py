@@ -218,7 +218,7 @@ class Lane:
         if self.closed is not None:
             return None
         if self.pacer.paused_until:
-            await self._wait_for(self.pacer.unpaused(self._over))
+            await self._wait_for(self.pacer.unpaused(self._over, self._look_ahead))
         async with self._connector.turn(), self._slots:
             if not self._connector.ready and (unready := await self._obtain()):
                 return unready
@@ -240,7 +240,7 @@ class Lane:
 
     async def _obtain(self) -> Ruling | None:
         """Get a credential to call with; what it means for the call when there is none."""
-        return None if self.closed is not None else await self._over.unless_set(self._connector.obtain)
+        return None if self.closed is not None else await self._stop.unless_set(self._connector.obtain)
 
     async def _may_go(self, batch: Batch, trail: Trail) -> bool:
         """Wait for the lane's rate, with the intent on disk; return whether the call may be made now."""
@@ -253,13 +253,12 @@ class Lane:
                 await self._intents.announce(batch, self.pacer.pace)
         elif trail.attempts == 0:
             before = partial(self._memory.sent, [batch])  # not earlier: a crash would leave it unknown for good
-        return await self._wait_for(self.pacer.take(self._over, before)) and self.closed is None
+        return await self._wait_for(self.pacer.take(self._over, self._look_ahead, before)) and self.closed is None
 
     async def _wait_for(self, turn: Awaitable[T]) -> T:
-        """Wait for the pacer, unless that is out of reach."""
+        """Wait for the pacer; it looks ahead at every pause, and so does who makes one meanwhile."""
         self._waiting += 1
         try:
-            self._look_ahead()
             return await turn
         finally:
             self._waiting -= 1

@@ -102,7 +102,7 @@ async def of(blueprint: Blueprint, connections: Connections, stop: Stop) -> Own:
 async def _users(blueprint: Blueprint, name: str, linked: Linked, stop: Stop) -> set[str]:
     """Return the user behind an access key: STS tells it, or where there is none IAM; LookupError when nobody does."""
     connection = blueprint.connections()[name]
-    if connection.auth.type in ("bearer", "cookie"):
+    if connection.auth.type in ("bearer", "cookie") and _takes(blueprint, connection.auth.type):
         raise LookupError(f"nobody tells whose {connection.auth.type} it is")
     if connection.auth.type != "aksk":
         return set()
@@ -121,6 +121,12 @@ async def _users(blueprint: Blueprint, name: str, linked: Linked, stop: Stop) ->
             return {user}
         said += f"; IAM: {_said(answer)}"
     raise LookupError(f"nobody tells whose access key it is ({said})")
+
+
+def _takes(blueprint: Blueprint, kind: str) -> bool:
+    """Return whether a service of the plan that ends users is called with this kind of credential."""
+    ending = (section.service for section in blueprint.sections if USER in section.service.own.values())
+    return any(kind in service.auth for service in ending)
 
 
 def _iam_url(blueprint: Blueprint, connection: Connection) -> str:

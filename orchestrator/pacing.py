@@ -30,6 +30,13 @@ FASTEST = 10_000.0  # calls a second, where nobody says what a service takes
 AHEAD = 1.25  # seconds of calls: when no more are left, the pace is one at which none is refused and has to wait
 
 
+Look = Callable[[], None]
+
+
+def nothing() -> None:
+    """Look at nothing."""
+
+
 class Window:
     """At most so many calls in any stretch of time, however they lie in it."""
 
@@ -95,33 +102,41 @@ class Pacer:
         """Return how many calls a second go: the rate, or less where less has been learned."""
         return self.per_second if self.learner.pace is None else min(self.per_second, self.learner.pace)
 
-    async def take(self, stop: Stop, before: Callable[[], Awaitable[object]] | None = None) -> bool:
+    async def take(
+        self, stop: Stop, look: Look = nothing, before: Callable[[], Awaitable[object]] | None = None
+    ) -> bool:
         """Wait for a turn; False when there will be none, because of a reason to stop.
 
-        `before` is what has to be done just before the call; the turn is the moment after it.
+        `look` has a look at the pause before it is waited for, and may be the reason; `before` is what has to be done
+        just before the call; the turn is the moment after it.
         """
         async with self._turn:
-            if not await self._due(stop):
-                return False
             if before is not None:
-                await before()
-                if not await self._due(stop):
+                if not await self._due(stop, look):
                     return False
-            await self._limiter.acquire()
-            now = self._clock()
-            self.learner.go(now)
-            for window in self._windows:
-                window.go(now)
-            return True
+                await before()
+            while await self._due(stop, look):
+                await self._limiter.acquire()
+                now = self._clock()
+                if self.paused_until > now:  # it began meanwhile
+                    continue
+                self.learner.go(now)
+                for window in self._windows:
+                    window.go(now)
+                return True
+            return False
 
-    async def _due(self, stop: Stop) -> bool:
+    async def _due(self, stop: Stop, look: Look) -> bool:
         """Wait until a call may go, the even slots aside; False when there is a reason to stop."""
-        while (wait := self._held_back(self._clock())) > 0:
-            if not await stop.rest(wait):
-                return False
-        if self._slow:
-            await self._nearly(stop)
-        return not stop.is_set()
+        while not stop.is_set():
+            if self._slow:
+                await self._nearly(stop)
+            wait = self._held_back(self._clock())
+            if wait <= 0:
+                return not stop.is_set()
+            look()
+            await stop.rest(wait)
+        return False
 
     def _held_back(self, now: float) -> float:
         """Return for how many seconds no call may go."""
@@ -130,10 +145,11 @@ class Pacer:
             wait = max(wait, window.wait(now))
         return wait
 
-    async def unpaused(self, stop: Stop) -> None:
+    async def unpaused(self, stop: Stop, look: Look = nothing) -> None:
         """Wait until a pause is over, holding nothing that others need; or until there is a reason to stop."""
-        while (pause := self.paused_until - self._clock()) > 0 and await stop.rest(pause):
-            pass
+        while (pause := self.paused_until - self._clock()) > 0 and not stop.is_set():
+            look()
+            await stop.rest(pause)
 
     def pause(self, until: float) -> None:
         """Let nothing go before `until` (seconds of the monotonic clock)."""

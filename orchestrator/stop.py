@@ -17,7 +17,7 @@ class Stop:
     """Tells everybody that no new call may begin, and why; the first reason stays.
 
     `deadline` (seconds of the monotonic clock) is when that will be at the latest. `exit_code` is what the run ends
-    with because of it; None where only a branch stopped.
+    with because of it; a branch has none.
     """
 
     def __init__(self, deadline: float | None = None) -> None:
@@ -33,7 +33,7 @@ class Stop:
         branch = Stop()
         self._branches.add(branch)
         if self.is_set():
-            branch.set(self.reason, self.exit_code)
+            branch.set(self.reason)
         return branch
 
     def set(self, reason: str, exit_code: int | None = None) -> None:
@@ -43,7 +43,7 @@ class Stop:
             self._stopped = True
             self._event.set()
             for branch in tuple(self._branches):
-                branch.set(reason, exit_code)
+                branch.set(reason)
 
     def would_be_late(self, moment: float) -> bool:
         """Return whether a moment is past the deadline."""

@@ -129,8 +129,13 @@ def together(first: Sequence[Fault], then: Iterable[Fault]) -> list[Fault]:
     paths: dict[int | None, list[str]] = {}
     for fault in first:
         paths.setdefault(fault.line, []).append(fault.path)
-    news = (fault for fault in then if not fault.path.startswith(tuple(paths.get(fault.line, ()))))
+    news = (fault for fault in then if not any(_is_part(fault.path, path) for path in paths.get(fault.line, ())))
     return sorted(dict.fromkeys([*first, *news]), key=Fault.order)
+
+
+def _is_part(path: str, whole: str) -> bool:
+    """Return whether a path, as people write it, is another one or lies below it; the empty one is all."""
+    return not whole or path == whole or path.startswith((f"{whole}.", f"{whole}["))
 
 
 def read_text(path: Path) -> str:

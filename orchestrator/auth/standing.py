@@ -17,21 +17,27 @@ from types import TracebackType
 from orchestrator.auth.credential import Credential, scrub
 
 PATIENCE = 1.0  # seconds that a call which tries a credential is alone, from when it has one to carry
-AT_ONCE = 3  # calls may carry one that locks and has not worked yet: so few lock no key ...
-HANGS = 5.0  # ... and what was not answered for so many seconds is none of them
+AT_ONCE = 3  # calls may carry one that has not worked yet ...
+HANGS = 5.0  # ... of which one that was not answered for so many seconds is none any more, ...
+AT_ALL = 5  # ... up to so many that are not answered: so few wrong ones lock no key
 _GLANCE = 0.25  # seconds between two looks at whether the credential is there
 
 Barrier = asyncio.Lock | asyncio.Semaphore
 
 
+def barriers() -> tuple[Barrier, ...]:
+    """Return what a call has to pass that tries a credential: one after the other, few at once, few unanswered."""
+    return asyncio.Lock(), asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ALL)
+
+
 class Standing:
     """What is known of one credential: the generation that last worked, and why it was refused for good."""
 
-    __slots__ = ("_credential", "barriers", "refused", "through", "trying", "worked")
+    __slots__ = ("_credential", "barriers", "locks", "refused", "through", "trying", "worked")
 
     def __init__(self, credential: Credential) -> None:
-        alone, places = asyncio.Lock(), asyncio.Semaphore(AT_ONCE)
-        self.barriers: tuple[Barrier, ...] = (alone, places) if credential.locks else ()  # for all lanes
+        self.locks = credential.locks
+        self.barriers = barriers()  # for all lanes
         self.trying: set[Turn] = set()  # those that others wait for
         self.through = Through(self)
         self.worked = 0
@@ -67,12 +73,12 @@ class Standing:
 class Admission:
     """One lane's view of a credential: whether this service lets it in."""
 
-    __slots__ = ("_credential", "_lane", "_own_refusal", "_rejected", "_standing", "_worked")
+    __slots__ = ("_barriers", "_credential", "_own_refusal", "_rejected", "_standing", "_worked")
 
     def __init__(self, credential: Credential, standing: Standing) -> None:
         self._credential = credential
         self._standing = standing
-        self._lane = asyncio.Lock()  # one call of the lane at a time, so that its many workers crowd out no others
+        self._barriers = barriers()  # of the lane: its many workers must crowd out no others
         self._worked = 0  # the generation that this lane was let in with last ...
         self._rejected = 0  # ... and the one that was sent away last
         self._own_refusal: str | None = None
@@ -85,7 +91,9 @@ class Admission:
     def turn(self) -> Turn | Through:
         """Return the context that covers getting the credential and the send; look at `refused` once inside it."""
         standing = self._standing
-        return standing.through if standing.is_open() else Turn(standing, (self._lane, *standing.barriers))
+        if standing.is_open():
+            return standing.through
+        return Turn(standing, (self._barriers[0], *standing.barriers) if standing.locks else self._barriers)
 
     def refuse(self, message: str) -> None:
         """Note that the credential is refused for good, everywhere."""
@@ -176,8 +184,14 @@ class Turn:
         if self._timer is not None:
             self._timer.cancel()
         self._standing.trying.discard(self)
-        locks = [barrier for barrier in self._held if isinstance(barrier, asyncio.Lock)]
-        for barrier in reversed(locks):
+        self._release([barrier for barrier in self._held if isinstance(barrier, asyncio.Lock)])
+
+    def _hangs(self) -> None:
+        """Give the place to another: who is refused is told so at once."""
+        self._release(self._held[:1])
+
+    def _release(self, those: Sequence[Barrier]) -> None:
+        for barrier in reversed(those):
             self._held.remove(barrier)
             barrier.release()
 
@@ -193,7 +207,7 @@ class Turn:
         self._left = self._left - _GLANCE if self._standing.ready else PATIENCE
         if self._left <= 0:
             self.let_on()
-            self._timer = asyncio.get_running_loop().call_later(HANGS - PATIENCE, self._free)
+            self._timer = asyncio.get_running_loop().call_later(HANGS - PATIENCE, self._hangs)
         else:
             self._timer = asyncio.get_running_loop().call_later(_GLANCE, self._look)
 
@@ -202,5 +216,4 @@ class Turn:
             self.let_on()
         if self._timer is not None:
             self._timer.cancel()
-        while self._held:
-            self._held.pop().release()
+        self._release(tuple(self._held))

@@ -141,6 +141,24 @@ def test_whatever_a_run_works_with_it_does_not_end_itself(
     assert said in done.err
 
 
+def test_a_token_for_a_service_that_ends_no_users_need_not_be_anybody_s(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB", "lab-token")
+    someone, _ = site.seed(users={"count": 2})["users"]
+    (site.folder / "catalogue").mkdir()
+    described = {
+        "service": "lab.sessions", "title": "t", "endpoint": {"own": site.url}, "auth": ["bearer"], "key": ["id"],
+        "fields": {"id": {}}, "success": {"status": 204, "then": "ended"},
+        "end": {"method": "DELETE", "path": "/lab/{id}", "idempotent": True},
+    }  # fmt: skip
+    site.write("catalogue/lab.sessions.yaml", described)
+    lab = {"endpoint": site.url, "auth": {"type": "bearer", "token": "env:LAB"}}
+    site.configure(catalogue=["catalogue"], connections={"lab": lab})
+    sessions = {"service": "lab.sessions", "connection": "lab", "items": [{"id": "s-1"}]}
+    assert site.run("preview", site.plan(users(someone["id"]), sessions)).code == 0
+
+
 @pytest.mark.parametrize("told", [True, False])
 def test_where_there_is_no_sts_iam_tells_whose_key_it_is_or_nobody_is_ended(site: Site, told: bool) -> None:
     someone, _ = site.seed(users={"count": 2})["users"]

@@ -13,7 +13,7 @@ from orchestrator.backoff import Backoff
 from orchestrator.batches import Packing
 from orchestrator.lane import Lane
 from orchestrator.model import Batch, Outcome, Ruling, Secret, Settled, Target, Verdict
-from orchestrator.pacing import Pacer
+from orchestrator.pacing import Look, Pacer, nothing
 from orchestrator.stop import Stop
 from orchestrator.units import Rate
 
@@ -76,9 +76,13 @@ class FreePacer(Pacer):
         self.turns: list[float] = []
         self._now = clock
 
-    async def take(self, stop: Stop, before: Callable[[], Awaitable[object]] | None = None) -> bool:
+    async def take(
+        self, stop: Stop, look: Look = nothing, before: Callable[[], Awaitable[object]] | None = None
+    ) -> bool:
         if before is not None:
             await before()
+        if self.paused_until > self._now.now:
+            look()
         self._now.now = max(self._now.now, self.paused_until)
         self.turns.append(self._now.now)
         await asyncio.sleep(0)

@@ -342,16 +342,23 @@ async def test_a_wrong_token_is_tried_once_by_each_lane() -> None:
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("number", [1, 12])
-async def test_no_more_than_three_calls_carry_a_credential_that_nobody_answers_for(number: int) -> None:
-    badge, silent = Badge(renewable=False), Silent()
+@pytest.mark.parametrize(("hangs", "most"), [(5.0, 3), (0.1, 5)])
+@pytest.mark.parametrize("locks", [True, False])
+async def test_few_calls_carry_a_credential_that_nobody_answers_for(
+    number: int, hangs: float, most: int, locks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one that locks, of all lanes together; of another, of each lane."""
+    monkeypatch.setattr(standing, "HANGS", hangs)
+    badge, silent = Badge(renewable=False, locks=locks), Silent()
     first = Lane(badge)
     lanes = [first, *(Lane(badge, first.standing) for _ in range(number - 1))]
     crowd = [asyncio.create_task(calls(lane, badge, silent)) for lane in lanes]
-    await asyncio.sleep(0.4)
-    assert silent.calls == {1: 3}
+    await asyncio.sleep(0.6)
+    all_of_them = {1: most if locks else most * number}
+    assert silent.calls == all_of_them
     silent.answers.set()
     assert await asyncio.gather(*crowd) == [{"refused": 50}] * number
-    assert silent.calls == {1: 3}
+    assert silent.calls == all_of_them
 
 
 @pytest.mark.usefixtures("quick")
@@ -361,7 +368,7 @@ async def test_services_that_hang_hold_up_the_others_for_seconds_and_not_for_goo
     monkeypatch.setattr(standing, "HANGS", 0.12)
     badge, silent, healthy = Badge(), Silent(), Service(1)
     first = Lane(badge)
-    dead = [first, *(Lane(badge, first.standing) for _ in range(4))]
+    dead = [first, *(Lane(badge, first.standing) for _ in range(3))]
     crowd = [asyncio.create_task(calls(lane, badge, silent, 20)) for lane in dead]
     await asyncio.sleep(0)
     good = asyncio.create_task(calls(Lane(badge, first.standing), badge, healthy))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator import guards
 from orchestrator.errors import Refused
 from orchestrator.guardrails import Guard
 from orchestrator.guards import UNTOLD, Aside, Keep, Tripwire, check_interval, check_size, protected
@@ -57,6 +58,12 @@ class Halted:
 def test_what_is_protected(keep: Keep, found: Target, covered: bool) -> None:
     assert keep.covers(found) is covered
     assert Aside([keep], None).reason(found) == ("protected" if covered else "")
+
+
+def test_a_list_without_end_is_not_read_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guards, "LARGEST", 1 << 20)
+    with pytest.raises(ValueError, match="/dev/zero has more than 1 MB"):
+        list(protected(Guard.model_validate({"protect": ["/dev/zero"]}), tmp_path))
 
 
 def test_a_list_that_is_no_text_is_named_with_its_line(tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ async def test_a_stop_that_comes_with_the_turn_lets_nothing_go() -> None:
     bench = Bench(Service())
     take = bench.pacer.take
 
-    async def stopped(stop: Stop, before: object = None) -> bool:
+    async def stopped(stop: Stop, look: object = None, before: object = None) -> bool:
         await take(stop)
         bench.stop.set("interrupted", 130)
         return True

@@ -210,6 +210,20 @@ async def test_a_limit_that_is_used_up_ends_the_wait_of_who_has_its_turn_before_
     assert [one.outcome for one in memory.settled] == [Outcome.ENDED, Outcome.NOT_ATTEMPTED]
 
 
+async def test_a_pause_that_another_lane_at_the_same_pacer_made_is_not_waited_for_in_vain() -> None:
+    stop, memory, pacer = Stop(), Memory(), Pacer((Rate(4, 1),))
+    made = [
+        Lane("s", "prod", one, pacer, memory, stop, packing=Packing(), numbers=itertools.count(1), concurrency=1)
+        for one in (Service(told(0, 40_000.0)), Service(ENDED))
+    ]
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            for lane in made:
+                group.start_soon(lane.run, iter(targets(range(1))))
+    assert Counter(one.outcome for one in memory.settled) == {Outcome.ENDED: 1, Outcome.NOT_ATTEMPTED: 1}
+    assert [lane.halted is not None for lane in made] == [False, True]
+
+
 async def test_a_pace_that_a_good_answer_tells_is_kept() -> None:
     bench = Bench(Service(Ruling(Verdict.ENDED, status=204, pace=4.0)), concurrency=1)
     await bench.run(3)

@@ -211,7 +211,7 @@ async def test_what_has_to_be_done_before_a_call_does_not_bring_two_calls_togeth
     slow = [0.0, 0.12, 0.0, 0.0]
 
     async def work(seconds: float) -> None:
-        assert await pacer.take(stop, lambda: asyncio.sleep(seconds))
+        assert await pacer.take(stop, before=lambda: asyncio.sleep(seconds))
         moments.append(time.monotonic())
 
     async with asyncio.TaskGroup() as group:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import Field
 
 from orchestrator import validation, yamltext
-from orchestrator.errors import InvalidInput
+from orchestrator.errors import Fault, InvalidInput
 from orchestrator.units import Duration
 from orchestrator.validation import Strict
 
@@ -138,6 +138,17 @@ def test_a_file_without_end_is_not_read_for_ever(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(validation, "LARGEST", 1 << 20)
     with pytest.raises(InvalidInput, match="/dev/zero: has more than 1 MB"):
         validation.read_text(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize(
+    ("path", "follows"),
+    [("with.a", True), ("with.a.b", True), ("with.a[0]", True), ("with.ab", False), ("with", False)],
+)
+def test_what_follows_from_a_fault_is_of_the_same_line_and_part(path: str, follows: bool) -> None:
+    first, then = Fault("p.yaml", "x", 3, "with.a"), Fault("p.yaml", "y", 3, path)
+    assert validation.together([first], [then]) == sorted([first] if follows else [first, then], key=Fault.order)
+    assert validation.together([Fault("p.yaml", "x", 3)], [then]) == [Fault("p.yaml", "x", 3)]
+    assert len(validation.together([first], [then._replace(line=4)])) == 2
 
 
 def test_a_byte_order_mark_does_not_matter(tmp_path: Path) -> None:
