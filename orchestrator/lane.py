@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import anyio
 from anyio.abc import TaskGroup
@@ -29,7 +29,6 @@ LANE_PAUSE = 2.0  # a shorter wait that a service asks for holds back its target
 TOO_LATE = "the deadline left no time for what is not done"
 LEFT_TOGETHER = 500  # batches that are settled as not attempted before the journal is waited for
 
-T = TypeVar("T")
 _log = Log()
 
 
@@ -113,7 +112,7 @@ class Lane:
         self._wall = wall
         self._paused_at = -math.inf  # when the last pause began
         self._left = 0  # batches that got no further call since the journal was waited for
-        self._waiting = 0  # calls that wait for their turn
+        self._in_hand = 0  # calls that are to be made, or under way
         self._log = _log.bind(service=service, connection=connection)
 
     @property
@@ -170,15 +169,19 @@ class Lane:
         Returns None when no further call may be made; the trail has what came of those before.
         """
         budget: Budget | None = None
-        while True:
-            ruling = await self._attempt(batch, trail)
-            if ruling is None or not again(ruling, self._connector.idempotent):
-                return ruling
-            budget = budget or Budget(attempts)
-            if not budget.allows(ruling.verdict):
-                return ruling
-            if not await self._rest(budget, ruling):
-                return None
+        self._in_hand += 1
+        try:
+            while True:
+                ruling = await self._attempt(batch, trail)
+                if ruling is None or not again(ruling, self._connector.idempotent):
+                    return ruling
+                budget = budget or Budget(attempts)
+                if not budget.allows(ruling.verdict):
+                    return ruling
+                if not await self._rest(budget, ruling):
+                    return None
+        finally:
+            self._in_hand -= 1
 
     async def ask(self, batch: Batch) -> Ruling:
         """Make a call of which nothing but the answer is wanted; a failure says why there is none."""
@@ -218,7 +221,7 @@ class Lane:
         if self.closed is not None:
             return None
         if self.pacer.paused_until:
-            await self._wait_for(self.pacer.unpaused(self._over, self._look_ahead))
+            await self.pacer.unpaused(self._over, self._look_ahead)
         async with self._connector.turn(), self._slots:
             if not self._connector.ready and (unready := await self._obtain()):
                 return unready
@@ -253,15 +256,7 @@ class Lane:
                 await self._intents.announce(batch, self.pacer.pace)
         elif trail.attempts == 0:
             before = partial(self._memory.sent, [batch])  # not earlier: a crash would leave it unknown for good
-        return await self._wait_for(self.pacer.take(self._over, self._look_ahead, before)) and self.closed is None
-
-    async def _wait_for(self, turn: Awaitable[T]) -> T:
-        """Wait for the pacer; it looks ahead at every pause, and so does who makes one meanwhile."""
-        self._waiting += 1
-        try:
-            return await turn
-        finally:
-            self._waiting -= 1
+        return await self.pacer.take(self._over, self._look_ahead, before) and self.closed is None
 
     def _heed(self, ruling: Ruling, began: float) -> None:
         """Do to the lane what the service asked of its caller as a whole."""
@@ -281,7 +276,7 @@ class Lane:
         if ruling.wait is not None and _is_long(ruling) and (throttled or used_up):
             self._paused_at = now
             self.pacer.pause(now + ruling.wait)
-            if self._waiting:
+            if self._in_hand - self.calling > 1:  # beside this one, which may be the last
                 self._look_ahead()
 
     def _look_ahead(self) -> None:

@@ -128,15 +128,14 @@ class Pacer:
 
     async def _due(self, stop: Stop, look: Look) -> bool:
         """Wait until a call may go, the even slots aside; False when there is a reason to stop."""
-        while not stop.is_set():
+        while True:
             if self._slow:
                 await self._nearly(stop)
             wait = self._held_back(self._clock())
-            if wait <= 0:
+            if wait <= 0 or stop.is_set():
                 return not stop.is_set()
             look()
             await stop.rest(wait)
-        return False
 
     def _held_back(self, now: float) -> float:
         """Return for how many seconds no call may go."""
