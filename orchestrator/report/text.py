@@ -87,4 +87,5 @@ def _foot(summary: Summary, go_on: bool) -> Iterator[str]:
     yield f"Started:     {wording.moment(summary.facts.started)}{took}"
     if go_on and summary.resume:
         yield f"Go on with:  {one_line(summary.resume)}"
-    yield f"Report:      {one_line(summary.folder)}"
+    none = f"none was written; to have one: orchestrator report {summary.facts.run} --format html"
+    yield f"Report:      {one_line(none if summary.facts.ended is None else summary.folder)}"

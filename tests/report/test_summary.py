@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from orchestrator.model import DONE, GOOD, Outcome, Tallied, meets
-from orchestrator.report import summarize, summary, wording
+from orchestrator.report import summarize, summary, text_summary, wording
 
 from .samples import FACTS, RUN, counted, lines_of, mixed, summary_of
 
@@ -177,3 +177,10 @@ def test_durations(value: Any, said: str) -> None:
 )
 def test_why_a_target_has_its_outcome(record: dict[str, Any], said: str) -> None:
     assert wording.why(record) == said
+
+
+def test_a_run_that_is_not_over_names_no_report_that_nobody_wrote() -> None:
+    over = summarize(FACTS._replace(ended=FACTS.started + 1), [], folder="reports/r")
+    assert "Report:      reports/r" in text_summary(over, ())
+    killed = summarize(FACTS._replace(ended=None, exit_code=None), [], folder="reports/r")
+    assert f"Report:      none was written; to have one: orchestrator report {FACTS.run}" in text_summary(killed, ())
