@@ -38,7 +38,7 @@ def check_paths(paths: Mapping[str, str]) -> None:
 def check_files(blueprint: Blueprint) -> None:
     """Have as many files at hand as the lanes may have connections open; raise InvalidInput where that cannot be."""
     needed = OWN_FILES
-    for (_, connection), service in {section.lane: section.service for section in blueprint.sections}.items():
+    for (_, connection), service in blueprint.lanes().items():
         needed += bounds_of(blueprint.config_file.config, service, connection).concurrency
         needed += LISTS + _asks(blueprint.config_file.config, service)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

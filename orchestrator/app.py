@@ -26,14 +26,14 @@ from orchestrator.errors import Fault, InvalidInput
 from orchestrator.lane import Lane, Memory
 from orchestrator.lister import Lister, parameters
 from orchestrator.listing import Listing
-from orchestrator.model import LaneName, Secret, Verdict
+from orchestrator.model import LaneName, Verdict
 from orchestrator.paces import Learned
 from orchestrator.pacing import Pacer
 from orchestrator.pages import compile_listing
 from orchestrator.plan import PlanFile
 from orchestrator.reading import Condition, Reading, Rule
 from orchestrator.references import References, as_written
-from orchestrator.render import Place, Render, compile_operation
+from orchestrator.render import Place, Render, compile_operation, plain
 from orchestrator.run import LaneWork, StageWork
 from orchestrator.sections import Section
 from orchestrator.service import ReadBack, Service
@@ -102,7 +102,7 @@ class Workshop:
         *,
         cut_off: float | None = None,
         known: Mapping[str, Learned] | None = None,
-        pacers: Pacers | None = None,
+        pacers: Pacers,
     ) -> None:
         self.lanes: dict[LaneName, Lane] = {}
         self._blueprint = blueprint
@@ -112,7 +112,7 @@ class Workshop:
         self._numbers = numbers
         self._cut_off = cut_off
         self._known = known or {}
-        self._pacers = {} if pacers is None else pacers  # of listings: whoever reads one keeps to the same rate
+        self._pacers = pacers  # of listings: whoever reads one keeps to the same rate
         self._follow_ups: dict[LaneName, FollowUp] = {}
         self._listers: dict[tuple[str, str, str], Lister] = {}
 
@@ -252,11 +252,12 @@ class Workshop:
         ending = [section for section in self._blueprint.sections if "access_key" in section.service.own.values()]
         with contextlib.suppress(*BROKEN):  # who reads a source for its targets tells of it
             return bool(mine) and any(
-                _plain(target.fields.get(name)) in mine
+                plain(target.fields[name]) in mine
                 for section in ending
                 for name, kind in section.service.own.items()
                 if kind == "access_key"
                 for target in section.source.targets()
+                if name in target.fields
             )
         return False
 
@@ -276,11 +277,6 @@ class Workshop:
             idempotent=operation.idempotent,
             seconds=bounds.timeout,
         )
-
-
-def _plain(value: object) -> object:
-    """Return a value to compare exactly: a key that differs in capitals is another one, or mistyped."""
-    return value.reveal() if isinstance(value, Secret) else value
 
 
 def rendering(operation: Operation, url: str, connection: Connection) -> Callable[[str], Render]:

@@ -12,9 +12,11 @@ from orchestrator.catalogue import Catalogue
 from orchestrator.discovery import Discovery
 from orchestrator.errors import Fault, InvalidInput
 from orchestrator.guards import Keep, protected
+from orchestrator.model import LaneName
 from orchestrator.plan import Placed, Plan, PlanFile, Unsound
 from orchestrator.sections import Problems, Resolve, Section, Sections
 from orchestrator.selection import Selector
+from orchestrator.service import Service
 from orchestrator.settings import ConfigFile, Connection
 from orchestrator.validation import Place, choices
 from orchestrator.wanted import out_of_reach
@@ -37,6 +39,10 @@ class Blueprint(NamedTuple):
         """Return what of it has to do with a selection: nobody is asked for the rest."""
         sections = [one for one in self.sections if selector.reaches(one.stage, one.service.service, one.connection)]
         return self._replace(sections=sections)
+
+    def lanes(self) -> dict[LaneName, Service]:
+        """Return the lanes that the plan uses, with their services."""
+        return {section.lane: section.service for section in self.sections}
 
     def connections(self) -> dict[str, Connection]:
         """Return the connections that the plan uses."""

@@ -53,7 +53,7 @@ async def ask(
     only: Collection[int] | None = None,
     *,
     now: float,
-    pacers: Pacers | None = None,
+    pacers: Pacers,
 ) -> dict[str, Learned]:
     """Ask the services for the targets of these groups, all where nothing is said; return by lane how long a page took.
 

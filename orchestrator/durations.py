@@ -28,11 +28,6 @@ class Pace:
         return self.bounds.rates or (Rate(FASTEST, 1.0),)
 
     @property
-    def burst(self) -> int:
-        """Return how many calls may go at once, beside the rate."""
-        return self.bounds.burst
-
-    @property
     def rate(self) -> float:
         """Return the calls per second that the pacer can keep up: of several windows the one that allows least."""
         return min(rate.per_second for rate in self.rates)
@@ -62,7 +57,7 @@ class Pace:
         if not calls:
             return 0.0
         return max(
-            spread(calls, self.rates, self.burst) + self.latency,
+            spread(calls, self.rates, self.bounds.burst) + self.latency,
             math.ceil(calls / self.slots) * self.latency,
         )
 
@@ -75,7 +70,7 @@ class Pace:
         one = attempts * timeout + sum(min(cap, base * 2.0**n) for n in range(attempts - 1))
         others = calls - 1
         waiting = (
-            spread(others * attempts + 1, self.rates, self.burst),
+            spread(others * attempts + 1, self.rates, self.bounds.burst),
             others * attempts * timeout / self.slots,
             others * one / workers(self.slots),
         )

@@ -15,7 +15,7 @@ from orchestrator.guardrails import Guard, ProtectedEntry
 from orchestrator.model import BAD, NEWER, PROTECTED, LaneName, Settled, Target, Verification, meets
 from orchestrator.stop import MIDWAY, Stop
 from orchestrator.units import Amount, plural
-from orchestrator.validation import LARGEST
+from orchestrator.validation import NoTextError, text_of
 
 UNTOLD = "older_than: the service does not tell since when it is there"
 SET_ASIDE = frozenset({PROTECTED, NEWER, UNTOLD})
@@ -44,15 +44,11 @@ def protected(guard: Guard, folder: Path) -> Iterator[tuple[int, int | None, Kee
         if isinstance(entry, ProtectedEntry):
             yield i, None, Keep(entry.target, entry.service, entry.connection)
         else:
-            with (folder / entry).open("rb") as file:
-                data = file.read(LARGEST + 1)
-            if len(data) > LARGEST:
-                raise ValueError(f"{entry} has more than {LARGEST >> 20} MB")
             try:
-                text = data.decode("utf-8-sig")
-            except UnicodeDecodeError as error:
-                line = data.count(b"\n", 0, error.start) + 1
-                raise ValueError(f"line {line} of {entry} is not UTF-8 text") from None
+                text = text_of(folder / entry)
+            except NoTextError as error:
+                place = entry if error.line is None else f"line {error.line} of {entry}"
+                raise ValueError(f"{place} {error}") from None
             yield from ((i, line, keep) for line, keep in _read(text))
 
 

@@ -281,8 +281,6 @@ class Lane:
 
     def _look_ahead(self) -> None:
         """Halt, where there is a call to make and the end of a pause is out of reach."""
-        if not self.pacer.paused_until:
-            return
         seconds = self.pacer.paused_until - self._clock()
         if seconds > LONGEST_WAIT:
             self.halt(f"the service's limit is used up, for another {seconds / 3600:.1f} hours")

@@ -17,6 +17,7 @@ from orchestrator.connections import Connections, Linked
 from orchestrator.errors import InvalidInput, Refused
 from orchestrator.logs import Log
 from orchestrator.model import Lost, Request, Response, Target
+from orchestrator.service import Service
 from orchestrator.settings import Connection
 from orchestrator.sources import BROKEN, Takes
 from orchestrator.stop import Stop
@@ -125,14 +126,16 @@ async def _users(blueprint: Blueprint, name: str, linked: Linked, stop: Stop) ->
 
 def _takes(blueprint: Blueprint, kind: str) -> bool:
     """Return whether a service of the plan that ends users is called with this kind of credential."""
-    ending = (section.service for section in blueprint.sections if USER in section.service.own.values())
-    return any(kind in service.auth for service in ending)
+    return any(kind in service.auth for service in _ending_users(blueprint))
+
+
+def _ending_users(blueprint: Blueprint) -> Iterator[Service]:
+    return (section.service for section in blueprint.sections if USER in section.service.own.values())
 
 
 def _iam_url(blueprint: Blueprint, connection: Connection) -> str:
     """Return where the service that ends users is on a connection; LookupError where it is not offered."""
-    services = (section.service for section in blueprint.sections if USER in section.service.own.values())
-    for url in filter(None, (probes.url_of(service, connection) for service in services)):
+    for url in filter(None, (probes.url_of(service, connection) for service in _ending_users(blueprint))):
         return url
     raise LookupError("neither STS nor IAM is offered there, to tell whose access key it is")
 

@@ -85,7 +85,7 @@ def catalogue_digest(blueprint: Blueprint) -> str:
 def config_digest(blueprint: Blueprint) -> str:
     """Return the digest of what the config says of the connections, lanes and services that a plan uses."""
     config, nothing = blueprint.config_file.config, ServiceSettings()
-    lanes = {section.lane: section.service for section in blueprint.sections}
+    lanes = blueprint.lanes()
     connections = {name: found.model_dump(mode="json") for name, found in blueprint.connections().items()}
     limits = {"@".join(lane): str(bounds_of(config, one, lane[1])) for lane, one in lanes.items()}
     services = {name: config.services.get(name, nothing).model_dump(mode="json") for name, _ in lanes}

@@ -138,19 +138,35 @@ def _is_part(path: str, whole: str) -> bool:
     return not whole or path == whole or path.startswith((f"{whole}.", f"{whole}["))
 
 
-def read_text(path: Path) -> str:
-    """Return a text file's content; raise InvalidInput when it cannot be read or is not UTF-8."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
-    except OSError as error:
-        raise InvalidInput.one(str(path), f"cannot be read: {error.strerror}") from None
+class NoTextError(ValueError):
+    """A file that is no text: too long, or not UTF-8 in a `line`."""
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        self.line = line
+        super().__init__(message)
+
+
+def text_of(path: Path) -> str:
+    """Return a text file's content with plain line ends; raise OSError, or NoTextError."""
+    with path.open("rb") as file:
+        data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
-        raise InvalidInput.one(str(path), f"has more than {LARGEST >> 20} MB; a long list belongs into a file")
+        raise NoTextError(f"has more than {LARGEST >> 20} MB")
     try:
         return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
-        raise InvalidInput.one(str(path), "is not UTF-8 text", data.count(b"\n", 0, error.start) + 1) from None
+        raise NoTextError("is not UTF-8 text", data.count(b"\n", 0, error.start) + 1) from None
+
+
+def read_text(path: Path) -> str:
+    """Return the content of a plan, a config or a description; raise InvalidInput when it is no text."""
+    try:
+        return text_of(path)
+    except OSError as error:
+        raise InvalidInput.one(str(path), f"cannot be read: {error.strerror}") from None
+    except NoTextError as error:
+        hint = "; a long list belongs into a file" if error.line is None else ""
+        raise InvalidInput.one(str(path), f"{error}{hint}", error.line) from None
 
 
 def faults_of(

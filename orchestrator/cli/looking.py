@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -115,14 +114,9 @@ def report(options: argparse.Namespace) -> int:
     return 0
 
 
-@contextmanager
-def open_journal(options: argparse.Namespace) -> Iterator[SqliteJournal]:
+def open_journal(options: argparse.Namespace) -> closing[SqliteJournal]:
     """Open the journal that the config names, for as long as the block."""
-    journal = history.open_journal(common.read_config(options), reading=True)
-    try:
-        yield journal
-    finally:
-        journal.close()
+    return closing(history.open_journal(common.read_config(options), reading=True))
 
 
 def _code(record: RunRecord) -> str:

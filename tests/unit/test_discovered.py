@@ -67,7 +67,7 @@ def office(monkeypatch: pytest.MonkeyPatch) -> Office:
 
 
 async def ask(blueprint: Any, only: set[int] | None = None, now: float = NOW) -> None:
-    await discovered.ask(blueprint, None, Stop(), only, now=now)  # type: ignore[arg-type]
+    await discovered.ask(blueprint, None, Stop(), only, now=now, pacers={})  # type: ignore[arg-type]
 
 
 def source(blueprint: Any, number: int) -> Discovery:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import guards
+from orchestrator import validation
 from orchestrator.errors import Refused
 from orchestrator.guardrails import Guard
 from orchestrator.guards import UNTOLD, Aside, Keep, Tripwire, check_interval, check_size, protected
@@ -61,7 +61,7 @@ def test_what_is_protected(keep: Keep, found: Target, covered: bool) -> None:
 
 
 def test_a_list_without_end_is_not_read_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guards, "LARGEST", 1 << 20)
+    monkeypatch.setattr(validation, "LARGEST", 1 << 20)
     with pytest.raises(ValueError, match="/dev/zero has more than 1 MB"):
         list(protected(Guard.model_validate({"protect": ["/dev/zero"]}), tmp_path))
 
