@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
-from orchestrator import __version__
+from orchestrator import __version__, certificates
 from orchestrator.model import Lost, Request, Response
 from orchestrator.wire import Outbox, Wire, why
 
@@ -134,7 +134,7 @@ class HttpTransport:
     def _place(self, base_url: str) -> _Place:
         url = URL(base_url, encoded=True)
         ticket = aiohttp.ClientRequest(
-            "GET", url, headers=_HEADERS, ssl=self._tls, proxy=self._proxy, loop=asyncio.get_running_loop()
+            "GET", url, headers=_HEADERS, ssl=self._trust(url), proxy=self._proxy, loop=asyncio.get_running_loop()
         )
         prefix = url.raw_path.rstrip("/")
         if self._proxy is not None and not ticket.is_ssl():  # which is told with each call where it goes, and whose
@@ -146,6 +146,11 @@ class HttpTransport:
         self._places[base_url] = place
         return place
 
+    def _trust(self, url: URL) -> Trust:
+        """Return whom to trust there; the system's certificates are read where they are needed, and only there."""
+        tls = "https" in (url.scheme, self._proxy and self._proxy.scheme)
+        return certificates.trusted() if tls and self._tls is True else self._tls
+
 
 def tls_context(ca_file: str | None, fingerprint: str | None, *, insecure: bool) -> Trust:
     """Return what aiohttp takes for `ssl`; raise ValueError or OSError when the CA file is no good."""
@@ -153,4 +158,4 @@ def tls_context(ca_file: str | None, fingerprint: str | None, *, insecure: bool)
         return aiohttp.Fingerprint(bytes.fromhex(fingerprint.replace(":", "")))
     if insecure:
         return False
-    return ssl.create_default_context(cafile=ca_file) if ca_file else True
+    return certificates.trusted(ca_file) if ca_file else True

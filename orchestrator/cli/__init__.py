@@ -44,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = sys.argv[1:] if arguments is None else arguments
         options = parser(given[0] if given else "").parse_args(given)
         os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")  # else every installed package is looked through
-        with Resting(keep=True):
+        from orchestrator import certificates
+
+        with Resting(keep=True), certificates.unread():
             from orchestrator.cli.failure import guarded
 
             module, _, name = options.command.partition(":")

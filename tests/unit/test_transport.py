@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from orchestrator import certificates
 from orchestrator.model import Lost, Request, Response
 from orchestrator.transport import USER_AGENT, HttpTransport, Trust, tls_context
 from orchestrator.wire import MAX_BODY, MAX_PAGE
@@ -22,19 +26,20 @@ Speak = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 # Made for these tests, and trusted by nobody.
 CERTIFICATE = """\
 -----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgpNRzd5tmrXuAWbqn
-h22EP4of3KHXP9HumcY7uFz8cEyhRANCAASGmOe4n6CANJYGK2UbY6AumLZbHgKo
-5aM0W6K19DlOK6hBXEcLrDddnc6GymYl6k+JSgJE3XKO+ZPl0xv5rSdF
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg1e1KOVSH1ejRmZQI
+3cjYLIwv3T4xTOhcZDnj33bnzjihRANCAAQu5iyWRCYZ7mTYkFDNgQ9PDnsCmP4/
+E7LP+UeAq8n6CQLu86LJRcbDfZMl5YXv7Wjsy1C2ZhwuDscC3nxdm8xl
 -----END PRIVATE KEY-----
 -----BEGIN CERTIFICATE-----
-MIIBdTCCARugAwIBAgIUb86CRUZasPzZshVnySEoVAc2M38wCgYIKoZIzj0EAwIw
-DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjIyMzEzMzNaGA8yMTI2MTAyOTIzMTMz
-M1owDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABIaY
-57ifoIA0lgYrZRtjoC6YtlseAqjlozRborX0OU4rqEFcRwusN12dzobKZiXqT4lK
-AkTdco75k+XTG/mtJ0WjUzBRMB0GA1UdDgQWBBScptD0+5R47uQHCPcZBXHfT3J8
-/zAfBgNVHSMEGDAWgBScptD0+5R47uQHCPcZBXHfT3J8/zAPBgNVHRMBAf8EBTAD
-AQH/MAoGCCqGSM49BAMCA0gAMEUCIHL0UrjVtRMiVy7+RcRqIpDkD5pTkCDW7Det
-DynLUxwuAiEAgmChPZrOvTcsFvyLLjgodcGYBKqHtZqF2WdQ/S4c1o8=
+MIIBhjCCASygAwIBAgIUSP/IQ4RBRiAa98GF1Trvenk7kNgwCgYIKoZIzj0EAwIw
+DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMzAwODIxMDZaGA8yMTI2MTEwNjA4MjEw
+NlowDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABC7m
+LJZEJhnuZNiQUM2BD08OewKY/j8Tss/5R4CryfoJAu7zoslFxsN9kyXlhe/taOzL
+ULZmHC4OxwLefF2bzGWjZDBiMB0GA1UdDgQWBBSgbw/IEmqmiaxfFKU4CqhUMY21
+4jAfBgNVHSMEGDAWgBSgbw/IEmqmiaxfFKU4CqhUMY214jAPBgNVHRMBAf8EBTAD
+AQH/MA8GA1UdEQQIMAaHBH8AAAEwCgYIKoZIzj0EAwIDSAAwRQIgIvzJMLSRDfB/
++WhfDJfrfjVWn730up0oPWg5zIpDdP8CIQDsXsVty4DzQj7+Zdi6Qfg5U2wwpIsp
+SR3PwfsdfPPb4w==
 -----END CERTIFICATE-----
 """
 FINGERPRINT = hashlib.sha256(ssl.PEM_cert_to_DER_cert(CERTIFICATE[CERTIFICATE.index("-----BEGIN CERT") :])).hexdigest()
@@ -574,6 +579,64 @@ def test_trust_is_what_the_config_says() -> None:
     assert tls_context(None, None, insecure=False) is True
     assert tls_context(None, None, insecure=True) is False
     assert tls_context(None, ":".join(["ab"] * 32), insecure=False)
+
+
+@pytest.fixture
+def presented(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
+    """A certificate's file, and what a server presents it with."""
+    file = tmp_path / "server.pem"
+    file.write_text(CERTIFICATE)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return file, context
+
+
+@pytest.fixture
+def unread() -> Iterator[None]:
+    """What was read before is forgotten, and what is read in a test."""
+    certificates.trusted.cache_clear()
+    yield
+    certificates.trusted.cache_clear()
+
+
+@pytest.mark.usefixtures("unread")
+@pytest.mark.parametrize("known", [True, False])
+async def test_by_default_the_certificates_of_the_system_decide(
+    presented: tuple[Path, ssl.SSLContext], known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, context = presented
+    monkeypatch.setenv("SSL_CERT_FILE", str(file) if known else os.devnull)
+    async with server(answer(b"ok"), tls=context) as there:
+        got = await fetched(there.url)
+    assert isinstance(got, Response) == known
+    assert known or (isinstance(got, Lost) and not got.sent and "the certificate was not accepted" in got.reason)
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_meanwhile_no_certificates_are_found_and_then_those_from_before(
+    presented: tuple[Path, ssl.SSLContext], said: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    if said:
+        monkeypatch.setenv("SSL_CERT_FILE", str(presented[0]))
+    before = dict(os.environ)
+    with certificates.unread():
+        assert ssl.create_default_context().cert_store_stats()["x509"] == 0
+    assert dict(os.environ) == before
+
+
+def test_a_command_is_there_without_a_look_at_certificates(tmp_path: Path) -> None:
+    """Whoever opens this file waits for ever."""
+    os.mkfifo(tmp_path / "certificates")
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator", "runs"],
+        env={**os.environ, "SSL_CERT_FILE": str(tmp_path / "certificates")},
+        cwd=tmp_path,
+        timeout=20,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"no runs yet\n")
 
 
 def test_a_ca_file_that_is_not_there() -> None:
