@@ -2,21 +2,22 @@
 
 Many workers of several lanes call with one credential: so until a generation has worked once, one call of each lane
 carries it, and the first refusal stops them all. More than five wrong signatures lock a key: such a credential is
-tried by one call at a time of all lanes. A service that hangs must not hold up the others that way: after a second
-without an answer one more call may go, of the lane that has waited longest, up to three; and one that is out for
-longer still is not counted, because who is refused is told so at once. But a service that refuses what others take is
-that service's affair: it stops its own lane and no other.
+tried by one call at a time of all lanes. A service that hangs must not hold up the others that way: where no answer
+comes, another lane's call may go soon, and one more after a second, of the lane that has waited longest; and one that
+is out for longer still is not counted, because who is refused is told so at once. But a service that refuses what
+others take is that service's affair: it stops its own lane and no other.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from orchestrator.auth.credential import Credential, scrub
 
-PATIENCE = 1.0  # seconds that a call which tries a credential is alone, from when it has one to carry
+HEAD_START = 0.04  # seconds by which the first call that tries one which locks is ahead of another lane's
+PATIENCE = 1.0  # seconds that a call is otherwise alone, from when it has a credential to carry
 AT_ONCE = 3  # calls may carry one that has not worked yet ...
 HANGS = 5.0  # ... of which one that was not answered for so many seconds is none any more, ...
 AT_ALL = 5  # ... up to so many that are not answered: so few wrong ones lock no key
@@ -33,12 +34,13 @@ def barriers() -> tuple[Barrier, ...]:
 class Standing:
     """What is known of one credential: the generation that last worked, and why it was refused for good."""
 
-    __slots__ = ("_credential", "barriers", "locks", "refused", "through", "trying", "worked")
+    __slots__ = ("_credential", "barriers", "locks", "out", "refused", "through", "trying", "worked")
 
     def __init__(self, credential: Credential) -> None:
         self.locks = credential.locks
         self.barriers = barriers()  # for all lanes
-        self.trying: set[Turn] = set()  # those that others wait for
+        self.out: set[Turn] = set()  # those that try it and have no answer ...
+        self.trying: set[Turn] = set()  # ... and that others wait for
         self.through = Through(self)
         self.worked = 0
         self.refused: str | None = None
@@ -170,8 +172,13 @@ class Turn:
         if self._standing.is_open():  # from the start, or settled while this call waited
             self._free()
             return
+        first = self._standing.locks and not self._standing.out
+        self._standing.out.add(self)
         self._standing.trying.add(self)
-        self._timer = asyncio.get_running_loop().call_later(_GLANCE, self._look)
+        if first:
+            self._after(HEAD_START, self._let_others_on)
+        else:
+            self._after(_GLANCE, self._look)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -185,6 +192,11 @@ class Turn:
             self._timer.cancel()
         self._standing.trying.discard(self)
         self._release([barrier for barrier in self._held if isinstance(barrier, asyncio.Lock)])
+
+    def _let_others_on(self) -> None:
+        """Let a call of another lane go."""
+        self._release(self._held[1:2])
+        self._after(_GLANCE, self._look)
 
     def _hangs(self) -> None:
         """Give the place to another: who is refused is told so at once."""
@@ -207,11 +219,15 @@ class Turn:
         self._left = self._left - _GLANCE if self._standing.ready else PATIENCE
         if self._left <= 0:
             self.let_on()
-            self._timer = asyncio.get_running_loop().call_later(HANGS - PATIENCE, self._hangs)
+            self._after(HANGS - PATIENCE, self._hangs)
         else:
-            self._timer = asyncio.get_running_loop().call_later(_GLANCE, self._look)
+            self._after(_GLANCE, self._look)
+
+    def _after(self, seconds: float, what: Callable[[], None]) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, what)
 
     def _free(self) -> None:
+        self._standing.out.discard(self)
         if self in self._standing.trying:
             self.let_on()
         if self._timer is not None:

@@ -302,18 +302,29 @@ class Silent(Service):
         return 200 if generation in self.welcome else 401
 
 
-@pytest.mark.usefixtures("quick")
-async def test_a_service_that_hangs_holds_up_no_lane_that_shares_its_credential() -> None:
+async def test_a_service_that_hangs_hardly_holds_up_the_lanes_that_share_its_credential() -> None:
     badge, silent, healthy = Badge(), Silent(), Service(1)
     dead = Lane(badge)
     lanes = [Lane(badge, dead.standing) for _ in range(11)]
     crowd = asyncio.create_task(calls(dead, badge, silent, 20))
     await asyncio.sleep(0)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(standing.PATIENCE / 2):
         ends = await asyncio.gather(*(calls(lane, badge, healthy) for lane in lanes))
     assert ends == [{"done": 50}] * 11
     assert not crowd.done()
     crowd.cancel()
+
+
+@pytest.mark.parametrize(("number", "tries"), [(1, 1), (2, 2), (12, 2)])
+async def test_a_wrong_key_is_tried_by_two_lanes_at_most_while_the_answer_is_slow(number: int, tries: int) -> None:
+    badge, slow = Badge(renewable=False), Silent()
+    first = Lane(badge)
+    lanes = [first, *(Lane(badge, first.standing) for _ in range(number - 1))]
+    crowd = [asyncio.create_task(calls(lane, badge, slow)) for lane in lanes]
+    await asyncio.sleep(4 * standing.HEAD_START)
+    slow.answers.set()
+    assert await asyncio.gather(*crowd) == [{"refused": 50}] * number
+    assert slow.calls == {1: tries}
 
 
 async def test_where_wrong_ones_lock_nothing_every_lane_tries_with_one_call_and_none_waits_for_another() -> None:
