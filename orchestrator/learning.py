@@ -16,11 +16,11 @@ STEP_BACK = 0.5  # of the pace at which a call was made: so it goes on until the
 EVIDENCE = 4  # ... which so many calls let through between two refusals make
 DOUBT = 1.0  # calls by which the count behind an estimate may be short: the pace is higher by that
 DIP = 0.02  # of the estimate: by so much the pace is lower just after a refusal ...
-CLIMB = 0.02  # ... and grows by so much of it a second, ...
-HURRY = 0.7  # ... faster by so much with every second in which no refusal comes: the limit may have risen, ...
-OFTEN = 25.0  # ... where so many calls go a second; by less where fewer do, of which each refusal is a larger share
+LOOK = 48  # calls in which one may be refused for the look whether the limit has risen: then one more goes ...
+BEHIND = 0.2  # ... and more calls by so much for each that is under way: several are then refused at once
+SELDOM = 0.5  # seconds between two looks at least
 END_DIP = 0.03  # of the estimate: by so much the pace is lower when few calls are left
-OVERDUE = 2.0  # calls more than the estimate allows, and no refusal: the limit has risen
+OVERDUE = 1.0  # call more than the estimate allows, and no refusal: the limit has risen
 GENTLY = 1.0  # seconds in which the pace grows by e, at the quickest, where a refusal came and no estimate yet
 UNSEEN = 1.5  # times what an answer takes: so long ago a call began whose refusal would be known
 SPAN = 2.0  # seconds; an estimate goes back over one to two of these
@@ -177,8 +177,8 @@ class Learner:
 
     def _around(self, estimate: float, since: float) -> float:
         """Return the pace so many seconds after the last refusal."""
-        often = min(1.0, estimate / OFTEN)
-        climb = CLIMB * often * since * (1 + HURRY * often * since)
+        look = max(SELDOM, LOOK * (1 + BEHIND * estimate * self._answer) / estimate)
+        climb = 3 * (DIP + 1 / (estimate * look)) * (since / look) ** 2  # at the end of it one call more has gone
         pace = estimate * (1 + (-END_DIP if self.ending else self._doubt - DIP + climb))
         self._excess += 1 - estimate * (1 + self._doubt) / pace
         unseen = UNSEEN * self._answer * max(0.0, pace - estimate)
