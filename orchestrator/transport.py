@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
@@ -105,26 +103,24 @@ class HttpTransport:
         for place in self._places.values():
             place.close()
 
-    def send(self, request: Request, timeout: float = 30.0) -> Coroutine[Any, Any, Response | Lost]:
-        """Return what gives the answer, or what is known about there being none within `timeout` seconds."""
+    async def send(self, request: Request, timeout: float = 30.0) -> Response | Lost:  # noqa: ASYNC109
+        """Return the answer, or what is known about there being none within `timeout` seconds."""
         place = self._places.get(request.base_url) or self._place(request.base_url)
         sent = place.head(request) + request.body
         began = asyncio.get_running_loop().time()
-        wire = place.take(began)
-        if wire is None:
-            return self._dialled(place, sent, request.method, began, timeout)
-        return wire.exchange(sent, request.method, began, timeout)
+        if (idle := place.take(began)) is not None:
+            answer = await idle.exchange(sent, request.method, began, timeout)
+            if not isinstance(answer, Lost) or answer.sent:
+                return answer  # else the connection was gone before anything was sent
+        wire = await self._dial(place, began + timeout)
+        return wire if isinstance(wire, Lost) else await wire.exchange(sent, request.method, began, timeout)
 
-    async def _dialled(self, place: _Place, sent: bytes, method: str, began: float, seconds: float) -> Response | Lost:
-        wire = await self._dial(place, seconds)
-        return wire if isinstance(wire, Lost) else await wire.exchange(sent, method, began, seconds)
-
-    async def _dial(self, place: _Place, seconds: float) -> Wire | Lost:
+    async def _dial(self, place: _Place, due: float) -> Wire | Lost:
         """Return a new connection; until there is one, with TLS and proxy settled, nothing was sent."""
         if self._dialler is None:
             raise RuntimeError("the transport is used outside its `async with`")
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout_at(due):
                 return Wire(await self._dialler.connect(place.ticket, [], _TIMES), self._outbox, place.idle)
         except TimeoutError:
             return Lost("could not connect in time", sent=False)

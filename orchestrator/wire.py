@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import select
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -33,7 +32,10 @@ _SWITCHING = 101
 
 
 class Outbox:
-    """Sends together what one pass of the event loop has to send: whoever receives it is woken once, not for each."""
+    """Sends together what one pass of the event loop has to send: whoever receives it is woken once, not for each.
+
+    It does so when the loop has handed over all that could be read, which would be taken for the answers.
+    """
 
     __slots__ = ("_waiting",)
 
@@ -43,7 +45,7 @@ class Outbox:
     def put(self, wire: Wire, request: bytes) -> None:
         """Send it soon."""
         if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._send)
+            asyncio.get_running_loop().call_later(0, self._send)  # asyncio's call_soon is before it reads, not after
         self._waiting.append((wire, request))
 
     def _send(self) -> None:
@@ -105,9 +107,6 @@ class Wire(asyncio.Protocol):
         self._new_parser = _parsers(handler, self._loop)
         self._parser: HttpResponseParser | None = None
         self._alarm = _Alarm(self._loop, self._expire)
-        self._readable = select.poll()
-        if (socket := self._transport.get_extra_info("socket")) is not None:
-            self._readable.register(socket.fileno(), select.POLLIN)
         self._answer: asyncio.Future[Response | Lost] | None = None
         self._sent = False  # the request of the call that is under way
         self._seconds = 0.0  # that it may take
@@ -119,8 +118,8 @@ class Wire(asyncio.Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Return whether another call can be made: what is there to be read now would be taken for its answer."""
-        return not self._transport.is_closing() and not self._readable.poll(0)
+        """Return whether another call can be made."""
+        return not self._transport.is_closing()
 
     async def exchange(self, request: bytes, method: str, began: float, seconds: float) -> Response | Lost:
         """Send a request; return the answer, or what is known about there being none `seconds` after the call `began`.
