@@ -43,7 +43,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "splitting",
         "amending",
     ),
-    ("catalogue", "references", "auth", "wire", "transport", "journal", "report", "paces"),
+    ("catalogue", "references", "auth", "wire", "certificates", "transport", "journal", "report", "paces"),
     ("connector",),
     ("climbing", "learning", "stop", "pacing", "intents", "settling", "slots", "lane"),
     (
