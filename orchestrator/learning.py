@@ -21,6 +21,7 @@ BEHIND = 0.2  # ... and more calls by so much for each that is under way: severa
 SELDOM = 0.5  # seconds between two looks at least
 END_DIP = 0.03  # of the estimate: by so much the pace is lower when few calls are left
 OVERDUE = 1.0  # call more than the estimate allows, and no refusal: the limit has risen
+HELD_BACK = 0.1  # seconds of calls fewer than it allows: it is not the pace that holds them back
 GENTLY = 1.0  # seconds in which the pace grows by e, at the quickest, where a refusal came and no estimate yet
 UNSEEN = 1.5  # times what an answer takes: so long ago a call began whose refusal would be known
 SPAN = 2.0  # seconds; an estimate goes back over one to two of these
@@ -63,10 +64,11 @@ class Learner:
         self._later = 0.0  # ... and where the next one will begin
         self._recent: list[float] = []  # when the last calls began that were refused, from the base on
         self._doubt = 0.0  # by this share of it the estimate may be too low
-        self._refused_at = 0.0
+        self._from = 0.0  # since when the pace grows
+        self._went = 0.0  # when the last call went
         self._levels = Levels()
         self._climb: Climb | None = None  # where refusals do not follow the pace
-        self._excess = 0.0  # calls since the last refusal that were more than the estimate allows
+        self._excess = 0.0  # calls since the last refusal that were more than the estimate allows, or fewer
         self._next = 0.0  # when the next call may go
         self._let_through = False  # whether any call ever was
         self._in_vain = 0  # refusals since a call was let through ...
@@ -159,6 +161,7 @@ class Learner:
         if self.pace is None:
             return
         self.pace = self._bounded(self._paced(self.pace, now))
+        self._went = now
         step = 1 / self.pace
         busy = 0.0 if self.ending else min(LONGEST_CATCH_UP, CAUGHT_UP * step)
         caught_up = max(CATCH_UP, step, busy)
@@ -168,28 +171,37 @@ class Learner:
         """Return the pace from now on."""
         if self._climb is not None:
             return pace
-        since = now - self._refused_at
         if not self._rising and self.estimate is not None:
-            return self._around(self.estimate, since)
-        if self._in_vain or now - self._next > max(CATCH_UP, 1 / pace):  # late: it is not the pace that holds back
+            return self._around(self.estimate, now)
+        late = now - self._next
+        if late > HELD_BACK and not self._in_vain:
+            self._begin_anew(now)
+        if self._in_vain or late > max(CATCH_UP, 1 / pace):  # it is not the pace that holds back
             return pace
         return min(2 * pace, pace + 1 / (self._growth() if self._rising else max(GENTLY, self._growth())))
 
-    def _around(self, estimate: float, since: float) -> float:
-        """Return the pace so many seconds after the last refusal."""
+    def _around(self, estimate: float, now: float) -> float:
+        """Return the pace near what the service is known to let through."""
         look = max(SELDOM, LOOK * (1 + BEHIND * estimate * self._answer) / estimate)
-        climb = 3 * (DIP + 1 / (estimate * look)) * (since / look) ** 2  # at the end of it one call more has gone
+        self._excess += 1 - estimate * (1 + self._doubt) * (now - self._went)
+        if self._excess < -(1 + estimate * (HELD_BACK + DIP * look)):
+            self._begin_anew(now)
+        climb = 3 * (DIP + 1 / (estimate * look)) * ((now - self._from) / look) ** 2  # then one call more has gone
         pace = estimate * (1 + (-END_DIP if self.ending else self._doubt - DIP + climb))
-        self._excess += 1 - estimate * (1 + self._doubt) / pace
         unseen = UNSEEN * self._answer * max(0.0, pace - estimate)
         if self._excess > OVERDUE + unseen and not self.ending:
             self._rising, self._base = True, None
         return pace
 
+    def _begin_anew(self, now: float) -> None:
+        """Forget what was counted: something else held the calls back, and the bucket filled meanwhile."""
+        self._from, self._excess, self._base = now, 0.0, None
+        self._recent.clear()
+
     def _noted(self, now: float) -> None:
         self._dry_since = now if self._in_vain == 0 else self._dry_since
         self._in_vain += 1
-        self._refused_at, self._excess = now, 0.0
+        self._from, self._excess = now, 0.0
         self._next = max(self._next, now)
 
     def _step_back(self, ago: float) -> None:

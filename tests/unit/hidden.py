@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,7 +34,8 @@ class Hidden:
     """A scenario: calls a second, how many at once, seconds to an answer, seconds of Retry-After, a change midway.
 
     `late` is by how many seconds a timer may be late, `uneven` the share by which an answer may take longer;
-    `stall` is for how long the machine does something else, in every hundredth moment.
+    `stall` is for how long the machine does something else, in every hundredth moment; after the first `early` targets
+    there is nothing to call for `idle` seconds.
     """
 
     rate: float = 200.0
@@ -48,9 +50,13 @@ class Hidden:
     late: float = 0.001
     uneven: float = 0.1
     stall: float = 0.0
+    early: int = 0
+    idle: float = 0.0
 
     @property
     def ideal(self) -> float:
+        if self.idle:  # long enough for the bucket to be full again
+            return (max(0.0, self.early - self.burst) + self.count - self.early - self.burst) / self.rate + self.idle
         if self.then is None:
             return (self.count - self.burst) / self.rate
         half = self.count // 2
@@ -73,7 +79,8 @@ class Simulation:
         self.scenario, self.learner = scenario, learner
         self.bucket = Bucket(scenario.rate, scenario.burst)
         self.now = self.last = 0.0
-        self.fresh, self.done, self.refused = scenario.count, 0, 0
+        self.fresh, self.done, self.refused = scenario.early or scenario.count, 0, 0
+        self._more_at = math.inf  # when there is more to call
         self.trace: Callable[[float, float], None] = lambda now, pace: None
         self._slot = 0.0
         self._random = random.Random(seed)
@@ -85,6 +92,8 @@ class Simulation:
             while self._go():
                 pass
             self.now = self._next()
+            if self.now >= self._more_at:
+                self.fresh, self._more_at = self.scenario.count - self.scenario.early, math.inf
             while self._flying and self._flying[0][0] <= self.now:
                 self._land(*heapq.heappop(self._flying)[1:])
         return Came(self.last / self.scenario.ideal, self.refused / (self.done + self.refused), self.learner)
@@ -120,7 +129,9 @@ class Simulation:
 
     def _next(self) -> float:
         """Return when something happens next."""
-        moments = [self._flying[0][0]] if self._flying else []
+        moments = [self._more_at]
+        if self._flying:
+            moments.append(self._flying[0][0])
         if len(self._flying) < self.scenario.slots:
             if self._ready():
                 late = self._random.uniform(0, self.scenario.late)
@@ -133,6 +144,8 @@ class Simulation:
     def _land(self, began: float, let_through: bool, tries: int) -> None:
         if let_through:
             self.learner.accepted(began, self.now)
+            if self.done == self.scenario.early and not self._flying:
+                self._more_at = self.now + self.scenario.idle
             return
         self.refused += 1
         self.learner.refused(began, self.now)

@@ -127,6 +127,20 @@ def test_a_limit_that_rises_midway_is_made_use_of(rate: float, burst: float, lat
         assert came.learner.estimate == pytest.approx(then, rel=0.03)
 
 
+@pytest.mark.parametrize("idle", [2.0, 60.0, 600.0])
+@pytest.mark.parametrize("early", [22, 25, 40, 2000])
+@pytest.mark.parametrize(("start", "burst"), [(None, 20.0), (128.0, 20.0), (None, 200.0)])
+def test_while_there_is_nothing_to_call_no_limit_is_learned(
+    early: int, idle: float, start: float | None, burst: float
+) -> None:
+    """It took up to ninety times as long: what was let through was divided by the idle time too."""
+    scenario = Hidden(burst=burst, count=early + 2000, early=early, idle=idle, start=start, ceiling=1000.0)
+    came = simulate(scenario)
+    assert (came.over - 1) * scenario.ideal <= 0.4  # seconds
+    assert came.refused <= 0.03
+    assert came.learner.learned == pytest.approx(200, rel=0.02)
+
+
 @pytest.mark.parametrize("hidden", [2.0, 10.0, 50.0])
 @pytest.mark.parametrize("slots", [2, 16])
 def test_a_slow_service_is_found_and_kept_to(hidden: float, slots: int) -> None:
