@@ -142,6 +142,12 @@ class Learner:
         self._rising, self._base = False, None
         self.pace = self._bounded((self.pace or self.ceiling) * TOLD_STEP)
 
+    def resume(self, now: float) -> None:
+        """Note that there is something to call again: nothing is to be learned from the time in which there was not."""
+        if self._let_through:
+            idle = max(0.0, now - self._last)
+            self._first, self._last = self._first + idle, self._last + idle
+
     def limit(self, ceiling: float) -> None:
         """Never go faster than this from now on, which is slower than before."""
         self.ceiling = ceiling

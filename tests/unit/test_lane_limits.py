@@ -16,7 +16,7 @@ from orchestrator.backoff import Backoff
 from orchestrator.batches import Packing
 from orchestrator.intents import AT_ONCE, MOMENT, Intents
 from orchestrator.lane import LANE_PAUSE, Lane
-from orchestrator.learning import HOPELESS
+from orchestrator.learning import HOPELESS, Learner
 from orchestrator.model import Batch, Outcome, Ruling, Verdict
 from orchestrator.pacing import AHEAD, Pacer
 from orchestrator.stop import Stop
@@ -242,6 +242,21 @@ async def test_a_lane_that_learned_a_limit_sees_its_end_come() -> None:
     endings = [number for number, ending in seen if ending]
     assert endings == list(range(endings[0], 61))
     assert 0 < 60 - endings[0] <= AHEAD * 20
+
+
+async def test_the_time_between_two_waves_of_a_lane_says_nothing_of_its_service() -> None:
+    service = Service()
+    bench = Bench(service, concurrency=1)
+    bench.pacer.learner = Learner(20.0, start=20.0)
+
+    def tenth() -> None:
+        bench.clock.now += 0.1
+
+    service.before = tenth
+    for wave in range(3):
+        await bench.lane.run(iter(targets(range(10 * wave, 10 * wave + 10))))
+        bench.clock.now += 600
+    assert bench.pacer.learner.learned == pytest.approx(10, rel=0.15)
 
 
 # Intents

@@ -259,6 +259,17 @@ def test_what_the_service_told_overrules_what_was_learned() -> None:
     assert learner.wait(1000.0) == 0.0
 
 
+def test_the_time_between_two_waves_is_not_taken_for_a_slow_service() -> None:
+    """The next run began at a call in 24 seconds, and said in its forecast that it would go on like that."""
+    learner = Learner(10_000.0, start=50.0)
+    for wave in (0.0, 600.0, 1200.0):
+        learner.resume(wave)
+        for number in range(25):
+            learner.go(wave + number / 50)
+            learner.accepted(wave + number / 50, wave + number / 50 + 0.05)
+    assert learner.learned == pytest.approx(50, rel=0.1)
+
+
 def test_what_held_the_calls_back_is_not_taken_for_a_pace_that_the_service_takes() -> None:
     learner = Learner(10_000.0, start=4.0)
     now = 0.0
