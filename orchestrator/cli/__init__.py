@@ -53,6 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command: Command = getattr(importlib.import_module(f"orchestrator.cli.{module}"), name)
         return guarded(command, options)
     except KeyboardInterrupt:
+        from contextlib import suppress
+
+        with suppress(OSError, AttributeError):  # the exit code counts, also where nobody can be told
+            sys.stderr.write("orchestrator: interrupted\n")
         return INTERRUPTED
 
 

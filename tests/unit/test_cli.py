@@ -60,7 +60,9 @@ def test_the_exit_code_stands_where_nobody_can_be_told_why(tmp_path: Path) -> No
     assert called(["services", "no-such-service"], tmp_path, "2> /dev/full")[0] == 2
 
 
-def test_an_interrupt_while_a_command_is_imported_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_while_a_command_is_imported_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     importlib.import_module("orchestrator.cli.failure")  # before it; what it imports comes in that way too
 
     def interrupted(name: str) -> None:
@@ -68,6 +70,7 @@ def test_an_interrupt_while_a_command_is_imported_is_no_traceback(monkeypatch: p
 
     monkeypatch.setattr(importlib, "import_module", interrupted)
     assert cli.main(["services"]) == 130
+    assert capsys.readouterr() == ("", "orchestrator: interrupted\n")
 
 
 CONFIG = """\
