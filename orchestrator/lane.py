@@ -136,7 +136,6 @@ class Lane:
     async def run(self, targets: Iterator[Target]) -> None:
         """Give every target its outcome."""
         self._intents = Intents(pack(targets, self._packing, self._numbers), self._memory.sent)
-        self.pacer.learner.resume(self._clock())
         try:
             async with anyio.create_task_group() as group:
                 self._group, self._to_hire = group, workers(self._concurrency)

@@ -16,12 +16,13 @@ STEP_BACK = 0.5  # of the pace at which a call was made: so it goes on until the
 EVIDENCE = 4  # ... which so many calls let through between two refusals make
 DOUBT = 1.0  # calls by which the count behind an estimate may be short: the pace is higher by that
 DIP = 0.02  # of the estimate: by so much the pace is lower just after a refusal ...
-LOOK = 42  # calls in which one may be refused for the look whether the limit has risen: then one more goes ...
-BEHIND = 0.25  # ... and more calls by so much for each that is under way: several are then refused at once
-SELDOM = 0.5  # seconds between two looks at least
+LOOK = 42  # calls of which one may be refused to see whether the limit has risen: in their time one more goes ...
+BEHIND = 0.25  # ... of so much more, as a share, for each call that is under way: they may be refused with it
+SELDOM = 0.5  # seconds between two such looks at least
+FURTHEST = 2.0  # looks without a refusal after which the pace grows no more
 END_DIP = 0.03  # of the estimate: by so much the pace is lower when few calls are left
 OVERDUE = 1.0  # call more than the estimate allows, and no refusal: the limit has risen
-HELD_BACK = 0.2  # seconds of calls fewer than it allows: it is not the pace that holds them back
+HELD_BACK = 0.2  # seconds by which calls are late when it is not the pace that holds them back
 GENTLY = 1.0  # seconds in which the pace grows by e, at the quickest, where a refusal came and no estimate yet
 UNSEEN = 1.5  # times what an answer takes: so long ago a call began whose refusal would be known
 SPAN = 2.0  # seconds; an estimate goes back over one to two of these
@@ -57,7 +58,10 @@ class Learner:
         self._answer = UNKNOWN_ANSWER  # seconds that an answer takes, of late
         self._took = 0.0  # seconds that all answers took to calls that were let through ...
         self._answered = 0  # ... which are so many ...
-        self._first = self._last = 0.0  # ... from when the first of them began to when the last one did
+        self._first = self._last = (
+            0.0  # ... from when the first of them began, idle time aside, to when the last one did
+        )
+        self._busy_until = 0.0  # the last answer to one of them, or the end of a pause
         self._accepted: list[float] = []  # when the calls began that were let through, from the base on
         self._base: float | None = None  # the refused call where the estimate begins ...
         self._until = 0.0  # ... the one where it ends ...
@@ -93,9 +97,7 @@ class Learner:
 
     def accepted(self, began: float, now: float) -> None:
         """Note that the service let a call through that began then, whatever it answered."""
-        if not self._let_through:
-            self._let_through, self._first = True, began
-        self._last = max(self._last, began)
+        self._note_span(began, now)
         self._in_vain = 0
         self._timed(now - began)
         self._took += now - began
@@ -118,7 +120,8 @@ class Learner:
             return
         before = self.pace or self.ceiling
         if self._base is None or self._rising:
-            self._step_back(now - began)
+            if self._rising or self.estimate is None:  # else it was counted anew, and the limit need not be another
+                self._step_back(now - began)
             self._begin_at(began, began)
             self._until = began
         elif began > self._base:
@@ -134,7 +137,8 @@ class Learner:
         climb.answered(began, now, refused=refused)
         self.pace = self._bounded(climb.pace)
         if climb.over:
-            self._climb, self._base, self.estimate, self._doubt = None, None, self.pace, 0.0
+            self._climb, self.estimate, self._doubt = None, self.pace, 0.0
+            self._begin_anew(now)
 
     def told(self, now: float) -> None:
         """Note that the service refused a call and told when or how fast to go on: what was counted ends there."""
@@ -142,11 +146,9 @@ class Learner:
         self._rising, self._base = False, None
         self.pace = self._bounded((self.pace or self.ceiling) * TOLD_STEP)
 
-    def resume(self, now: float) -> None:
-        """Note that there is something to call again: nothing is to be learned from the time in which there was not."""
-        if self._let_through:
-            idle = max(0.0, now - self._last)
-            self._first, self._last = self._first + idle, self._last + idle
+    def paused(self, until: float) -> None:
+        """Note that no call goes before then, because the service said so."""
+        self._busy_until = max(self._busy_until, until)
 
     def limit(self, ceiling: float) -> None:
         """Never go faster than this from now on, which is slower than before."""
@@ -164,35 +166,36 @@ class Learner:
 
     def go(self, now: float) -> None:
         """Note that a call goes."""
+        before, self._went = self._went, now
         if self.pace is None:
             return
-        self.pace = self._bounded(self._paced(self.pace, now))
-        self._went = now
+        self.pace = self._bounded(self._paced(self.pace, before, now))
         step = 1 / self.pace
         busy = 0.0 if self.ending else min(LONGEST_CATCH_UP, CAUGHT_UP * step)
         caught_up = max(CATCH_UP, step, busy)
         self._next = max(self._next, now - caught_up) + step
 
-    def _paced(self, pace: float, now: float) -> float:
-        """Return the pace from now on."""
+    def _paced(self, pace: float, before: float, now: float) -> float:
+        """Return the pace from now on; the call before this one went `before`."""
         if self._climb is not None:
             return pace
         if not self._rising and self.estimate is not None:
-            return self._around(self.estimate, now)
+            return self._around(self.estimate, before, now)
         late = now - self._next
-        if late > HELD_BACK and not self._in_vain:
+        if late > HELD_BACK + 1 / pace and not self._in_vain:
             self._begin_anew(now)
         if self._in_vain or late > max(CATCH_UP, 1 / pace):  # it is not the pace that holds back
             return pace
         return min(2 * pace, pace + 1 / (self._growth() if self._rising else max(GENTLY, self._growth())))
 
-    def _around(self, estimate: float, now: float) -> float:
+    def _around(self, estimate: float, before: float, now: float) -> float:
         """Return the pace near what the service is known to let through."""
         look = max(SELDOM, LOOK * (1 + BEHIND * estimate * self._answer) / estimate)
-        self._excess += 1 - estimate * (1 + self._doubt) * (now - self._went)
+        self._excess += 1 - estimate * (1 + self._doubt) * (now - before)
         if self._excess < -(1 + estimate * (HELD_BACK + DIP * look)):
             self._begin_anew(now)
-        climb = 3 * (DIP + 1 / (estimate * look)) * ((now - self._from) / look) ** 2  # then one call more has gone
+        looks = min(FURTHEST, (now - self._from) / look)
+        climb = 3 * (DIP + 1 / (estimate * look)) * looks**2  # so that after one of them one call more has gone
         pace = estimate * (1 + (-END_DIP if self.ending else self._doubt - DIP + climb))
         unseen = UNSEEN * self._answer * max(0.0, pace - estimate)
         if self._excess > OVERDUE + unseen and not self.ending:
@@ -200,9 +203,19 @@ class Learner:
         return pace
 
     def _begin_anew(self, now: float) -> None:
-        """Forget what was counted: something else held the calls back, and the bucket filled meanwhile."""
+        """Forget what was counted, not what was learned of it: the service's bucket need not be empty any more."""
         self._from, self._excess, self._base = now, 0.0, None
         self._recent.clear()
+        self._levels = Levels()
+
+    def _note_span(self, began: float, now: float) -> None:
+        """Note from when to when calls were let through, without the time in which there was none to make."""
+        due = max(self._busy_until, self._last + 1 / (self.pace or self.ceiling))
+        if not self._let_through:
+            self._let_through, self._first = True, began
+        elif began > due + HELD_BACK:
+            self._first += began - due
+        self._last, self._busy_until = max(self._last, began), max(self._busy_until, now)
 
     def _noted(self, now: float) -> None:
         self._dry_since = now if self._in_vain == 0 else self._dry_since

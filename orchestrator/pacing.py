@@ -153,6 +153,7 @@ class Pacer:
     def pause(self, until: float) -> None:
         """Let nothing go before `until` (seconds of the monotonic clock)."""
         self.paused_until = max(self.paused_until, until)
+        self.learner.paused(until)
 
     def slow_to(self, per_second: float) -> bool:
         """Go no faster than the service announced; never speeds up. Return whether that is slower than before."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
 import pytest
 from hidden import Bucket, Hidden, Simulation, simulate
 
+from orchestrator.climbing import Climb
 from orchestrator.learning import HOPELESS, HOPELESS_SECONDS, LOOK, SLOWEST, Learner
 
 SEEDS = range(3)
@@ -141,6 +143,67 @@ def test_while_there_is_nothing_to_call_no_limit_is_learned(
     assert came.learner.learned == pytest.approx(200, rel=0.02)
 
 
+def climbing() -> Learner:
+    """A lane that seeks its pace by what comes of it, from 0.1 s on."""
+    learner = Learner(10_000.0)
+    learner.go(0.0)
+    learner.accepted(0.0, 0.05)
+    learner.refused(0.01, 0.06)
+    learner._climb = Climb(30.0, 10_000.0, 0.1)
+    return learner
+
+
+@pytest.mark.parametrize("idle", [1.0, 5.0, 60.0, 600.0])
+def test_after_refusals_that_did_not_follow_the_pace_and_a_rest_it_goes_on_at_what_it_found(idle: float) -> None:
+    """It went on at the ceiling, because the pace had grown with the time."""
+    learner, now = climbing(), 0.1
+    for _ in range(100):
+        now += learner.wait(now) + 1 / 30
+        learner.go(now)
+        learner.accepted(now, now + 0.01)
+    assert learner._climb is None
+    found = learner.learned
+    learner.go(now + idle)
+    assert learner.pace == pytest.approx(found, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("rate", "slots", "share"), [(200.0, 16, 0.97), (200.0, 16, 0.93), (50.0, 4, 0.97), (1000.0, 64, 0.9)]
+)
+def test_while_its_slots_hold_it_back_a_little_the_pace_stays_near_the_limit(
+    rate: float, slots: int, share: float
+) -> None:
+    scenario = Hidden(rate=rate, burst=20.0, latency=0.02, count=int(60 * rate), ceiling=5 * rate, slots=slots)
+    simulation = Simulation(scenario, Learner(scenario.ceiling))
+    most = 0.0
+
+    def look(now: float, pace: float) -> None:
+        nonlocal most
+        if now > 10:  # answers are as slow by now as makes the slots the limit
+            simulation.scenario = replace(scenario, latency=slots / (share * rate), uneven=0.0)
+        most = max(most, pace) if now > 12 else 0.0
+
+    simulation.trace = look
+    simulation.run()
+    assert most <= 1.6 * rate  # it was 4
+
+
+@pytest.mark.parametrize(("rate", "size", "pause"), [(2.0, 10, 5.0), (1.0, 10, 30.0), (2.0, 20, 5.0)])
+def test_small_waves_at_a_slow_service_take_no_longer_than_they_must(rate: float, size: int, pause: float) -> None:
+    scenario = Hidden(rate=rate, burst=rate, count=size, slots=2, ceiling=10_000.0, start=2.0)
+    simulation = Simulation(scenario, Learner(scenario.ceiling, scenario.start))
+    took, waves = 0.0, 20
+    for wave in range(waves):
+        began = simulation.now
+        simulation.fresh, simulation.scenario = size, replace(scenario, count=size * (wave + 1))
+        simulation.run()
+        took += simulation.now - began
+        simulation.now += pause
+    assert took <= 1.2 * waves * (size - scenario.burst) / rate
+    assert simulation.refused <= 0.15 * waves * size  # it was 0.45
+    assert simulation.learner._climb is None
+
+
 @pytest.mark.parametrize("hidden", [2.0, 10.0, 50.0])
 @pytest.mark.parametrize("slots", [2, 16])
 def test_a_slow_service_is_found_and_kept_to(hidden: float, slots: int) -> None:
@@ -259,11 +322,11 @@ def test_what_the_service_told_overrules_what_was_learned() -> None:
     assert learner.wait(1000.0) == 0.0
 
 
-def test_the_time_between_two_waves_is_not_taken_for_a_slow_service() -> None:
+@pytest.mark.parametrize("waves", [(0.0, 600.0, 1200.0), (0.0, 60.0)])
+def test_the_time_between_two_waves_is_not_taken_for_a_slow_service(waves: Sequence[float]) -> None:
     """The next run began at a call in 24 seconds, and said in its forecast that it would go on like that."""
     learner = Learner(10_000.0, start=50.0)
-    for wave in (0.0, 600.0, 1200.0):
-        learner.resume(wave)
+    for wave in waves:
         for number in range(25):
             learner.go(wave + number / 50)
             learner.accepted(wave + number / 50, wave + number / 50 + 0.05)
@@ -278,6 +341,7 @@ def test_what_held_the_calls_back_is_not_taken_for_a_pace_that_the_service_takes
             learner.go(now)
             learner.accepted(now, now + 0.05)
             now += 0.01
+        learner.paused(now + 9.5)
         now += 9.5
     assert learner.pace is not None
     assert learner.pace > 100
