@@ -34,23 +34,27 @@ _SWITCHING = 101
 class Outbox:
     """Sends together what one pass of the event loop has to send: whoever receives it is woken once, not for each.
 
-    It does so when the loop has handed over all that could be read, which would be taken for the answers.
+    Between `put` and the sending the loop hands over all that can be read: what came before the request is no answer to
+    it. asyncio's loop reads between `call_soon` and a timer that is due, uvloop between two passes.
     """
 
-    __slots__ = ("_waiting",)
+    __slots__ = ("_due", "_new")
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Wire, bytes]] = []
+        self._new: list[tuple[Wire, bytes]] = []  # what nothing was read after
+        self._due: list[tuple[Wire, bytes]] = []
 
     def put(self, wire: Wire, request: bytes) -> None:
         """Send it soon."""
-        if not self._waiting:
-            asyncio.get_running_loop().call_later(0, self._send)  # asyncio's call_soon is before it reads, not after
-        self._waiting.append((wire, request))
+        if not self._new and not self._due:
+            asyncio.get_running_loop().call_soon(self._send)
+        self._new.append((wire, request))
 
     def _send(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for wire, request in waiting:
+        due, self._due, self._new = self._due, self._new, []
+        if self._due:
+            asyncio.get_running_loop().call_later(0, self._send)
+        for wire, request in due:
             wire.write(request)
 
 

@@ -434,6 +434,41 @@ def test_what_is_there_before_the_call_is_no_answer_to_it(
     run(call_twice())
 
 
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_nor_where_the_call_is_sent_together_with_others(run: Callable[[Coroutine[None, None, None]], None]) -> None:
+    """It was sent in the pass in which it was put, before the loop had read again."""
+
+    async def go_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        speaking[writer.get_extra_info("peername")] = writer
+        await reader.read()
+
+    async def call_together() -> None:
+        answers = [KEPT, KEPT, answer(b"new"), answer(b"new")]
+        async with server(*answers, then=go_on) as there, HttpTransport() as transport:
+            request = Request("POST", there.url, "/")
+            await asyncio.gather(*(transport.send(request, 5.0) for _ in range(2)))
+            await asyncio.sleep(0.01)
+            idle = transport._places[there.url].idle[0]
+            gate = asyncio.get_running_loop().create_future()
+
+            async def second() -> Response | Lost:
+                await gate
+                speaking[idle._transport.get_extra_info("sockname")].write(KEPT)
+                return await transport.send(request, 0.5)
+
+            later = asyncio.create_task(second())
+            await asyncio.sleep(0)
+            asyncio.get_running_loop().call_soon(gate.set_result, None)
+            first = asyncio.create_task(transport.send(request, 0.5))  # it is put in the next pass, to be sent after it
+            got = await later
+            await first
+            assert isinstance(got, Response), got
+            assert got.body == b"new"
+
+    speaking: dict[object, asyncio.StreamWriter] = {}
+    run(call_together())
+
+
 async def test_what_comes_before_the_request_is_sent_is_no_answer_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     async def go_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.01)
