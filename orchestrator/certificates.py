@@ -1,7 +1,4 @@
-"""The certificates to trust where nobody says which: read when a connection needs them, and once.
-
-aiohttp reads them twice when it is imported, 20 ms each time, for two contexts that are not used here.
-"""
+"""The certificates to trust: read when a connection needs them, and once."""
 
 from __future__ import annotations
 
@@ -14,21 +11,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import ssl
 
-_PLACE = "SSL_CERT_FILE"  # where OpenSSL looks, if somebody says it
+PLACES = ("SSL_CERT_FILE", "SSL_CERT_DIR")  # where OpenSSL looks, if somebody says it
 
 
 @contextmanager
-def unread() -> Iterator[None]:
-    """Have OpenSSL find none: who takes a default context meanwhile trusts nobody with it."""
-    said = os.environ.get(_PLACE)
-    os.environ[_PLACE] = os.devnull
+def without_certificates() -> Iterator[None]:
+    """Have OpenSSL find none meanwhile: aiohttp reads them twice when it is imported, 20 ms each time.
+
+    That is for two contexts that nothing here uses. Whoever makes a default one meanwhile trusts nobody with it.
+    """
+    said = {place: os.environ.get(place) for place in PLACES}
+    os.environ.update(dict.fromkeys(PLACES, os.devnull))
     try:
         yield
     finally:
-        if said is None:
-            del os.environ[_PLACE]
-        else:
-            os.environ[_PLACE] = said
+        for place, value in said.items():
+            if value is None:
+                del os.environ[place]
+            else:
+                os.environ[place] = value
 
 
 @cache

@@ -67,7 +67,7 @@ class HttpConnector:
         return self._credential.ready and self._chosen in self._renders
 
     def turn(self) -> AbstractAsyncContextManager[None]:
-        """Return the context around a call in which an unproven credential is tried by one call at a time."""
+        """Return the context around a call in which an unproven credential is tried by few calls."""
         return self._admission.turn()
 
     async def obtain(self) -> Ruling | None:

@@ -122,7 +122,7 @@ class Wire(asyncio.Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Return whether another call can be made."""
+        """Return whether another call can be made, for all that the loop has seen."""
         return not self._transport.is_closing()
 
     async def exchange(self, request: bytes, method: str, began: float, seconds: float) -> Response | Lost:

@@ -163,7 +163,7 @@ def _rows(scenario: Scenario, came: dict[tuple[Scenario, str], Came | Exception]
     for who in CLIENTS:
         what, one, ours = f"{scenario.name}: {who}", came[scenario, who], who in (UNKNOWN, TOO_HIGH)
         if isinstance(one, Exception):
-            rows.append(not_measured(what, "", str(one)[:120]))
+            rows.append(not_measured(what, "", str(one).strip().splitlines()[-1][:100]))
             continue
         over, share = one.over(scenario), f"{one.share:.1%}"
         through = math.isfinite(over)

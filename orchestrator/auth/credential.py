@@ -41,7 +41,7 @@ class Credential(Protocol):
 
     @property
     def locks(self) -> bool:
-        """Tell whether a few wrong ones lock it, so that one call at a time must try it."""
+        """Tell whether a few wrong ones lock it, so that few calls must try it."""
 
     async def obtain(self) -> None:
         """Get what the next call carries, or replace it where that is due; it may be cancelled at any time.

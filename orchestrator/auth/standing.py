@@ -2,22 +2,23 @@
 
 Many workers of several lanes call with one credential: so until a generation has worked once, one call of each lane
 carries it, and the first refusal stops them all. More than five wrong signatures lock a key: such a credential is
-tried by one call at a time of all lanes. A service that hangs must not hold up the others that way: where no answer
-comes, another lane's call may go soon, and one more after a second, of the lane that has waited longest; and one that
-is out for longer still is not counted, because who is refused is told so at once. But a service that refuses what
-others take is that service's affair: it stops its own lane and no other.
+tried by one call of all lanes, and where no answer comes by few, so that a service that hangs does not hold up the
+others: soon by one of a second lane, and after a second by one more, of the lane that has waited longest; one that is
+out for longer still is not counted, because who is refused is told so at once. But a service that refuses what others
+take is that service's affair: it stops its own lane and no other.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import TracebackType
+from typing import NamedTuple
 
 from orchestrator.auth.credential import Credential, scrub
 
-HEAD_START = 0.04  # seconds by which the first call that tries one which locks is ahead of another lane's
-PATIENCE = 1.0  # seconds that a call is otherwise alone, from when it has a credential to carry
+HEAD_START = 0.04  # seconds after which a second lane may try one that locks
+PATIENCE = 1.0  # seconds after which one more call may, from when there is a credential to carry
 AT_ONCE = 3  # calls may carry one that has not worked yet ...
 HANGS = 5.0  # ... of which one that was not answered for so many seconds is none any more, ...
 AT_ALL = 5  # ... up to so many that are not answered: so few wrong ones lock no key
@@ -26,21 +27,28 @@ _GLANCE = 0.25  # seconds between two looks at whether the credential is there
 Barrier = asyncio.Lock | asyncio.Semaphore
 
 
-def barriers() -> tuple[Barrier, ...]:
-    """Return what a call has to pass that tries a credential: one after the other, few at once, few unanswered."""
-    return asyncio.Lock(), asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ALL)
+class Barriers(NamedTuple):
+    """What a call has to pass that tries a credential: one after the other, few at once, few that are not answered."""
+
+    one: asyncio.Lock
+    few: asyncio.Semaphore
+    all: asyncio.Semaphore
+
+
+def barriers() -> Barriers:
+    """Return barriers that nobody has passed."""
+    return Barriers(asyncio.Lock(), asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ALL))
 
 
 class Standing:
     """What is known of one credential: the generation that last worked, and why it was refused for good."""
 
-    __slots__ = ("_credential", "barriers", "locks", "out", "refused", "through", "trying", "worked")
+    __slots__ = ("_credential", "barriers", "locks", "refused", "through", "trying", "worked")
 
     def __init__(self, credential: Credential) -> None:
         self.locks = credential.locks
         self.barriers = barriers()  # for all lanes
-        self.out: set[Turn] = set()  # those that try it and have no answer ...
-        self.trying: set[Turn] = set()  # ... and that others wait for
+        self.trying: set[Turn] = set()  # those that calls of their lane wait for, and mostly those of others
         self.through = Through(self)
         self.worked = 0
         self.refused: str | None = None
@@ -95,7 +103,7 @@ class Admission:
         standing = self._standing
         if standing.is_open():
             return standing.through
-        return Turn(standing, (self._barriers[0], *standing.barriers) if standing.locks else self._barriers)
+        return Turn(standing, self._barriers.one, standing.barriers if standing.locks else self._barriers)
 
     def refuse(self, message: str) -> None:
         """Note that the credential is refused for good, everywhere."""
@@ -156,27 +164,28 @@ class Turn:
     that same generation. Read after the send it may be the next one's, and an old token's 401 would condemn that.
     """
 
-    __slots__ = ("_barriers", "_held", "_left", "_standing", "_timer")
+    __slots__ = ("_barriers", "_held", "_lane", "_left", "_standing", "_timer")
 
-    def __init__(self, standing: Standing, barriers: Sequence[Barrier]) -> None:
+    def __init__(self, standing: Standing, lane: asyncio.Lock, barriers: Barriers) -> None:
         self._standing = standing
+        self._lane = lane
         self._barriers = barriers
         self._held: list[Barrier] = []
         self._left = PATIENCE
         self._timer: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> None:
-        for barrier in self._barriers:
+        order: tuple[Barrier, ...] = (self._lane, *self._barriers)
+        for barrier in dict.fromkeys(order):
             if not self._standing.is_open():
                 await self._hold(barrier)
         if self._standing.is_open():  # from the start, or settled while this call waited
             self._free()
             return
-        first = self._standing.locks and not self._standing.out
-        self._standing.out.add(self)
+        first = not self._standing.trying
         self._standing.trying.add(self)
-        if first:
-            self._after(HEAD_START, self._let_others_on)
+        if first and self._standing.locks:
+            self._after(HEAD_START, self._let_another_lane_on)
         else:
             self._after(_GLANCE, self._look)
 
@@ -191,21 +200,22 @@ class Turn:
         if self._timer is not None:
             self._timer.cancel()
         self._standing.trying.discard(self)
-        self._release([barrier for barrier in self._held if isinstance(barrier, asyncio.Lock)])
+        self._release(self._barriers.one, self._lane)
 
-    def _let_others_on(self) -> None:
-        """Let a call of another lane go."""
-        self._release(self._held[1:2])
+    def _let_another_lane_on(self) -> None:
+        """Let one call of another lane go."""
+        self._release(self._barriers.one)
         self._after(_GLANCE, self._look)
 
     def _hangs(self) -> None:
         """Give the place to another: who is refused is told so at once."""
-        self._release(self._held[:1])
+        self._release(self._barriers.few)
 
-    def _release(self, those: Sequence[Barrier]) -> None:
-        for barrier in reversed(those):
-            self._held.remove(barrier)
-            barrier.release()
+    def _release(self, *those: Barrier) -> None:
+        for barrier in those:
+            if barrier in self._held:
+                self._held.remove(barrier)
+                barrier.release()
 
     async def _hold(self, barrier: Barrier) -> None:
         try:
@@ -227,9 +237,8 @@ class Turn:
         self._timer = asyncio.get_running_loop().call_later(seconds, what)
 
     def _free(self) -> None:
-        self._standing.out.discard(self)
         if self in self._standing.trying:
             self.let_on()
         if self._timer is not None:
             self._timer.cancel()
-        self._release(tuple(self._held))
+        self._release(*reversed(self._held))

@@ -44,9 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = sys.argv[1:] if arguments is None else arguments
         options = parser(given[0] if given else "").parse_args(given)
         os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")  # else every installed package is looked through
-        from orchestrator import certificates
+        from orchestrator.certificates import without_certificates
 
-        with Resting(keep=True), certificates.unread():
+        with Resting(keep=True), without_certificates():
             from orchestrator.cli.failure import guarded
 
             module, _, name = options.command.partition(":")

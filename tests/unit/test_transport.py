@@ -660,6 +660,7 @@ async def test_by_default_the_certificates_of_the_system_decide(
 ) -> None:
     file, context = presented
     monkeypatch.setenv("SSL_CERT_FILE", str(file) if known else os.devnull)
+    monkeypatch.setenv("SSL_CERT_DIR", os.devnull)
     async with server(answer(b"ok"), tls=context) as there:
         got = await fetched(there.url)
     assert isinstance(got, Response) == known
@@ -670,11 +671,13 @@ async def test_by_default_the_certificates_of_the_system_decide(
 def test_meanwhile_no_certificates_are_found_and_then_those_from_before(
     presented: tuple[Path, ssl.SSLContext], said: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    if said:
-        monkeypatch.setenv("SSL_CERT_FILE", str(presented[0]))
+    for place in certificates.PLACES:
+        monkeypatch.delenv(place, raising=False)
+        if said:
+            monkeypatch.setenv(place, str(presented[0]))
     before = dict(os.environ)
-    with certificates.unread():
+    with certificates.without_certificates():
+        assert {os.environ[place] for place in certificates.PLACES} == {os.devnull}
         assert ssl.create_default_context().cert_store_stats()["x509"] == 0
     assert dict(os.environ) == before
 
