@@ -82,7 +82,7 @@ class _Place:
 
 
 class HttpTransport:
-    """Keeps the connections to one side; follows no redirects, keeps no cookies, decodes nothing, sends nothing twice."""
+    """Keeps the connections to one side; follows no redirects, keeps no cookies, decodes nothing, repeats no call."""
 
     def __init__(self, tls: Trust = True, proxy: str | None = None) -> None:
         self._tls = tls
