@@ -22,6 +22,8 @@ SELDOM = 0.5  # seconds between two such looks at least
 FURTHEST = 2.0  # looks without a refusal after which the pace grows no more
 END_DIP = 0.03  # of the estimate: by so much the pace is lower when few calls are left
 OVERDUE = 1.0  # call more than the estimate allows, and no refusal: the limit has risen
+NEAR = 1.05  # times the pace; where a call was refused at more than that a little while ago, the limit lies between
+LATELY = 8.0  # looks; a little while
 HELD_BACK = 0.2  # seconds by which calls are late when it is not the pace that holds them back
 GENTLY = 1.0  # seconds in which the pace grows by e, at the quickest, where a refusal came and no estimate yet
 UNSEEN = 1.5  # times what an answer takes: so long ago a call began whose refusal would be known
@@ -72,6 +74,9 @@ class Learner:
         self._went = 0.0  # when the last call went
         self._levels = Levels()
         self._climb: Climb | None = None  # where refusals do not follow the pace
+        self._refused_at = math.inf  # the pace at which a call was refused last, of those made after the one before ...
+        self._refused_when = 0.0  # ... and when
+        self._sound: float | None = None  # the estimate before it was raised on trial
         self._excess = 0.0  # calls since the last refusal that were more than the estimate allows, or fewer
         self._next = 0.0  # when the next call may go
         self._let_through = False  # whether any call ever was
@@ -112,6 +117,8 @@ class Learner:
 
     def refused(self, began: float, now: float) -> None:
         """Note that the service refused a call that began then for coming too soon."""
+        if began > self._from:  # else it was under way when the pace was lowered for another
+            self._note_pace(began, now)
         self._noted(now)
         self._timed(now - began)
         self._levels.answered(began, refused=True)
@@ -190,7 +197,7 @@ class Learner:
 
     def _around(self, estimate: float, before: float, now: float) -> float:
         """Return the pace near what the service is known to let through."""
-        look = max(SELDOM, LOOK * (1 + BEHIND * estimate * self._answer) / estimate)
+        look = self._look(estimate)
         self._excess += 1 - estimate * (1 + self._doubt) * (now - before)
         if self._excess < -(1 + estimate * (HELD_BACK + DIP * look)):
             self._begin_anew(now)
@@ -199,8 +206,26 @@ class Learner:
         pace = estimate * (1 + (-END_DIP if self.ending else self._doubt - DIP + climb))
         unseen = UNSEEN * self._answer * max(0.0, pace - estimate)
         if self._excess > OVERDUE + unseen and not self.ending:
-            self._rising, self._base = True, None
+            if NEAR * pace < self._refused_at and now - self._refused_when < LATELY * look:
+                self._sound, self.estimate, self._doubt = estimate, math.sqrt(estimate * self._refused_at), 0.0
+                self._begin_anew(now)
+            else:
+                self._rising, self._base = True, None
         return pace
+
+    def _look(self, estimate: float) -> float:
+        """Return in how many seconds one call more goes than the estimate allows."""
+        return max(SELDOM, LOOK * (1 + BEHIND * estimate * self._answer) / estimate)
+
+    def _note_pace(self, began: float, now: float) -> None:
+        """Note at which pace a call was refused; an estimate on trial is kept if it had been good for a while."""
+        pace = self.pace or self.ceiling
+        self._refused_at = pace * math.exp((began - now) / self._growth()) if self._rising else pace
+        self._refused_when = now
+        if self._sound is not None and self.estimate is not None and not self._rising:
+            if began - self._from < self._look(self.estimate) / 2:
+                self.estimate = self._sound
+            self._sound = None
 
     def _begin_anew(self, now: float) -> None:
         """Forget what was counted, not what was learned of it: the service's bucket need not be empty any more."""

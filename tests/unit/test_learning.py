@@ -88,6 +88,21 @@ class Moody(Bucket):
         return self._random.random() >= self.share and super().take(now)
 
 
+@pytest.mark.parametrize(
+    ("rate", "count", "slots", "over"), [(50.0, 800, 16, 1.2), (200.0, 4000, 128, 1.35), (5.0, 600, 16, 1.12)]
+)
+def test_a_service_that_takes_no_two_calls_at_once_is_made_use_of(
+    rate: float, count: int, slots: int, over: float
+) -> None:
+    """Just above its limit it refuses every other call: what it lets through there is half of the limit."""
+    scenario = Hidden(rate=rate, burst=1.0, latency=0.05, count=count, slots=slots)
+    for seed in SEEDS:
+        for changed in (replace(scenario, start=float(slots)), replace(scenario, ceiling=5 * rate)):
+            came = simulate(changed, seed)
+            assert came.over <= over  # it was 1.28, 1.4 and 1.6
+            assert came.refused <= 0.055  # it was 0.45
+
+
 @pytest.mark.parametrize("share", [0.1, 0.2, 0.33, 0.5])
 @pytest.mark.parametrize(
     "scenario",
