@@ -264,7 +264,9 @@ class Lane:
         slower = ruling.pace is not None and self.pacer.slow_to(ruling.pace)
         if throttled:
             self.throttles += 1
-            if slower or (began > self._paused_at and _is_long(ruling)):
+            if ruling.wait is not None and ruling.pace is None and began > self._paused_at and _is_long(ruling):
+                learner.held_off(began, now, ruling.wait)
+            elif slower or (began > self._paused_at and _is_long(ruling)):
                 learner.told(now)
             elif began > self._paused_at:  # else it was under way when the lane was told to pause: nothing new
                 learner.refused(began, now)

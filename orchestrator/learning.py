@@ -35,7 +35,11 @@ SURE = 10  # calls that must have been let through to say so
 QUICKEST = 0.1  # seconds in which the pace of a start grows by e at the quickest ...
 PER_ANSWER = 3.0  # ... and at least so many times what an answer takes, so that a refusal is seen in time
 UNKNOWN_ANSWER = 0.1  # seconds that an answer is taken to take before there was one
-TOLD_STEP = 0.9  # of the pace, when the service told how long to wait
+TOLD_STEP = 0.9  # of the pace, when the service told how long to wait ...
+FAR_STEP = 0.5  # ... or this, when it did so within ...
+FAR_SECONDS = 0.25  # ... so many seconds of calls
+BELOW = 0.95  # of the limit that two such times tell: the pace
+WORTH = 30.0  # times the wait that a refusal costs: so seldom it is looked whether the limit has risen
 CATCH_UP = 0.005  # seconds by which a call may be late and the next one be on time
 CAUGHT_UP = 8  # so many calls are caught up with after a busy moment, in which the service's bucket filled ...
 LONGEST_CATCH_UP = 0.05  # ... of at most so many seconds
@@ -77,6 +81,12 @@ class Learner:
         self._refused_at = math.inf  # the pace at which a call was refused last, of those made after the one before ...
         self._refused_when = 0.0  # ... and when
         self._sound: float | None = None  # the estimate before it was raised on trial
+        self._room = CAUGHT_UP  # calls that may go at once after a rest and tell nothing
+        self._costs = 0.0  # seconds for which the service has the lane wait after a refusal
+        self._run: tuple[int, float] | None = None  # calls let through between two waits, and in how many seconds
+        self._waited_at = -math.inf  # when the last of these waits began ...
+        self._run_began = 0.0  # ... and the first call after it ...
+        self._run_calls = 0  # ... and how many have been let through since
         self._excess = 0.0  # calls since the last refusal that were more than the estimate allows, or fewer
         self._next = 0.0  # when the next call may go
         self._let_through = False  # whether any call ever was
@@ -103,6 +113,9 @@ class Learner:
     def accepted(self, began: float, now: float) -> None:
         """Note that the service let a call through that began then, whatever it answered."""
         self._note_span(began, now)
+        if began > self._waited_at:
+            self._run_began = began if self._run_calls == 0 else min(self._run_began, began)
+            self._run_calls += 1
         self._in_vain = 0
         self._timed(now - began)
         self._took += now - began
@@ -148,10 +161,29 @@ class Learner:
             self._begin_anew(now)
 
     def told(self, now: float) -> None:
-        """Note that the service refused a call and told when or how fast to go on: what was counted ends there."""
+        """Note that the service refused a call and told how fast to go on: what was counted ends there."""
         self._noted(now)
         self._rising, self._base = False, None
         self.pace = self._bounded((self.pace or self.ceiling) * TOLD_STEP)
+
+    def held_off(self, began: float, now: float, wait: float) -> None:
+        """Note that the service refused a call that began then, and has the whole lane wait for so many seconds.
+
+        Its bucket is full after each wait. So two times until the next refusal, at two paces, tell it and the limit.
+        What it let through, the wait included, it lets through in any case.
+        """
+        pace = self.pace or self.ceiling
+        run = self._run_calls, max(began - self._run_began, 1 / pace)
+        step = FAR_STEP if run[1] < FAR_SECONDS else TOLD_STEP
+        limit = _limit_of(self._run, run)
+        self._noted(now)
+        self._run, self._run_calls, self._waited_at, self._costs = run, 0, now, wait
+        self._room = max(self._room, run[0])
+        self._refused_at, self._refused_when, self._sound = pace, now, None
+        found = pace * step if limit is None else min(pace * TOLD_STEP, BELOW * limit)
+        self.estimate = self._bounded(max(found, run[0] / (run[1] + wait)))
+        self.pace, self._doubt, self._rising = self.estimate, 0.0, False
+        self._begin_anew(now)
 
     def paused(self, until: float) -> None:
         """Note that no call goes before then, because the service said so."""
@@ -215,7 +247,7 @@ class Learner:
 
     def _look(self, estimate: float) -> float:
         """Return in how many seconds one call more goes than the estimate allows."""
-        return max(SELDOM, LOOK * (1 + BEHIND * estimate * self._answer) / estimate)
+        return max(SELDOM, WORTH * self._costs, LOOK * (1 + BEHIND * estimate * self._answer) / estimate)
 
     def _note_pace(self, began: float, now: float) -> None:
         """Note at which pace a call was refused; an estimate on trial is kept if it had been good for a while."""
@@ -229,7 +261,7 @@ class Learner:
 
     def _begin_anew(self, now: float) -> None:
         """Forget what was counted, not what was learned of it: the service's bucket need not be empty any more."""
-        self._from, self._excess, self._base = now, 0.0, None
+        self._from, self._excess, self._base = now, -float(self._room), None
         self._recent.clear()
         self._levels = Levels()
 
@@ -313,3 +345,11 @@ class Learner:
 
     def _bounded(self, pace: float) -> float:
         return min(self.ceiling, max(SLOWEST, pace))
+
+
+def _limit_of(one: tuple[int, float] | None, other: tuple[int, float]) -> float | None:
+    """Return at which rate a bucket refills that let so many calls through in so many seconds, twice from full."""
+    if one is None:
+        return None
+    calls, seconds = other[0] - one[0], other[1] - one[1]
+    return calls / seconds if calls * seconds > 0 and abs(seconds) > FAR_SECONDS else None

@@ -35,7 +35,7 @@ class Hidden:
 
     `late` is by how many seconds a timer may be late, `uneven` the share by which an answer may take longer;
     `stall` is for how long the machine does something else, in every hundredth moment; after the first `early` targets
-    there is nothing to call for `idle` seconds.
+    there is nothing to call for `idle` seconds. After a refusal the service has the lane wait for `pause`.
     """
 
     rate: float = 200.0
@@ -52,6 +52,7 @@ class Hidden:
     stall: float = 0.0
     early: int = 0
     idle: float = 0.0
+    pause: float = 0.0
 
     @property
     def ideal(self) -> float:
@@ -81,6 +82,7 @@ class Simulation:
         self.now = self.last = 0.0
         self.fresh, self.done, self.refused = scenario.early or scenario.count, 0, 0
         self._more_at = math.inf  # when there is more to call
+        self._paused_at = -math.inf
         self.trace: Callable[[float, float], None] = lambda now, pace: None
         self._slot = 0.0
         self._random = random.Random(seed)
@@ -148,11 +150,22 @@ class Simulation:
                 self._more_at = self.now + self.scenario.idle
             return
         self.refused += 1
-        self.learner.refused(began, self.now)
         rest = self.scenario.retry_after
+        if self.scenario.pause:
+            rest = 0.0
+            self._pause(began)
+        else:
+            self.learner.refused(began, self.now)
         if rest is None:
             rest = self._random.uniform(0, min(60.0, FIRST_REST * 2.0**tries))
         heapq.heappush(self._resting, (self.now + rest, tries + 1))
+
+    def _pause(self, began: float) -> None:
+        if began <= self._paused_at:  # it was under way when the lane was told
+            return
+        self.learner.held_off(began, self.now, self.scenario.pause)
+        self.learner.paused(self.now + self.scenario.pause)
+        self._paused_at, self._slot = self.now, self.now + self.scenario.pause
 
 
 def simulate(scenario: Hidden, seed: int = 1) -> Came:

@@ -103,6 +103,41 @@ def test_a_service_that_takes_no_two_calls_at_once_is_made_use_of(
             assert came.refused <= 0.055  # it was 0.45
 
 
+class Windowed(Bucket):
+    """Lets so many calls through in each stretch of ten seconds."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(0.0, 0.0)
+        self.number, self.window, self.taken = number, 0, 0
+
+    def take(self, now: float) -> bool:
+        if int(now / 10) > self.window:
+            self.window, self.taken = int(now / 10), 0
+        self.taken += 1
+        return self.taken <= self.number
+
+
+@pytest.mark.parametrize(("pause", "over"), [(3.0, 1.6), (10.0, 2.0)])
+@pytest.mark.parametrize(("start", "ceiling"), [(16.0, 10_000.0), (None, 1000.0), (None, 60.0)])
+def test_a_service_that_has_the_lane_wait_after_each_refusal_is_soon_not_asked_too_fast(
+    pause: float, over: float, start: float | None, ceiling: float
+) -> None:
+    """It took up to 36 times as long: each refusal lowered the pace by a tenth, and the pace grew again at once."""
+    scenario = Hidden(rate=50.0, burst=10.0, latency=0.05, count=3000, slots=16, pause=pause)
+    for seed in SEEDS:
+        came = simulate(replace(scenario, start=start, ceiling=ceiling), seed)
+        assert came.over <= over
+        assert came.refused <= 0.02
+
+
+def test_a_limit_over_a_window_is_used_up_in_each_window() -> None:
+    scenario = Hidden(latency=0.05, count=1000, slots=16, ceiling=1000.0, pause=9.5)
+    simulation = Simulation(scenario, Learner(scenario.ceiling))
+    simulation.bucket = Windowed(100)
+    simulation.run()
+    assert simulation.last <= 150  # at best it is 91
+
+
 @pytest.mark.parametrize("share", [0.1, 0.2, 0.33, 0.5])
 @pytest.mark.parametrize(
     "scenario",
