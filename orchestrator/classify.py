@@ -112,7 +112,9 @@ def _of_each(rule: Rule) -> Verdict:
 
 
 def lost_ruling(lost: Lost) -> Ruling:
-    """Return what it means that there was no answer: try again, if the call may be repeated."""
+    """Return what it means that there was no answer: try again, if the call may be repeated, and if that may help."""
+    if lost.final:
+        return Ruling(Verdict.HALT, f"{lost.reason}; `orchestrator doctor` says what to do")
     return Ruling(Verdict.RETRY, lost.reason, lost=lost.sent)
 
 

@@ -167,10 +167,14 @@ class Response:
 
 @word(frozen=True, slots=True)
 class Lost:
-    """There is no answer: `sent` says whether the service may have seen the request all the same."""
+    """There is no answer: `sent` says whether the service may have seen the request all the same.
+
+    `final` says that there will be none to another call either: whoever answers there was never trusted.
+    """
 
     reason: str
     sent: bool
+    final: bool = False
 
 
 Item = Mapping[str, tuple[str, ...]]  # what a listing tells of one thing: every value of every field it has

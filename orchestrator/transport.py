@@ -24,6 +24,7 @@ Trust = ssl.SSLContext | aiohttp.Fingerprint | bool  # what aiohttp takes for `s
 
 _TIMES = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 _HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+_UNTRUSTED = (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch)
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -33,12 +34,13 @@ class _Place:
 
     `ticket` is never sent: it tells aiohttp where a connection goes, by what proxy and TLS, and has the headers that a
     request has unless it says otherwise. `prefix` stands before every path; `idle` are the connections that no call is
-    made on, the one that was used last at the end.
+    made on, the one that was used last at the end. It is `trusted` when there has been a connection to it.
     """
 
     ticket: aiohttp.ClientRequest
     prefix: str
     idle: list[Wire] = field(default_factory=list)
+    trusted: bool = False
     _unsaid: dict[tuple[str, ...], tuple[str, int]] = field(default_factory=dict)
 
     def head(self, request: Request) -> bytes:
@@ -122,11 +124,15 @@ class HttpTransport:
             raise RuntimeError("the transport is used outside its `async with`")
         try:
             async with asyncio.timeout_at(due):
-                return Wire(await self._dialler.connect(place.ticket, [], _TIMES), self._outbox, place.idle)
+                connection = await self._dialler.connect(place.ticket, [], _TIMES)
+                place.trusted = True
+                return Wire(connection, self._outbox, place.idle)
         except TimeoutError:
             return Lost("could not connect in time", sent=False)
         except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
-            return Lost(f"could not connect: {why(error)}", sent=False)
+            return Lost(
+                f"could not connect: {why(error)}", False, final=isinstance(error, _UNTRUSTED) and not place.trusted
+            )
 
     def _place(self, base_url: str) -> _Place:
         url = URL(base_url, encoded=True)

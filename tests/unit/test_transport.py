@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import aiohttp
 import pytest
 import uvloop
 
@@ -314,7 +315,7 @@ async def test_a_certificate_that_is_not_the_configured_one_never_sent_anything(
         got = await fetched(there.url, tls=tls_context(None, FINGERPRINT, insecure=False))
         assert isinstance(got, Response)
         got = await fetched(there.url, tls=tls_context(None, "ab" * 32, insecure=False))
-    assert got == Lost("could not connect: the certificate's fingerprint is not the configured one", sent=False)
+    assert got == Lost("could not connect: the certificate's fingerprint is not the configured one", False, final=True)
     assert len(there.heads) == 1
 
 
@@ -664,7 +665,26 @@ async def test_by_default_the_certificates_of_the_system_decide(
     async with server(answer(b"ok"), tls=context) as there:
         got = await fetched(there.url)
     assert isinstance(got, Response) == known
+    assert known or (isinstance(got, Lost) and got.final)
     assert known or (isinstance(got, Lost) and not got.sent and "the certificate was not accepted" in got.reason)
+
+
+@pytest.mark.usefixtures("unread")
+async def test_one_bad_certificate_among_good_ones_is_not_final(
+    presented: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be several behind one name."""
+    file, context = presented
+    async with server(answer(b"ok"), answer(b"ok"), tls=context) as there, HttpTransport() as transport:
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
+        assert isinstance(await transport.send(Request("GET", there.url, "/")), Response)
+        place = transport._places[there.url]
+        place.ticket = aiohttp.ClientRequest(
+            "GET", place.ticket.url, ssl=aiohttp.Fingerprint(bytes(32)), loop=asyncio.get_running_loop()
+        )
+        got = await transport.send(Request("GET", there.url, "/"))
+    assert isinstance(got, Lost)
+    assert not got.final
 
 
 @pytest.mark.parametrize("said", [True, False])
