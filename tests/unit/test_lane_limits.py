@@ -10,12 +10,12 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 
 import anyio
 import pytest
-from lanes import ENDED, START, Bench, Memory, Service, targets, throttled
+from lanes import ENDED, NEVER_SENT, START, Bench, Memory, Service, targets, throttled
 
 from orchestrator.backoff import Backoff
 from orchestrator.batches import Packing
 from orchestrator.intents import AT_ONCE, MOMENT, Intents
-from orchestrator.lane import LANE_PAUSE, Lane
+from orchestrator.lane import LANE_PAUSE, UNREACHED, Lane
 from orchestrator.learning import HOPELESS, Learner
 from orchestrator.model import Batch, Outcome, Ruling, Verdict
 from orchestrator.pacing import AHEAD, Pacer
@@ -242,6 +242,22 @@ async def test_a_lane_that_learned_a_limit_sees_its_end_come() -> None:
     endings = [number for number, ending in seen if ending]
     assert endings == list(range(endings[0], 61))
     assert 0 < 60 - endings[0] <= AHEAD * 20
+
+
+async def test_a_lane_whose_service_was_never_reached_gives_up_after_a_while() -> None:
+    """Each target was tried five times: 10,000 of them took an hour."""
+    bench = Bench(Service(NEVER_SENT), concurrency=1)
+    await bench.run(500)
+    assert bench.lane.halted == "nobody was reached in 60 s (last: could not connect)"
+    assert UNREACHED <= len(bench.service.calls) < 100
+    assert set(bench.outcomes) == {Outcome.FAILED, Outcome.NOT_ATTEMPTED}
+
+
+async def test_a_lane_whose_service_was_reached_goes_on_after_an_outage() -> None:
+    bench = Bench(Service(ENDED, NEVER_SENT), concurrency=1)
+    await bench.run(50)
+    assert bench.lane.halted is None
+    assert bench.outcomes == Counter({Outcome.FAILED: 49, Outcome.ENDED: 1})
 
 
 async def test_the_time_between_two_waves_of_a_lane_says_nothing_of_its_service() -> None:
