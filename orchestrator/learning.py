@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 from bisect import bisect, bisect_left, insort
 
+from orchestrator.answers import HELD_BACK, Answers
 from orchestrator.climbing import Climb, Levels
+from orchestrator.waits import Waits
 
 STEP_BACK = 0.5  # of the pace at which a call was made: so it goes on until there is an estimate ...
 EVIDENCE = 4  # ... which so many calls let through between two refusals make
@@ -24,7 +26,6 @@ END_DIP = 0.03  # of the estimate: by so much the pace is lower when few calls a
 OVERDUE = 1.0  # call more than the estimate allows, and no refusal: the limit has risen
 NEAR = 1.05  # times the pace; where a call was refused at more than that a little while ago, the limit lies between
 LATELY = 8.0  # looks; a little while
-HELD_BACK = 0.2  # seconds by which calls are late when it is not the pace that holds them back
 GENTLY = 1.0  # seconds in which the pace grows by e, at the quickest, where a refusal came and no estimate yet
 UNSEEN = 1.5  # times what an answer takes: so long ago a call began whose refusal would be known
 SPAN = 2.0  # seconds; an estimate goes back over one to two of these
@@ -35,11 +36,7 @@ SURE = 10  # calls that must have been let through to say so
 QUICKEST = 0.1  # seconds in which the pace of a start grows by e at the quickest ...
 PER_ANSWER = 3.0  # ... and at least so many times what an answer takes, so that a refusal is seen in time
 UNKNOWN_ANSWER = 0.1  # seconds that an answer is taken to take before there was one
-TOLD_STEP = 0.9  # of the pace, when the service told how long to wait ...
-FAR_STEP = 0.5  # ... or this, when it did so within ...
-FAR_SECONDS = 0.25  # ... so many seconds of calls
-BELOW = 0.95  # of the limit that two such times tell: the pace
-WORTH = 30.0  # times the wait that a refusal costs: so seldom it is looked whether the limit has risen
+TOLD_STEP = 0.9  # of the pace, when the service told how fast to go on
 CATCH_UP = 0.005  # seconds by which a call may be late and the next one be on time
 CAUGHT_UP = 8  # so many calls are caught up with after a busy moment, in which the service's bucket filled ...
 LONGEST_CATCH_UP = 0.05  # ... of at most so many seconds
@@ -62,12 +59,8 @@ class Learner:
         self.ending = False  # few calls are left: one that is refused now would make the lane wait for it
         self._rising = start is not None
         self._answer = UNKNOWN_ANSWER  # seconds that an answer takes, of late
-        self._took = 0.0  # seconds that all answers took to calls that were let through ...
-        self._answered = 0  # ... which are so many ...
-        self._first = self._last = (
-            0.0  # ... from when the first of them began, idle time aside, to when the last one did
-        )
-        self._busy_until = 0.0  # the last answer to one of them, or the end of a pause
+        self._answers = Answers()
+        self._waits = Waits()
         self._accepted: list[float] = []  # when the calls began that were let through, from the base on
         self._base: float | None = None  # the refused call where the estimate begins ...
         self._until = 0.0  # ... the one where it ends ...
@@ -81,22 +74,15 @@ class Learner:
         self._refused_at = math.inf  # the pace at which a call was refused last, of those made after the one before ...
         self._refused_when = 0.0  # ... and when
         self._sound: float | None = None  # the estimate before it was raised on trial
-        self._room = CAUGHT_UP  # calls that may go at once after a rest and tell nothing
-        self._costs = 0.0  # seconds for which the service has the lane wait after a refusal
-        self._run: tuple[int, float] | None = None  # calls let through between two waits, and in how many seconds
-        self._waited_at = -math.inf  # when the last of these waits began ...
-        self._run_began = 0.0  # ... and the first call after it ...
-        self._run_calls = 0  # ... and how many have been let through since
         self._excess = 0.0  # calls since the last refusal that were more than the estimate allows, or fewer
         self._next = 0.0  # when the next call may go
-        self._let_through = False  # whether any call ever was
-        self._in_vain = 0  # refusals since a call was let through ...
+        self._in_vain = 0  # refusals since a call was let through, or at all ...
         self._dry_since = 0.0  # ... and when the first of them was
 
     @property
     def answer(self) -> float | None:
         """Return how many seconds an answer took, on the average of all that were let through; None without one."""
-        return self._took / self._answered if self._answered else None
+        return self._answers.average
 
     @property
     def learned(self) -> float | None:
@@ -105,21 +91,18 @@ class Learner:
         Where it never refused one, that is how many it did let through: nobody may have gone at the pace, because the
         slots, or what the service tells of its limit, held the calls back.
         """
-        if not self._let_through or self.estimate is not None or self.pace is None:
-            return self.estimate if self._let_through else None
-        seconds = self._last - self._first
-        return min(self.pace, self._answered / seconds) if seconds > 0 else self.pace
+        if self.answer is None:
+            return None
+        if self.estimate is not None or self.pace is None:
+            return self.estimate
+        return min(self.pace, self._answers.per_second() or self.pace)
 
     def accepted(self, began: float, now: float) -> None:
         """Note that the service let a call through that began then, whatever it answered."""
-        self._note_span(began, now)
-        if began > self._waited_at:
-            self._run_began = began if self._run_calls == 0 else min(self._run_began, began)
-            self._run_calls += 1
+        self._answers.came(began, now, self.pace or self.ceiling)
+        self._waits.accepted(began)
         self._in_vain = 0
         self._timed(now - began)
-        self._took += now - began
-        self._answered += 1
         self._levels.answered(began, refused=False)
         if self._climb is not None:
             self._climbs(self._climb, began, now, refused=False)
@@ -167,27 +150,17 @@ class Learner:
         self.pace = self._bounded((self.pace or self.ceiling) * TOLD_STEP)
 
     def held_off(self, began: float, now: float, wait: float) -> None:
-        """Note that the service refused a call that began then, and has the whole lane wait for so many seconds.
-
-        Its bucket is full after each wait. So two times until the next refusal, at two paces, tell it and the limit.
-        What it let through, the wait included, it lets through in any case.
-        """
+        """Note that the service refused a call that began then, and has the whole lane wait for so many seconds."""
         pace = self.pace or self.ceiling
-        run = self._run_calls, max(began - self._run_began, 1 / pace)
-        step = FAR_STEP if run[1] < FAR_SECONDS else TOLD_STEP
-        limit = _limit_of(self._run, run)
         self._noted(now)
-        self._run, self._run_calls, self._waited_at, self._costs = run, 0, now, wait
-        self._room = max(self._room, run[0])
         self._refused_at, self._refused_when, self._sound = pace, now, None
-        found = pace * step if limit is None else min(pace * TOLD_STEP, BELOW * limit)
-        self.estimate = self._bounded(max(found, run[0] / (run[1] + wait)))
-        self.pace, self._doubt, self._rising = self.estimate, 0.0, False
+        self.pace = self.estimate = self._bounded(self._waits.refused(began, now, wait, pace))
+        self._doubt, self._rising = 0.0, False
         self._begin_anew(now)
 
     def paused(self, until: float) -> None:
         """Note that no call goes before then, because the service said so."""
-        self._busy_until = max(self._busy_until, until)
+        self._answers.paused(until)
 
     def limit(self, ceiling: float) -> None:
         """Never go faster than this from now on, which is slower than before."""
@@ -247,7 +220,7 @@ class Learner:
 
     def _look(self, estimate: float) -> float:
         """Return in how many seconds one call more goes than the estimate allows."""
-        return max(SELDOM, WORTH * self._costs, LOOK * (1 + BEHIND * estimate * self._answer) / estimate)
+        return max(SELDOM, self._waits.patience, LOOK * (1 + BEHIND * estimate * self._answer) / estimate)
 
     def _note_pace(self, began: float, now: float) -> None:
         """Note at which pace a call was refused; an estimate on trial is kept if it had been good for a while."""
@@ -261,18 +234,10 @@ class Learner:
 
     def _begin_anew(self, now: float) -> None:
         """Forget what was counted, not what was learned of it: the service's bucket need not be empty any more."""
-        self._from, self._excess, self._base = now, -float(self._room), None
+        self._from, self._base = now, None
+        self._excess = -float(max(CAUGHT_UP, self._waits.most))  # so many may go at once after a rest, and tell nothing
         self._recent.clear()
         self._levels = Levels()
-
-    def _note_span(self, began: float, now: float) -> None:
-        """Note from when to when calls were let through, without the time in which there was none to make."""
-        due = max(self._busy_until, self._last + 1 / (self.pace or self.ceiling))
-        if not self._let_through:
-            self._let_through, self._first = True, began
-        elif began > due + HELD_BACK:
-            self._first += began - due
-        self._last, self._busy_until = max(self._last, began), max(self._busy_until, now)
 
     def _noted(self, now: float) -> None:
         self._dry_since = now if self._in_vain == 0 else self._dry_since
@@ -345,11 +310,3 @@ class Learner:
 
     def _bounded(self, pace: float) -> float:
         return min(self.ceiling, max(SLOWEST, pace))
-
-
-def _limit_of(one: tuple[int, float] | None, other: tuple[int, float]) -> float | None:
-    """Return at which rate a bucket refills that let so many calls through in so many seconds, twice from full."""
-    if one is None:
-        return None
-    calls, seconds = other[0] - one[0], other[1] - one[1]
-    return calls / seconds if calls * seconds > 0 and abs(seconds) > FAR_SECONDS else None
