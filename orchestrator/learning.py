@@ -155,7 +155,7 @@ class Learner:
         self._noted(now)
         self._refused_at, self._refused_when, self._sound = pace, now, None
         self.pace = self.estimate = self._bounded(self._waits.refused(began, now, wait, pace))
-        self._doubt, self._rising = 0.0, False
+        self._doubt, self._rising, self._climb = 0.0, False, None
         self._begin_anew(now)
 
     def paused(self, until: float) -> None:
