@@ -26,6 +26,7 @@ END_DIP = 0.03  # of the estimate: by so much the pace is lower when few calls a
 OVERDUE = 1.0  # call more than the estimate allows, and no refusal: the limit has risen
 NEAR = 1.05  # times the pace; where a call was refused at more than that a little while ago, the limit lies between
 LATELY = 8.0  # looks; a little while
+TRIAL = 1.25  # times the estimate: no more on trial
 GENTLY = 1.0  # seconds in which the pace grows by e, at the quickest, where a refusal came and no estimate yet
 UNSEEN = 1.5  # times what an answer takes: so long ago a call began whose refusal would be known
 SPAN = 2.0  # seconds; an estimate goes back over one to two of these
@@ -212,7 +213,8 @@ class Learner:
         unseen = UNSEEN * self._answer * max(0.0, pace - estimate)
         if self._excess > OVERDUE + unseen and not self.ending:
             if NEAR * pace < self._refused_at and now - self._refused_when < LATELY * look:
-                self._sound, self.estimate, self._doubt = estimate, math.sqrt(estimate * self._refused_at), 0.0
+                between = min(math.sqrt(estimate * self._refused_at), TRIAL * estimate)
+                self._sound, self.estimate, self._doubt = estimate, between, 0.0
                 self._begin_anew(now)
             else:
                 self._rising, self._base = True, None
