@@ -205,7 +205,7 @@ class Learner:
         """Return the pace near what the service is known to let through."""
         look = self._look(estimate)
         self._excess += 1 - estimate * (1 + self._doubt) * (now - before)
-        if self._excess < -(1 + estimate * (HELD_BACK + DIP * look)):
+        if self._excess < -(self._room + estimate * (HELD_BACK + DIP * look)):
             self._begin_anew(now)
         looks = min(FURTHEST, (now - self._from) / look)
         climb = 3 * (DIP + 1 / (estimate * look)) * looks**2  # so that after one of them one call more has gone
@@ -236,10 +236,14 @@ class Learner:
 
     def _begin_anew(self, now: float) -> None:
         """Forget what was counted, not what was learned of it: the service's bucket need not be empty any more."""
-        self._from, self._base = now, None
-        self._excess = -float(max(CAUGHT_UP, self._waits.most))  # so many may go at once after a rest, and tell nothing
+        self._from, self._base, self._excess = now, None, -float(self._room)
         self._recent.clear()
         self._levels = Levels()
+
+    @property
+    def _room(self) -> int:
+        """Return how many calls may go at once after a rest, and tell nothing."""
+        return max(CAUGHT_UP, self._waits.room)
 
     def _noted(self, now: float) -> None:
         self._dry_since = now if self._in_vain == 0 else self._dry_since

@@ -28,7 +28,7 @@ class Waits:
 
     def __init__(self) -> None:
         self.patience = 0.0  # seconds between two looks whether the limit has risen, at least
-        self.most = 0  # calls that were let through after a wait
+        self.room = 0  # calls that the bucket holds, at most: so few were let through after a wait
         self._before: Run | None = None
         self._since = -math.inf  # when the last wait began ...
         self._began = math.inf  # ... and the first call after it ...
@@ -45,7 +45,7 @@ class Waits:
         run = Run(self._calls, max(began - min(self._began, began), 1 / pace))
         limit = _limit(self._before, run)
         self._before, self._since, self._began, self._calls = run, now, math.inf, 0
-        self.patience, self.most = WORTH * wait, max(self.most, run.calls)
+        self.patience, self.room = WORTH * wait, min(self.room or run.calls, run.calls)
         found = pace * (FAR_STEP if run.calls and run.seconds < FAR_SECONDS else STEP)
         if limit is not None:
             found = min(pace * STEP, BELOW * limit)
