@@ -24,11 +24,10 @@ from orchestrator.settling import Lines, Settling
 from orchestrator.slots import Slots, workers
 from orchestrator.splitting import Job, refused, suspected
 from orchestrator.stop import MIDWAY, Stop
+from orchestrator.vain import HOPELESS_SECONDS, Vain
 
 LANE_PAUSE = 2.0  # a shorter wait that a service asks for holds back its target only; the lane goes more slowly
 TOO_LATE = "the deadline left no time for what is not done"
-UNREACHED = 8  # calls that reached nobody ...
-UNREACHED_SECONDS = 60.0  # ... over so long a time, and none ever did: nobody will be there
 LEFT_TOGETHER = 500  # batches that are settled as not attempted before the journal is waited for
 
 _log = Log()
@@ -113,8 +112,8 @@ class Lane:
         self._clock = clock
         self._wall = wall
         self._paused_at = -math.inf  # when the last pause began
-        self._unreached: int | None = 0  # calls that reached nobody; None when one reached somebody ...
-        self._began = math.inf  # ... and when the first of them began
+        self._reached = False  # whether any call ever reached somebody ...
+        self._unreached = Vain()  # ... and those that did not
         self._left = 0  # batches that got no further call since the journal was waited for
         self._in_hand = 0  # calls that are to be made, or under way
         self._log = _log.bind(service=service, connection=connection)
@@ -268,17 +267,19 @@ class Lane:
         slower = ruling.pace is not None and self.pacer.slow_to(ruling.pace)
         if throttled:
             self.throttles += 1
-            if ruling.wait is not None and ruling.pace is None and began > self._paused_at and _is_long(ruling):
+            news = began > self._paused_at  # else it was under way when the lane was told to pause
+            if news and ruling.pace is None and ruling.wait is not None and _is_long(ruling):
                 learner.held_off(began, now, ruling.wait)
-            elif slower or (began > self._paused_at and _is_long(ruling)):
+            elif slower or (news and _is_long(ruling)):
                 learner.told(now)
-            elif began > self._paused_at:  # else it was under way when the lane was told to pause: nothing new
+            elif news:
                 learner.refused(began, now)
             if learner.hopeless(now):
                 self.halt("the service throttles every call and lets none through any more")
         elif ruling.status is not None:
             learner.accepted(began, now)
-        self._note_reach(ruling, began)
+        if not self._reached:
+            self._note_reach(ruling, began)
         used_up = ruling.left is not None and ruling.left <= self.calling and ruling.verdict not in AGAIN
         if ruling.wait is not None and _is_long(ruling) and (throttled or used_up):
             self._paused_at = now
@@ -289,13 +290,11 @@ class Lane:
     def _note_reach(self, ruling: Ruling, began: float) -> None:
         """Halt where nobody was ever reached, and has been called for long."""
         if ruling.status is not None or ruling.lost:
-            self._unreached = None
-        if self._unreached is None or ruling.verdict is not Verdict.RETRY:
-            return
-        self._unreached += 1
-        self._began = min(self._began, began)
-        if self._unreached >= UNREACHED and began - self._began >= UNREACHED_SECONDS:
-            self.halt(f"nobody was reached in {UNREACHED_SECONDS:.0f} s (last: {ruling.reason})")
+            self._reached = True
+        elif ruling.verdict is Verdict.RETRY:
+            self._unreached.another(began)
+            if self._unreached.hopeless(began):
+                self.halt(f"nobody was reached in {HOPELESS_SECONDS:.0f} s (last: {ruling.reason})")
 
     def _look_ahead(self) -> None:
         """Halt, where there is a call to make and the end of a pause is out of reach."""

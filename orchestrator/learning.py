@@ -12,6 +12,7 @@ from bisect import bisect, bisect_left, insort
 
 from orchestrator.answers import HELD_BACK, Answers
 from orchestrator.climbing import Climb, Levels
+from orchestrator.vain import Vain
 from orchestrator.waits import Waits
 
 STEP_BACK = 0.5  # of the pace at which a call was made: so it goes on until there is an estimate ...
@@ -42,8 +43,6 @@ CATCH_UP = 0.005  # seconds by which a call may be late and the next one be on t
 CAUGHT_UP = 8  # so many calls are caught up with after a busy moment, in which the service's bucket filled ...
 LONGEST_CATCH_UP = 0.05  # ... of at most so many seconds
 SLOWEST = 1 / 60  # calls a second
-HOPELESS = 8  # refusals in a row ...
-HOPELESS_SECONDS = 60.0  # ... over so long a time: nothing will be let through any more
 
 
 class Learner:
@@ -77,8 +76,7 @@ class Learner:
         self._sound: float | None = None  # the estimate before it was raised on trial
         self._excess = 0.0  # calls since the last refusal that were more than the estimate allows, or fewer
         self._next = 0.0  # when the next call may go
-        self._in_vain = 0  # refusals since a call was let through, or at all ...
-        self._dry_since = 0.0  # ... and when the first of them was
+        self._vain = Vain()  # refusals since a call was let through, or at all
 
     @property
     def answer(self) -> float | None:
@@ -102,7 +100,7 @@ class Learner:
         """Note that the service let a call through that began then, whatever it answered."""
         self._answers.came(began, now, self.pace or self.ceiling)
         self._waits.accepted(began)
-        self._in_vain = 0
+        self._vain.over()
         self._timed(now - began)
         self._levels.answered(began, refused=False)
         if self._climb is not None:
@@ -171,7 +169,7 @@ class Learner:
 
     def hopeless(self, now: float) -> bool:
         """Return whether nothing has been let through for so long and so often that it is not worth going on."""
-        return self._in_vain >= HOPELESS and now - self._dry_since >= HOPELESS_SECONDS
+        return self._vain.hopeless(now)
 
     def wait(self, now: float) -> float:
         """Return for how many seconds the next call has to wait; 0 when it may go."""
@@ -195,9 +193,9 @@ class Learner:
         if not self._rising and self.estimate is not None:
             return self._around(self.estimate, before, now)
         late = now - self._next
-        if late > HELD_BACK + 1 / pace and not self._in_vain:
+        if late > HELD_BACK + 1 / pace and not self._vain.number:
             self._begin_anew(now)
-        if self._in_vain or late > max(CATCH_UP, 1 / pace):  # it is not the pace that holds back
+        if self._vain.number or late > max(CATCH_UP, 1 / pace):  # it is not the pace that holds back
             return pace
         return min(2 * pace, pace + 1 / (self._growth() if self._rising else max(GENTLY, self._growth())))
 
@@ -226,9 +224,7 @@ class Learner:
 
     def _note_pace(self, began: float, now: float) -> None:
         """Note at which pace a call was refused; an estimate on trial is kept if it had been good for a while."""
-        pace = self.pace or self.ceiling
-        self._refused_at = pace * math.exp((began - now) / self._growth()) if self._rising else pace
-        self._refused_when = now
+        self._refused_at, self._refused_when = self._pace_of(now - began), now
         if self._sound is not None and self.estimate is not None and not self._rising:
             if began - self._from < self._look(self.estimate) / 2:
                 self.estimate = self._sound
@@ -246,19 +242,20 @@ class Learner:
         return max(CAUGHT_UP, self._waits.room)
 
     def _noted(self, now: float) -> None:
-        self._dry_since = now if self._in_vain == 0 else self._dry_since
-        self._in_vain += 1
+        self._vain.another(now)
         self._from, self._excess = now, 0.0
         self._next = max(self._next, now)
 
     def _step_back(self, ago: float) -> None:
         """Slow down at a refusal that ends a growth, from the pace at which that call was made: that was too fast."""
-        pace = self.ceiling if self.pace is None else self.pace
-        if self._rising:
-            pace *= math.exp(-ago / self._growth())
         known = 0.0 if self.estimate is None else self.estimate * (1 - DIP)
-        self.pace = self._bounded(max(known, pace * STEP_BACK))
+        self.pace = self._bounded(max(known, self._pace_of(ago) * STEP_BACK))
         self.estimate = None
+
+    def _pace_of(self, ago: float) -> float:
+        """Return the pace at which a call was made so many seconds ago."""
+        pace = self.pace or self.ceiling
+        return pace * math.exp(-ago / self._growth()) if self._rising else pace
 
     def _judge(self, mark: float) -> None:
         """Make an estimate of what was let through up to a refused call."""

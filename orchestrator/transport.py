@@ -112,9 +112,10 @@ class HttpTransport:
         began = asyncio.get_running_loop().time()
         if (idle := place.take(began)) is not None:
             answer = await idle.exchange(sent, request.method, began, timeout)
-            late = asyncio.get_running_loop().time() >= began + timeout
-            if not isinstance(answer, Lost) or answer.sent or late:
-                return answer  # else the connection was gone before anything was sent
+            if not isinstance(answer, Lost) or answer.sent:
+                return answer
+            if asyncio.get_running_loop().time() >= began + timeout:  # else it was gone before anything was sent
+                return answer
         wire = await self._dial(place, began + timeout)
         return wire if isinstance(wire, Lost) else await wire.exchange(sent, request.method, began, timeout)
 

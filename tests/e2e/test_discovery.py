@@ -185,8 +185,8 @@ def test_no_service_s_list_is_taken_for_whole_when_it_is_not(
 def test_a_part_of_a_list_never_passes_for_all_of_it(
     site: Site, trouble: dict[str, object], partial: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.learning.HOPELESS", 3)
-    monkeypatch.setattr("orchestrator.learning.HOPELESS_SECONDS", 1.0)
+    monkeypatch.setattr("orchestrator.vain.HOPELESS", 3)
+    monkeypatch.setattr("orchestrator.vain.HOPELESS_SECONDS", 1.0)
     people(site, 4500)
     site.fault("workspace", operation="connect_desktops", **trouble)  # type: ignore[arg-type]
     site.looking("workspace.desktops", "1s", attempts=3, timeout="1s")

@@ -45,7 +45,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("catalogue", "references", "auth", "wire", "certificates", "transport", "journal", "report", "paces"),
     ("connector",),
-    ("climbing", "answers", "waits", "learning", "stop", "pacing", "intents", "settling", "slots", "lane"),
+    ("climbing", "answers", "waits", "vain", "learning", "stop", "pacing", "intents", "settling", "slots", "lane"),
     (
         "sources",
         "paging",

@@ -12,10 +12,10 @@ import pytest
 from lanes import BUSY, ENDED, LOST, NEVER_SENT, REFUSED, SPLIT, START, Bench, Service, targets, throttled
 
 from orchestrator.lane import LEFT_TOGETHER
-from orchestrator.learning import HOPELESS
 from orchestrator.model import Batch, Outcome, Ruling, Secret, Verdict
 from orchestrator.slots import AT_FIRST
 from orchestrator.stop import Stop
+from orchestrator.vain import HOPELESS
 
 # Retries
 

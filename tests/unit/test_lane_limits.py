@@ -15,12 +15,13 @@ from lanes import ENDED, NEVER_SENT, START, Bench, Memory, Service, targets, thr
 from orchestrator.backoff import Backoff
 from orchestrator.batches import Packing
 from orchestrator.intents import AT_ONCE, MOMENT, Intents
-from orchestrator.lane import LANE_PAUSE, UNREACHED, Lane
-from orchestrator.learning import HOPELESS, Learner
+from orchestrator.lane import LANE_PAUSE, Lane
+from orchestrator.learning import Learner
 from orchestrator.model import Batch, Outcome, Ruling, Verdict
 from orchestrator.pacing import AHEAD, Pacer
 from orchestrator.stop import Stop
 from orchestrator.units import Rate
+from orchestrator.vain import HOPELESS
 
 # Throttling
 
@@ -249,7 +250,7 @@ async def test_a_lane_whose_service_was_never_reached_gives_up_after_a_while() -
     bench = Bench(Service(NEVER_SENT), concurrency=1)
     await bench.run(500)
     assert bench.lane.halted == "nobody was reached in 60 s (last: could not connect)"
-    assert UNREACHED <= len(bench.service.calls) < 100
+    assert HOPELESS <= len(bench.service.calls) < 100
     assert set(bench.outcomes) == {Outcome.FAILED, Outcome.NOT_ATTEMPTED}
 
 

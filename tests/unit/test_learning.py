@@ -11,7 +11,8 @@ import pytest
 from hidden import Bucket, Hidden, Simulation, simulate
 
 from orchestrator.climbing import Climb
-from orchestrator.learning import HOPELESS, HOPELESS_SECONDS, LOOK, SLOWEST, Learner
+from orchestrator.learning import LOOK, SLOWEST, Learner
+from orchestrator.vain import HOPELESS, HOPELESS_SECONDS
 
 SEEDS = range(3)
 # The constants of `learning` were tuned on these ...
