@@ -225,18 +225,23 @@ class Lane:
             return None
         if self.pacer.paused_until:
             await self.pacer.unpaused(self._over, self._look_ahead)
-        async with self._connector.turn(), self._slots:
-            if not self._connector.ready and (unready := await self._obtain()):
-                return unready
-            if not await self._may_go(batch, trail):
-                return None
-            began = self._clock()
-            trail.begin(self._wall())
-            self.calling += 1
+        async with self._connector.turn():
+            if not self._slots.take():
+                await self._slots.wait()
             try:
-                ruling = await self._connector.call(batch)
+                if not self._connector.ready and (unready := await self._obtain()):
+                    return unready
+                if not await self._may_go(batch, trail):
+                    return None
+                began = self._clock()
+                trail.begin(self._wall())
+                self.calling += 1
+                try:
+                    ruling = await self._connector.call(batch)
+                finally:
+                    self.calling -= 1
             finally:
-                self.calling -= 1
+                self._slots.give()
         trail.note(ruling)
         if self._log.tells_debug():
             self._log.debug("attempt", batch=batch.number, targets=len(batch.targets), **told(trail, ruling))

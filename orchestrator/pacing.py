@@ -3,9 +3,10 @@
 An aiolimiter with a bucket of the whole rate lets twice the rate through in its first second, and a bucket of one
 cannot catch up after a late timer. So the bucket is one call and 5 ms of the rate, and its rate is lower by a little
 more: calls go in even slots, and one that is late by up to 5 ms moves no other. Only one worker at a time waits at it,
-because many waiters cost it dearly. Of several rates the one over the shortest time is kept that way; what the others
-allow in a longer time may be used up at that pace, and is counted call by call, because a bucket would let twice of it
-through. A burst, which somebody has to ask for, makes the bucket as large as that.
+because many waiters cost it dearly, and it is asked for a millisecond of calls together, where that is more than one.
+Of several rates the one over the shortest time is kept that way; what the others allow in a longer time may be used up
+at that pace, and is counted call by call, because a bucket would let twice of it through. A burst, which somebody has
+to ask for, makes the bucket as large as that.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ LOGGED = 1_000_000  # moments that are kept of a window, 8 bytes each; of one wi
 LEEWAY = 0.05  # seconds by which a window is longer here than at the service, for calls that travel at unequal speed
 GLANCE = 0.25  # seconds that a wait may outlive a stop
 FASTEST = 10_000.0  # calls a second, where nobody says what a service takes
+TOGETHER = 0.001  # seconds of calls for which the limiter is asked at once: a third of UNEVEN
 AHEAD = 1.25  # seconds of calls: when no more are left, the pace is one at which none is refused and has to wait
 
 
@@ -94,6 +96,8 @@ class Pacer:
         self._windows = [Window(rate) for rate in longer]
         self.learner = Learner(self._pace, start if start is not None or rates else 1.0)
         self._limiter = _limiter(self._pace, burst)
+        self._together = _together(self._pace)
+        self._granted = 0  # so many calls may go for which the limiter has been asked
         self._clock = clock
         self._turn = asyncio.Lock()
 
@@ -110,21 +114,31 @@ class Pacer:
         `look` has a look at the pause before it is waited for, and may be the reason; `before` is what has to be done
         just before the call; the turn is the moment after it.
         """
+        if self._granted and before is None and not stop.is_set() and self._held_back(now := self._clock()) <= 0:
+            self._go(now)
+            return True
         async with self._turn:
             if before is not None:
                 if not await self._due(stop, look):
                     return False
                 await before()
             while await self._due(stop, look):
-                await self._limiter.acquire()
+                if not self._granted:
+                    await self._limiter.acquire(self._together)
+                    self._granted = self._together
                 now = self._clock()
                 if self.paused_until > now:  # it began meanwhile
                     continue
-                self.learner.go(now)
-                for window in self._windows:
-                    window.go(now)
+                self._go(now)
                 return True
             return False
+
+    def _go(self, now: float) -> None:
+        """Note that a call goes."""
+        self._granted -= 1
+        self.learner.go(now)
+        for window in self._windows:
+            window.go(now)
 
     async def _due(self, stop: Stop, look: Look) -> bool:
         """Wait until a call may go, the even slots aside; False when there is a reason to stop."""
@@ -162,6 +176,7 @@ class Pacer:
             self._pace = per_second
             self.per_second = min(self.per_second, per_second)
             self._limiter = _limiter(per_second)  # what is announced is no burst
+            self._together, self._granted = _together(per_second), 0
             self.learner.limit(per_second)
         return slower
 
@@ -212,6 +227,11 @@ def _limiter(per_second: float, burst: int = 1) -> AsyncLimiter:
     """Return a limiter of which any window of one second sees at most the rate plus the burst, which is one call."""
     bucket, refill = _bucket(per_second, burst)
     return AsyncLimiter(bucket, bucket / refill)
+
+
+def _together(per_second: float) -> int:
+    """Return for how many calls the limiter is asked at once: to ask for each of a fast rate takes too long."""
+    return max(1, int(per_second * TOGETHER))
 
 
 def _bucket(per_second: float, burst: int) -> tuple[float, float]:

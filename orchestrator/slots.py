@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from types import TracebackType
 
 AT_FIRST = 64  # calls under way, at most, until one came back: who knows what the service says to them
 
@@ -15,7 +14,7 @@ def workers(slots: int) -> int:
 
 
 class Slots:
-    """So many calls at once; who finds no slot free waits in line. Like asyncio's semaphore, in half of its time."""
+    """So many calls at once; who finds no slot free waits in line. To take one that is free nothing is awaited."""
 
     __slots__ = ("_free", "_line", "_more")
 
@@ -24,34 +23,35 @@ class Slots:
         self._more = number - self._free
         self._line: deque[asyncio.Future[None]] = deque()
 
-    async def __aenter__(self) -> None:
+    def take(self) -> bool:
+        """Take a slot; False when none is free."""
         if self._free:
             self._free -= 1
-            return
+            return True
+        return False
+
+    async def wait(self) -> None:
+        """Wait in line for a slot, and take it."""
         place = asyncio.get_running_loop().create_future()
         self._line.append(place)
         try:
             await place
         except BaseException:
             if not place.cancelled():  # it was this one's turn, and is the next one's
-                self._give()
+                self.give()
             raise
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._give()
-
-    def came_back(self) -> None:
-        """Note that a call came back: from the first one on all slots may be used."""
-        while self._more:
-            self._more -= 1
-            self._give()
-
-    def _give(self) -> None:
+    def give(self) -> None:
+        """Give a slot back: to the first in line, if there is one."""
         while self._line:
             place = self._line.popleft()
             if not place.done():
                 place.set_result(None)
                 return
         self._free += 1
+
+    def came_back(self) -> None:
+        """Note that a call came back: from the first one on all slots may be used."""
+        while self._more:
+            self._more -= 1
+            self.give()

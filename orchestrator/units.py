@@ -112,16 +112,14 @@ def timestamp(seconds: float | None) -> str | None:
     if seconds is None:
         return None
     whole = math.floor(seconds)
-    microseconds = round((seconds - whole) * 1e6)  # as datetime rounds; a second of a million of them is the next one
-    if microseconds == 1_000_000:
-        whole, microseconds = whole + 1, 0
-    return f"{_second(whole)}.{microseconds // 1000:03}Z"
+    return _moment(whole * 1000 + round((seconds - whole) * 1e6) // 1000)  # to the microsecond, as datetime rounds
 
 
-@functools.lru_cache(maxsize=64)
-def _second(whole: int) -> str:
-    """Return the text of a whole second, of which a fast run has many records."""
-    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}"
+@functools.lru_cache(maxsize=1024)
+def _moment(milliseconds: int) -> str:
+    """Return the text of a millisecond, of which a fast run has many records."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03}Z"
 
 
 def _positive(value: object) -> float:

@@ -227,11 +227,14 @@ class Writer:
 
 
 def outcome_row(lane: int, run: str, settled: Settled) -> tuple[Any, ...]:
-    """Return the row of an outcome; `lane` is the number of its lane."""
+    """Return the row of an outcome; `lane` is the number of its lane.
+
+    Its values are plain ones: for any other sqlite3 looks for an adapter, and that is half of what a row takes.
+    """
     target = settled.target
     protected = settled.outcome is Outcome.NOT_ATTEMPTED and settled.reason == PROTECTED
     record = encode(run, settled).decode()
-    fate = (settled.outcome, settled.verification, protected)
+    fate = (str(settled.outcome), str(settled.verification), int(protected))
     return (lane, target.id, target.stage, settled.batch, *fate, record)
 
 

@@ -59,6 +59,26 @@ async def test_no_second_sees_more_than_the_rate_and_one() -> None:
         assert len(moments) >= 2.2 * rate * 0.75  # and what is allowed is made use of
 
 
+async def test_a_fast_rate_of_which_several_calls_are_let_go_together_is_kept_too() -> None:
+    moments = await take_for(4000, 1.4)
+    assert most_in_a_second(moments) <= 4001
+    assert len(moments) >= 1000
+
+
+async def test_calls_that_were_let_go_together_wait_for_a_pause_and_are_lost_to_a_slower_pace() -> None:
+    pacer, stop = Pacer((Rate(10_000, 1),)), Stop()
+    assert await pacer.take(stop)
+    until = time.monotonic() + 0.1
+    pacer.pause(until)
+    assert await pacer.take(stop)
+    assert time.monotonic() >= until - 0.005
+    pacer.slow_to(20)
+    moments = [time.monotonic() for _ in range(3) if await pacer.take(stop)]
+    assert moments[-1] - moments[0] >= 0.09
+    stop.set("interrupted", 130)
+    assert not await pacer.take(stop)
+
+
 async def test_the_smallest_of_several_rates_holds() -> None:
     pacer = Pacer((Rate(1000, 1), Rate(600, 60), Rate(50, 1)))
     assert pacer.per_second == 10.0
