@@ -61,6 +61,10 @@ class HttpConnector:
         """Return why the credential is refused for good, if it is."""
         return self._admission.refused
 
+    def watch(self, tell: Callable[[str], None]) -> None:
+        """Tell that the credential is refused for good, and why."""
+        self._admission.watch(tell)
+
     @property
     def ready(self) -> bool:
         """Return whether there is a credential to call with."""

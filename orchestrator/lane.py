@@ -42,6 +42,9 @@ class Connector(Protocol):
     def refused(self) -> str | None:
         """Why the credential is refused for good, if it is."""
 
+    def watch(self, tell: Callable[[str], None]) -> None:
+        """Tell that the credential is refused for good, and why."""
+
     @property
     def ready(self) -> bool:
         """Whether there is a credential to call with."""
@@ -117,6 +120,7 @@ class Lane:
         self._left = 0  # batches that got no further call since the journal was waited for
         self._in_hand = 0  # calls that are to be made, or under way
         self._log = _log.bind(service=service, connection=connection)
+        connector.watch(self.halt)
 
     @property
     def name(self) -> LaneName:
@@ -126,9 +130,6 @@ class Lane:
     @property
     def closed(self) -> str | None:
         """Return why no new call may begin, if so."""
-        if not self._over.is_set() and (refused := self._connector.refused):
-            self.halted = refused
-            self._over.set(refused)
         return self._over.reason if self._over.is_set() else None
 
     @property
@@ -221,7 +222,7 @@ class Lane:
 
     async def _attempt(self, batch: Batch, trail: Trail) -> Ruling | None:
         """Make one call when it is its turn; None when no new call may begin, for which nobody waits or logs in."""
-        if self.closed is not None:
+        if self._over.is_set():
             return None
         if self.pacer.paused_until:
             await self.pacer.unpaused(self._over, self._look_ahead)
@@ -251,11 +252,11 @@ class Lane:
 
     async def _obtain(self) -> Ruling | None:
         """Get a credential to call with; what it means for the call when there is none."""
-        return None if self.closed is not None else await self._stop.unless_set(self._connector.obtain)
+        return None if self._over.is_set() else await self._stop.unless_set(self._connector.obtain)
 
     async def _may_go(self, batch: Batch, trail: Trail) -> bool:
         """Wait for the lane's rate, with the intent on disk; return whether the call may be made now."""
-        if self.closed is not None:
+        if self._over.is_set():
             return False
         before = None
         self.pacer.near_end(self._intents.few)
@@ -264,7 +265,7 @@ class Lane:
                 await self._intents.announce(batch, self.pacer.pace)
         elif trail.attempts == 0:
             before = partial(self._memory.sent, [batch])  # not earlier: a crash would leave it unknown for good
-        return await self.pacer.take(self._over, self._look_ahead, before) and self.closed is None
+        return await self.pacer.take(self._over, self._look_ahead, before)
 
     def _heed(self, ruling: Ruling, began: float) -> None:
         """Do to the lane what the service asked of its caller as a whole."""
@@ -312,7 +313,7 @@ class Lane:
 
     async def _rest(self, budget: Budget, ruling: Ruling) -> bool:
         """Wait before the next attempt, holding nothing; False when there is no point in one."""
-        if self.closed is not None:
+        if self._over.is_set():
             return False
         throttled = ruling.verdict is Verdict.THROTTLE
         if (throttled and _is_long(ruling)) or ruling.verdict is Verdict.REAUTH:
@@ -324,7 +325,7 @@ class Lane:
             return False
         self.resting_until = max(self.resting_until, self._clock() + delay)
         self._hire()
-        return await self._over.rest(delay) and self.closed is None
+        return await self._over.rest(delay)
 
     async def flush(self) -> None:
         """Return when everything settled so far is durable."""

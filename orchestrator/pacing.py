@@ -127,7 +127,7 @@ class Pacer:
                     await self._limiter.acquire(self._together)
                     self._granted = self._together
                 now = self._clock()
-                if self.paused_until > now:  # it began meanwhile
+                if stop.is_set() or self.paused_until > now:  # since then
                     continue
                 self._go(now)
                 return True

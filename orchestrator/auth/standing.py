@@ -24,6 +24,7 @@ HANGS = 5.0  # ... of which one that was not answered for so many seconds is non
 AT_ALL = 5  # ... up to so many that are not answered: so few wrong ones lock no key
 _GLANCE = 0.25  # seconds between two looks at whether the credential is there
 
+Watch = Callable[[str], None]
 Barrier = asyncio.Lock | asyncio.Semaphore
 
 
@@ -43,7 +44,7 @@ def barriers() -> Barriers:
 class Standing:
     """What is known of one credential: the generation that last worked, and why it was refused for good."""
 
-    __slots__ = ("_credential", "barriers", "locks", "refused", "through", "trying", "worked")
+    __slots__ = ("_credential", "_watching", "barriers", "locks", "refused", "through", "trying", "worked")
 
     def __init__(self, credential: Credential) -> None:
         self.locks = credential.locks
@@ -53,6 +54,7 @@ class Standing:
         self.worked = 0
         self.refused: str | None = None
         self._credential = credential
+        self._watching: list[Watch] = []
 
     @property
     def proven(self) -> bool:
@@ -78,12 +80,20 @@ class Standing:
         """Note that the credential is refused for good, everywhere; the first message stays."""
         if self.refused is None:
             self.refused = scrub(message, self._credential.secrets())
+            for tell in self._watching:
+                tell(self.refused)
+
+    def watch(self, tell: Watch) -> None:
+        """Tell once that the credential is refused for good, and why; at once where it is."""
+        self._watching.append(tell)
+        if self.refused is not None:
+            tell(self.refused)
 
 
 class Admission:
     """One lane's view of a credential: whether this service lets it in."""
 
-    __slots__ = ("_barriers", "_credential", "_own_refusal", "_rejected", "_standing", "_worked")
+    __slots__ = ("_barriers", "_credential", "_own_refusal", "_rejected", "_standing", "_watching", "_worked")
 
     def __init__(self, credential: Credential, standing: Standing) -> None:
         self._credential = credential
@@ -92,11 +102,17 @@ class Admission:
         self._worked = 0  # the generation that this lane was let in with last ...
         self._rejected = 0  # ... and the one that was sent away last
         self._own_refusal: str | None = None
+        self._watching: list[Watch] = []
 
     @property
     def refused(self) -> str | None:
         """Return why this lane must not call any more, if so."""
         return self._standing.refused or self._own_refusal
+
+    def watch(self, tell: Watch) -> None:
+        """Tell that this lane must not call any more, and why."""
+        self._watching.append(tell)
+        self._standing.watch(tell)
 
     def turn(self) -> Turn | Through:
         """Return the context that covers getting the credential and the send; look at `refused` once inside it."""
@@ -136,6 +152,8 @@ class Admission:
     def _give_up(self, message: str, *, here_only: bool) -> None:
         if here_only:
             self._own_refusal = scrub(message, self._credential.secrets())
+            for tell in self._watching:
+                tell(self._own_refusal)
         else:
             self.refuse(message)
 

@@ -99,6 +99,7 @@ class Service:
     def __init__(self, *script: Ruling, idempotent: bool = True) -> None:
         self.idempotent = idempotent
         self.refused: str | None = None
+        self.refuse: Callable[[str], None] = lambda reason: None
         self.ready = True
         self.unready: list[Ruling | None] = []
         self.obtained = 0
@@ -111,6 +112,9 @@ class Service:
         self.most_open = 0
         self.ticks = 1
         self._script = script or (ENDED,)
+
+    def watch(self, tell: Callable[[str], None]) -> None:
+        self.refuse = tell
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         return nullcontext()

@@ -277,6 +277,33 @@ async def test_a_key_that_worked_here_and_is_refused_now_is_refused_everywhere()
     assert there.refused == "revoked"
 
 
+def watching(*lanes: Admission) -> list[tuple[int, str]]:
+    """Return what the lanes are told, with their numbers, as it comes."""
+    told: list[tuple[int, str]] = []
+    for number, lane in enumerate(lanes):
+        lane.watch(lambda reason, number=number: told.append((number, reason)))  # type: ignore[misc]
+    return told
+
+
+async def test_every_lane_is_told_once_that_the_credential_is_refused_and_a_later_one_at_once() -> None:
+    here = Lane(Badge())
+    told = watching(here, Lane(Badge(), here.standing))
+    here.refuse("wrong: hunter2")
+    here.refuse("again")
+    assert told == [(0, "wrong: [secret]"), (1, "wrong: [secret]")]
+    assert watching(Lane(Badge(), here.standing)) == [(0, "wrong: [secret]")]
+
+
+async def test_a_lane_whose_service_alone_refuses_is_the_only_one_that_is_told() -> None:
+    badge = Badge(renewable=False)
+    good = Lane(badge)
+    bad = Lane(badge, good.standing)
+    told = watching(good, bad)
+    good.worked(1)
+    assert await bad.rejected(1, "go away") is False
+    assert told == [(1, "go away")]
+
+
 # Services that do not answer
 
 

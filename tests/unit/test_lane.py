@@ -14,7 +14,6 @@ from lanes import BUSY, ENDED, LOST, NEVER_SENT, REFUSED, SPLIT, START, Bench, S
 from orchestrator.lane import LEFT_TOGETHER
 from orchestrator.model import Batch, Outcome, Ruling, Secret, Verdict
 from orchestrator.slots import AT_FIRST
-from orchestrator.stop import Stop
 from orchestrator.vain import HOPELESS
 
 # Retries
@@ -182,20 +181,6 @@ async def test_a_stop_during_a_rest(ruling: Ruling, outcome: Outcome) -> None:
     assert "not tried again: interrupted" in bench.only.reason
 
 
-async def test_a_stop_that_comes_with_the_turn_lets_nothing_go() -> None:
-    bench = Bench(Service())
-    take = bench.pacer.take
-
-    async def stopped(stop: Stop, look: object = None, before: object = None) -> bool:
-        await take(stop)
-        bench.stop.set("interrupted", 130)
-        return True
-
-    bench.pacer.take = stopped  # type: ignore[method-assign]
-    await bench.run(3)
-    assert bench.service.calls == []
-
-
 async def test_nothing_begins_in_a_run_that_is_stopped_already() -> None:
     bench = Bench(Service())
     bench.stop.set("interrupted", 130)
@@ -225,7 +210,7 @@ async def test_the_first_reason_for_a_halt_stays() -> None:
 
 async def test_a_credential_that_is_refused_elsewhere_ends_this_lane_too() -> None:
     bench = Bench(Service())
-    bench.service.refused = "wrong key"
+    bench.service.refuse("wrong key")
     await bench.run(10)
     assert bench.service.calls == []
     assert {one.reason for one in bench.memory.settled} == {"wrong key"}

@@ -205,6 +205,16 @@ async def test_a_stop_ends_the_wait_for_a_slow_rate_at_once() -> None:
         assert await asyncio.gather(*waiting) == [False] * 5
 
 
+async def test_a_stop_that_comes_with_the_turn_lets_nothing_go() -> None:
+    stop = Stop()
+    pacer = Pacer((Rate(20, 1),))
+    assert await pacer.take(stop)
+    waiting = asyncio.create_task(pacer.take(stop))
+    await asyncio.sleep(0.01)  # it waits for an even slot, which is short
+    stop.set("interrupted", 130)
+    assert not await waiting
+
+
 async def test_there_is_no_turn_after_a_stop() -> None:
     stop = Stop()
     stop.set("interrupted", 130)

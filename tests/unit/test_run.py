@@ -78,6 +78,9 @@ class Service:
     def __init__(self, log: list[str]) -> None:
         self._log = log
 
+    def watch(self, tell: Callable[[str], None]) -> None:
+        pass
+
     def turn(self) -> AbstractAsyncContextManager[None]:
         return nullcontext()
 
