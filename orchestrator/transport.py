@@ -25,7 +25,6 @@ Trust = ssl.SSLContext | aiohttp.Fingerprint | bool  # what aiohttp takes for `s
 _TIMES = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 _HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
 _UNTRUSTED = (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch)
-_BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +47,7 @@ class _Place:
         query = f"?{request.query}" if request.query else ""
         said = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
         others, lines = self._others(tuple(request.headers))
-        length = f"Content-Length: {len(request.body)}\r\n" if request.body or request.method not in _BODILESS else ""
+        length = f"Content-Length: {len(request.body)}\r\n" if request.body or request.method != "GET" else ""
         text = f"{request.method} {self.prefix}{request.path or '/'}{query} HTTP/1.1\r\n{others}{said}{length}\r\n"
         # one that was smuggled in would begin another header, or another call
         if not text.count("\r") == text.count("\n") == lines + bool(length) or "\0" in text:

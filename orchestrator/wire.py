@@ -1,7 +1,7 @@
 """One connection to a service: a request goes out, and its answer comes back, bounded in size and time.
 
-aiohttp makes the connection, with TLS and proxy, and its parser reads what comes. The rest of it (session, pool,
-streams) costs three times as much as all of this, for what is not wanted here.
+aiohttp makes the connection, with TLS and proxy. The rest of it (session, pool, streams) costs three times as much as
+all of this, for what is not wanted here.
 """
 
 from __future__ import annotations
@@ -9,26 +9,17 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING
 
 import aiohttp
 from aiohttp.connector import Connection
-from aiohttp.http import HttpResponseParser
 from aiohttp.http_exceptions import HttpProcessingError
+from httptools import HttpParserError
 
 from orchestrator.model import Lost, Response
-
-if TYPE_CHECKING:
-    from aiohttp.client_proto import ResponseHandler
-    from aiohttp.http import RawResponseMessage
+from orchestrator.replies import Replies
 
 MAX_BODY = 256 * 1024
 MAX_PAGE = 16 * 1024 * 1024  # what is read with GET may be a page of a thousand items
-MAX_HEADER = 128 * 1024  # an IAM token alone is tens of kilobytes
-_AT_ONCE = 1 << 20  # bytes: more than a connection hands over at once, and each time all of it is taken
-_INTERIM = frozenset({100, *range(102, 200)})  # the answer is still to come
-_SWITCHING = 101
 
 
 class Outbox:
@@ -108,16 +99,11 @@ class Wire(asyncio.Protocol):
         self._idle = idle
         self._handler = handler  # aiohttp's own protocol, which keeps count of what is open
         self._transport = handler.transport
-        self._new_parser = _parsers(handler, self._loop)
-        self._parser: HttpResponseParser | None = None
+        self._replies = Replies()
         self._alarm = _Alarm(self._loop, self._expire)
         self._answer: asyncio.Future[Response | Lost] | None = None
         self._sent = False  # the request of the call that is under way
         self._seconds = 0.0  # that it may take
-        self._most = 0  # bytes of its answer's body
-        self._message: RawResponseMessage | None = None
-        self._body: aiohttp.StreamReader | None = None
-        self._parts = bytearray()
         self._transport.set_protocol(self)
 
     @property
@@ -130,8 +116,7 @@ class Wire(asyncio.Protocol):
 
         Where no other call may follow, the connection is closed.
         """
-        self._most = MAX_PAGE if method == "GET" else MAX_BODY
-        self._parser = self._new_parser(response_with_body=method != "HEAD")  # what an earlier one has left is dropped
+        self._replies.expect(MAX_PAGE if method == "GET" else MAX_BODY)
         answer: asyncio.Future[Response | Lost] = self._loop.create_future()
         self._answer, self._sent = answer, False
         self._seconds = seconds
@@ -153,75 +138,43 @@ class Wire(asyncio.Protocol):
     def close(self) -> None:
         """Let go of the connection."""
         self._alarm.stop()
+        self._replies.close()
         self._connection.close()
 
     def data_received(self, data: bytes) -> None:
         """Take what came; where nobody was asked, or nobody waits any more, it is no answer, and no call may follow."""
-        parser = self._parser
-        if parser is None or not self._sent or self._waiting() is None:
+        if self._waiting() is None or not self._sent:
             self._lose("the other side spoke before it was asked")
             return
         try:
-            messages, switched, rest = parser.feed_data(data)
-        except Exception as error:  # noqa: BLE001  whatever the parser raises, it is about what came
+            self._replies.feed(data)
+        except HttpParserError as error:
             self._lose(f"the connection broke: {why(error)}")
             return
-        last = switched or bool(rest)  # from here on the parser knows nothing
-        for message, body in messages:
-            if message.code in _INTERIM:
-                continue
-            if self._message is None:
-                self._message, self._body = message, body
-                last |= message.code == _SWITCHING
-            else:
-                last = True  # an answer to nothing
-        if self._message is not None and self._body is not None:
-            self._read(self._message, self._body, last)
+        if self._replies.answer is not None:
+            self._conclude(self._replies.answer)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Take the end of the connection, which is that of an answer whose length nobody said."""
         self._handler.connection_lost(error)
-        if self._parser is None or self._waiting() is None:
+        if self._waiting() is None:
             return
-        try:
-            self._parser.feed_eof()
-            if self._message is not None and self._body is not None and error is None:
-                self._read(self._message, self._body, last=True)
-        except Exception as short:  # noqa: BLE001  as above
-            error = error or short
-        self._lose(f"the connection broke: {why(error or aiohttp.ServerDisconnectedError())}")
+        if error is None:
+            self._replies.end()
+        if self._replies.answer is not None:
+            self._conclude(self._replies.answer)
+        else:
+            self._lose(f"the connection broke: {why(error or aiohttp.ServerDisconnectedError())}")
 
-    def _read(self, message: RawResponseMessage, body: aiohttp.StreamReader, last: bool) -> None:
-        """Take what there is of the body; with all of it, or as much of it as is wanted, there is an answer."""
-        if not body.at_eof():
-            if (error := body.exception()) is not None:
-                self._lose(f"the connection broke: {why(error)}")
-                return
-            self._parts += body.read_nowait()
-            if not body.at_eof() and len(self._parts) < self._most:
-                return
-        self._conclude(message, last or not body.at_eof())
-
-    def _conclude(self, message: RawResponseMessage, last: bool) -> None:
+    def _conclude(self, answer: Response) -> None:
         """Hand over the answer; the connection is closed where it is the last, or was there before all was sent."""
-        found = _response(message, bytes(self._parts[: self._most]) if self._parts else b"")
-        last = last or not self._is_drained()
-        self._message = self._body = None
-        self._parts = bytearray()
         if self._answer is not None:
-            self._answer.set_result(found)
-        if last or message.should_close or self._transport.get_write_buffer_size():
+            self._answer.set_result(answer)
+        if self._replies.last or self._transport.is_closing() or self._transport.get_write_buffer_size():
             self.close()
         else:
             self.idle_since = self._loop.time()
             self._idle.append(self)
-
-    def _is_drained(self) -> bool:
-        """Return whether nothing came behind the answer: it would be the beginning of another, of nobody's."""
-        try:
-            return self._parser is not None and self._parser.feed_eof() is None
-        except Exception:  # noqa: BLE001  as above: it is about what came
-            return False
 
     def _waiting(self) -> asyncio.Future[Response | Lost] | None:
         """Return where the answer goes, if somebody still waits for one."""
@@ -243,36 +196,9 @@ class Wire(asyncio.Protocol):
         self.close()
 
 
-def _parsers(handler: ResponseHandler, loop: asyncio.AbstractEventLoop) -> Callable[..., HttpResponseParser]:
-    """Return what makes a parser for one answer."""
-    return partial(
-        HttpResponseParser,
-        handler,
-        loop,
-        _AT_ONCE,
-        max_line_size=MAX_HEADER,
-        max_field_size=MAX_HEADER,
-        payload_exception=aiohttp.ClientPayloadError,
-        read_until_eof=True,
-        auto_decompress=False,
-    )
-
-
-def _response(message: RawResponseMessage, body: bytes) -> Response:
-    told = message.headers.items()
-    headers = {name.lower(): value if value.isascii() else _text(value) for name, value in told}
-    cookies = tuple(map(_text, message.headers.getall("Set-Cookie", ()))) if "set-cookie" in headers else ()
-    return Response(message.code, headers, body, cookies)
-
-
-def _text(value: str) -> str:
-    """Return a header's text without the surrogates that stand for bytes that are no UTF-8: nobody could write them."""
-    return value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
 def why(error: BaseException) -> str:
     """Return an error's cause in a few words, without URLs (they may hold secrets)."""
-    if isinstance(error, HttpProcessingError):
+    if isinstance(error, HttpProcessingError | HttpParserError):
         return "what came is no answer"
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return f"the certificate was not accepted ({error.certificate_error})"

@@ -43,7 +43,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "splitting",
         "amending",
     ),
-    ("catalogue", "references", "auth", "wire", "certificates", "transport", "journal", "report", "paces"),
+    ("catalogue", "references", "auth", "replies", "wire", "certificates", "transport", "journal", "report", "paces"),
     ("connector",),
     ("climbing", "answers", "waits", "vain", "learning", "stop", "pacing", "intents", "settling", "slots", "lane"),
     (

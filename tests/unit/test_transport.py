@@ -578,13 +578,6 @@ async def test_no_body_is_waited_for_where_there_cannot_be_one(status: str, told
     assert (got.status, got.body) == (int(status[:3]), b"")
 
 
-async def test_an_answer_to_head_has_no_body_whatever_it_says() -> None:
-    async with server(answer(b"", length=100)) as there:
-        got = await fetched(there.url, method="HEAD", body=b"")
-    assert isinstance(got, Response)
-    assert (got.status, got.body, got.headers["content-length"]) == (200, b"", "100")
-
-
 # Nothing is done that was not asked for
 
 
