@@ -64,13 +64,15 @@ class Wave:
     def portion(self) -> Iterator[Target]:
         """Yield the next targets, up to where many in a row were passed over."""
         room = self._most
-        while self._left > 0 and (found := next(self._targets, self)) is not self:
-            if not isinstance(found, Target):
+        for found in self._targets if self._left > 0 else ():
+            if found is None:
                 return
             self._left -= 1
             room -= 1
             yield found
-            if (room <= 0 or self._old()) and self._left > 0:
+            if self._left <= 0:
+                break
+            if room <= 0 or self._old():
                 return
         self.over = True
 

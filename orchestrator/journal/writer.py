@@ -135,25 +135,25 @@ class Writer:
         """Queue one outcome; with the last one that was announced together, the announcement is over."""
         group, target = self._group, settled.target
         lane = self._lane(run, target.service, target.connection)
-        row = outcome_row(lane, run, settled)
-        group.values(sql.OUTCOME).extend(row)
+        group.values(sql.OUTCOME).extend(outcome_row(lane, run, settled))
         group.rows += 1
         _count(settled, group.fresh)
         announced = self._open.pop((lane, target.id), None)
         if announced is None:
             return
-        self._left[announced] -= 1
-        if not self._left[announced]:
+        left = self._left[announced] = self._left[announced] - 1
+        if not left:
             del self._left[announced]
             group.over.append(announced)
 
     def _lane(self, run: str, service: str, connection: str) -> int:
         """Return the number of a lane, which has a row before anything of it has."""
         name = (run, service, connection)
-        if name not in self._lanes:
-            self._lanes[name] = sql.lane_number(*name)
-            self._group.values(sql.LANE).extend((self._lanes[name], *name))
-        return self._lanes[name]
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = sql.lane_number(*name)
+            self._group.values(sql.LANE).extend((lane, *name))
+        return lane
 
     async def flush(self) -> None:
         """Return when all that was queued so far is on disk."""
