@@ -17,6 +17,7 @@ from orchestrator.waits import Waits
 
 STEP_BACK = 0.5  # of the pace at which a call was made: so it goes on until there is an estimate ...
 EVIDENCE = 4  # ... which so many calls let through between two refusals make
+UNEVEN = 0.1  # of the time that an answer takes: answers come by so much earlier or later than in turn
 DOUBT = 1.0  # calls by which the count behind an estimate may be short: the pace is higher by that
 DIP = 0.02  # of the estimate: by so much the pace is lower just after a refusal ...
 LOOK = 42  # calls of which one may be refused to see whether the limit has risen: in their time one more goes ...
@@ -68,7 +69,8 @@ class Learner:
         self._recent: list[float] = []  # when the last calls began that were refused, from the base on
         self._doubt = 0.0  # by this share of it the estimate may be too low
         self._from = 0.0  # since when the pace grows
-        self._went = 0.0  # when the last call went
+        self._went = 0.0  # when the last call went ...
+        self._resumed: list[float] = []  # ... and the last ones before which none went for a while
         self._levels = Levels()
         self._climb: Climb | None = None  # where refusals do not follow the pace
         self._refused_at = math.inf  # the pace at which a call was refused last, of those made after the one before ...
@@ -178,6 +180,8 @@ class Learner:
     def go(self, now: float) -> None:
         """Note that a call goes."""
         before, self._went = self._went, now
+        if now - before > self._usual_gap():
+            self._resumed = [*self._resumed[1 - RECENT :], now]
         if self.pace is None:
             return
         self.pace = self._bounded(self._paced(self.pace, before, now))
@@ -185,6 +189,11 @@ class Learner:
         busy = 0.0 if self.ending else min(LONGEST_CATCH_UP, CAUGHT_UP * step)
         caught_up = max(CATCH_UP, step, busy)
         self._next = max(self._next, now - caught_up) + step
+
+    def _usual_gap(self) -> float:
+        """Return for how many seconds no call may go, and the service's bucket still not run over."""
+        pace = self.pace or self.ceiling
+        return 1 / pace + max(LONGEST_CATCH_UP, CAUGHT_UP / (self.estimate or pace))
 
     def _paced(self, pace: float, before: float, now: float) -> float:
         """Return the pace from now on; the call before this one went `before`."""
@@ -262,11 +271,14 @@ class Learner:
         base = self._since(mark)
         if base != self._base:
             self._begin_at(base, base)
+        if base == mark:
+            self._until = mark
+            return
         self._until = max(self._until, mark)
         counted = self._count(base, self._until)
         if counted >= EVIDENCE:
             self._count_again()
-        else:
+        elif self._until - base > UNEVEN * self._answer:  # else those that were let through may not be known yet
             rough = (counted + 1) / (self._until - base)
             self.estimate = None if self.estimate is None else rough
             self.pace = self._bounded(min(self.pace or self.ceiling, rough))
@@ -274,8 +286,13 @@ class Learner:
             self._begin_at(self._later, self._until)
 
     def _since(self, mark: float) -> float:
-        """Return the refused call since which the limit is what it is at this one."""
+        """Return the refused call since which the limit is what it is at this one; itself, if calls were held back.
+
+        What a bucket refills while it is full is let through to nobody, and would make the limit look lower.
+        """
         base = mark if self._base is None else self._base
+        if any(base < one <= mark for one in self._resumed):
+            return mark
         before = self._recent[: bisect_left(self._recent, mark)]
         if self.estimate is None or not before:
             return base

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from orchestrator.learning import Learner
+from orchestrator.slots import AT_FIRST
 
 FIRST_REST = 0.125  # seconds that a target rests at most after its first refusal, where the service names no wait
 AHEAD = 1.25  # seconds of calls by which a lane sees its end come
@@ -85,6 +86,7 @@ class Simulation:
         self._paused_at = -math.inf
         self.trace: Callable[[float, float], None] = lambda now, pace: None
         self._slot = 0.0
+        self._slots = min(scenario.slots, AT_FIRST)
         self._random = random.Random(seed)
         self._flying: list[tuple[float, float, bool, int]] = []
         self._resting: list[tuple[float, int]] = []
@@ -108,7 +110,7 @@ class Simulation:
 
     def _go(self) -> bool:
         """Make a call if there is one to make, a slot for it, and it is due."""
-        if len(self._flying) >= self.scenario.slots or not self._ready() or self._wait() > 0:
+        if len(self._flying) >= self._slots or not self._ready() or self._wait() > 0:
             return False
         tries = 0
         if self._resting and self._resting[0][0] <= self.now:
@@ -134,7 +136,7 @@ class Simulation:
         moments = [self._more_at]
         if self._flying:
             moments.append(self._flying[0][0])
-        if len(self._flying) < self.scenario.slots:
+        if len(self._flying) < self._slots:
             if self._ready():
                 late = self._random.uniform(0, self.scenario.late)
                 moments.append(self.now + self._wait() + late)
@@ -144,6 +146,7 @@ class Simulation:
         return max(self.now, min(moments)) + stall
 
     def _land(self, began: float, let_through: bool, tries: int) -> None:
+        self._slots = self.scenario.slots
         if let_through:
             self.learner.accepted(began, self.now)
             if self.done == self.scenario.early and not self._flying:

@@ -77,6 +77,31 @@ def test_few_calls_are_no_less_quick(scenario: Hidden, knows_nothing: bool) -> N
     assert came.refused <= (0.045 if knows_nothing else 0.1)
 
 
+class Crooked(Bucket):
+    """Sees calls in their order, and later than they were made: some by milliseconds, and all by up to 40 at times."""
+
+    def __init__(self, scenario: Hidden, seed: int) -> None:
+        super().__init__(scenario.rate, scenario.burst)
+        self._random = random.Random(seed)
+        self._held_until = self._holds_at = 0.0
+
+    def take(self, now: float) -> bool:
+        if now >= self._holds_at:
+            self._held_until = now + self._random.uniform(0, 0.04)
+            self._holds_at = now + self._random.uniform(0.1, 0.6)
+        return super().take(max(self.at, self._held_until, now + self._random.uniform(0, 0.01)))
+
+
+@pytest.mark.parametrize("burst", [20.0, 200.0])
+@pytest.mark.parametrize("seed", range(6))
+def test_calls_that_travel_at_unequal_speed_cost_little(burst: float, seed: int) -> None:
+    """What a few milliseconds at the start tell of the limit may be wrong by half."""
+    scenario = Hidden(burst=burst, latency=0.2, ceiling=1000.0)
+    simulation = Simulation(scenario, Learner(scenario.ceiling), seed)
+    simulation.bucket = Crooked(scenario, seed)
+    assert simulation.run().over <= 1.02  # it was 1.1
+
+
 class Moody(Bucket):
     """Refuses a share of all calls, whatever their pace."""
 
@@ -286,8 +311,9 @@ def test_a_remembered_pace_saves_the_search() -> None:
     first = simulate(scenario)
     assert first.learner.learned == pytest.approx(200, rel=0.02)
     again = simulate(replace(scenario, start=first.learner.learned))
-    assert again.over <= 1.015
-    assert again.refused < first.refused
+    assert again.over <= 1.005
+    assert again.refused <= 0.02
+    assert again.over < first.over
 
 
 def test_a_remembered_pace_that_is_too_low_by_far_is_left_behind() -> None:
