@@ -24,11 +24,10 @@ LOOK = 42  # calls of which one may be refused to see whether the limit has rise
 BEHIND = 0.25  # ... of so much more, as a share, for each call that is under way: they may be refused with it
 SELDOM = 0.5  # seconds between two such looks at least
 FURTHEST = 2.0  # looks without a refusal after which the pace grows no more
-END_DIP = 0.03  # of the estimate: by so much the pace is lower when few calls are left
 OVERDUE = 1.0  # call more than the estimate allows, and no refusal: the limit has risen
 NEAR = 1.05  # times the pace; where a call was refused at more than that a little while ago, the limit lies between
 LATELY = 8.0  # looks; a little while
-TRIAL = 1.25  # times the estimate: no more on trial
+TRIAL = 1.25  # times the estimate: no more on trial, and so much more each time that it was good
 GENTLY = 1.0  # seconds in which the pace grows by e, at the quickest, where a refusal came and no estimate yet
 UNSEEN = 1.5  # times what an answer takes: so long ago a call began whose refusal would be known
 SPAN = 2.0  # seconds; an estimate goes back over one to two of these
@@ -75,7 +74,8 @@ class Learner:
         self._climb: Climb | None = None  # where refusals do not follow the pace
         self._refused_at = math.inf  # the pace at which a call was refused last, of those made after the one before ...
         self._refused_when = 0.0  # ... and when
-        self._sound: float | None = None  # the estimate before it was raised on trial
+        self._sound: float | None = None  # the estimate before it was raised on trial ...
+        self._trials = 0  # ... so many times in a row
         self._excess = 0.0  # calls since the last refusal that were more than the estimate allows, or fewer
         self._next = 0.0  # when the next call may go
         self._vain = Vain()  # refusals since a call was let through, or at all
@@ -216,11 +216,12 @@ class Learner:
             self._begin_anew(now)
         looks = min(FURTHEST, (now - self._from) / look)
         climb = 3 * (DIP + 1 / (estimate * look)) * looks**2  # so that after one of them one call more has gone
-        pace = estimate * (1 + (-END_DIP if self.ending else self._doubt - DIP + climb))
+        pace = estimate * (1 + (-DIP if self.ending else self._doubt - DIP + climb))
         unseen = UNSEEN * self._answer * max(0.0, pace - estimate)
         if self._excess > OVERDUE + unseen and not self.ending:
             if NEAR * pace < self._refused_at and now - self._refused_when < LATELY * look:
-                between = min(math.sqrt(estimate * self._refused_at), TRIAL * estimate)
+                self._trials = 1 if self._sound is None else self._trials + 1
+                between = min(math.sqrt(estimate * self._refused_at), TRIAL**self._trials * estimate)
                 self._sound, self.estimate, self._doubt = estimate, between, 0.0
                 self._begin_anew(now)
             else:

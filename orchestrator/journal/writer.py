@@ -102,12 +102,12 @@ class Writer:
         self._wake()
 
     def _add_to_group(self) -> None:
-        try:
-            while self._new:
-                make, run, what = self._new.popleft()
+        while self._new:
+            make, run, what = self._new.popleft()
+            try:
                 make(run, what)
-        except Exception as error:  # noqa: BLE001  told by the next call, as where the file cannot be written
-            self._failure = error
+            except Exception as error:  # noqa: BLE001  told by the next call, as where the file cannot be written
+                self._failure = error
 
     def _announce_all(self, run: str, batches: Sequence[Batch]) -> None:
         told: dict[tuple[int, str], tuple[list[str], list[int]]] = {}

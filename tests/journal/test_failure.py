@@ -85,6 +85,15 @@ async def test_a_record_that_cannot_be_encoded_fails_the_journal_and_not_silentl
     journal.close()
 
 
+@pytest.mark.timeout(20)
+async def test_nor_does_it_keep_the_journal_from_closing_with_others_behind_it(path: Path) -> None:
+    journal = SqliteJournal(path)
+    journal.start()
+    journal.settle(RUN, settled(["\ud800", "\ud801", "good"]))
+    journal.close()
+    assert not journal.counts
+
+
 def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "state").touch()
     with pytest.raises(JournalError, match="cannot be opened"):
