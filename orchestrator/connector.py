@@ -10,7 +10,7 @@ from typing import Protocol
 
 from orchestrator.auth.credential import Credential, CredentialRefused, CredentialUnavailable, scrub
 from orchestrator.auth.refusal import clock_skew, refusal_text
-from orchestrator.auth.standing import Admission
+from orchestrator.auth.standing import Admission, Closes
 from orchestrator.classify import Classify, lost_ruling
 from orchestrator.model import Batch, Lost, Request, Response, Ruling, Secret, Target, Verdict
 from orchestrator.render import Render
@@ -61,9 +61,9 @@ class HttpConnector:
         """Return why the credential is refused for good, if it is."""
         return self._admission.refused
 
-    def watch(self, tell: Callable[[str], None]) -> None:
-        """Tell that the credential is refused for good, and why."""
-        self._admission.watch(tell)
+    def close(self, one: Closes) -> None:
+        """Close something when the credential is refused for good."""
+        self._admission.close(one)
 
     @property
     def ready(self) -> bool:

@@ -42,8 +42,8 @@ class Connector(Protocol):
     def refused(self) -> str | None:
         """Why the credential is refused for good, if it is."""
 
-    def watch(self, tell: Callable[[str], None]) -> None:
-        """Tell that the credential is refused for good, and why."""
+    def close(self, one: Stop) -> None:
+        """Set this stop when the credential is refused for good."""
 
     @property
     def ready(self) -> bool:
@@ -120,7 +120,7 @@ class Lane:
         self._left = 0  # batches that got no further call since the journal was waited for
         self._in_hand = 0  # calls that are to be made, or under way
         self._log = _log.bind(service=service, connection=connection)
-        connector.watch(self.halt)
+        connector.close(self._over)
 
     @property
     def name(self) -> LaneName:
@@ -344,6 +344,8 @@ class Lane:
 
     def _leave(self, batch: Batch, trail: Trail) -> None:
         """Settle a batch for which there will be no further call."""
+        if self.halted is None and self._over.is_set() and self._over.reason == self._connector.refused:
+            self.halted = self._over.reason  # for it had calls to make
         late = "the next attempt would be past the deadline" if self._stop.exit_code == MIDWAY else "the program ended"
         self._settling.leave(batch, trail, self.closed or late)
         self._left += 1

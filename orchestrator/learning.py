@@ -109,7 +109,8 @@ class Learner:
             self._climbs(self._climb, began, now, refused=False)
         elif self._base is not None and began > self._base:
             insort(self._accepted, began)
-            if began < self._until and self.estimate is not None:  # its answer was late
+            late = began < self._until and self.estimate is not None
+            if late and self._count(self._base, self._until) >= EVIDENCE:
                 self._count_again()
 
     def refused(self, began: float, now: float) -> None:
@@ -272,16 +273,15 @@ class Learner:
         base = self._since(mark)
         if base != self._base:
             self._begin_at(base, base)
-        if base == mark:
-            self._until = mark
-            return
         self._until = max(self._until, mark)
+        if base == self._until:
+            return
         counted = self._count(base, self._until)
         if counted >= EVIDENCE:
             self._count_again()
         elif self._until - base > UNEVEN * self._answer:  # else those that were let through may not be known yet
             rough = (counted + 1) / (self._until - base)
-            self.estimate = None if self.estimate is None else rough
+            self.estimate = None
             self.pace = self._bounded(min(self.pace or self.ceiling, rough))
         if self._until - self._later > SPAN:
             self._begin_at(self._later, self._until)

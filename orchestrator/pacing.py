@@ -112,7 +112,8 @@ class Pacer:
         """Wait for a turn; False when there will be none, because of a reason to stop.
 
         `look` has a look at the pause before it is waited for, and may be the reason; `before` is what has to be done
-        just before the call; the turn is the moment after it.
+        just before the call; the turn is the moment after it. Where several calls of a fast rate are let go together,
+        who asks takes one of them before those that wait.
         """
         if self._granted and before is None and not stop.is_set() and self._held_back(now := self._clock()) <= 0:
             self._go(now)

@@ -11,6 +11,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from orchestrator.model import Response
 
 MAX_HEADER = 128 * 1024  # an IAM token alone is tens of kilobytes
+LINE = 20  # bytes that a status line has at least
 _INTERIM = frozenset({100, *range(102, 200)})  # the answer is still to come
 _NOBODYS = HttpResponseParser(None)
 
@@ -22,14 +23,14 @@ class Replies:
     """
 
     __slots__ = (
+        "_body",
         "_cookies",
+        "_head",
         "_headers",
         "_in_body",
         "_most",
         "_parser",
-        "_parts",
         "_since",
-        "_size",
         "_status",
         "answer",
         "last",
@@ -39,9 +40,11 @@ class Replies:
         self.answer: Response | None = None
         self.last = False
         self._most = 0
+        self._body: bytes | bytearray = b""
+        self._head = 0  # bytes of headers
         self._since = 0  # bytes since the last of a body, or the end of a head
         self._parser = HttpResponseParser(self)
-        self._parser.set_dangerous_leniencies(  # as aiohttp does
+        self._parser.set_dangerous_leniencies(  # those of aiohttp
             lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
         )
         self._begin()
@@ -50,7 +53,7 @@ class Replies:
         """Wait for an answer, of whose body so many bytes are wanted."""
         self.answer, self.last = None, False
         self._most = most
-        self._since = 0
+        self._head = self._since = 0
         self._begin()
 
     def close(self) -> None:
@@ -74,9 +77,10 @@ class Replies:
 
     def end(self) -> None:
         """Take the end of the connection: it is that of a body of which nobody said the length."""
-        coded = "chunked" in self._headers.get("transfer-encoding", "").lower()
-        if self.answer is None and self._in_body and not coded and "content-length" not in self._headers:
+        chunked = self._headers.get("transfer-encoding", "").lower().rsplit(",")[-1].strip() == "chunked"
+        if self.answer is None and self._in_body and not chunked and "content-length" not in self._headers:
             self._conclude()
+        self.last = True
 
     # What the parser calls
 
@@ -89,6 +93,9 @@ class Replies:
         """Take a header; what follows a body is none."""
         if self._in_body:
             return
+        self._head += len(name) + len(value)
+        if b"\0" in value or self._head > MAX_HEADER:
+            raise ValueError("a header holds a NUL, or there are too many of them")
         key, text = name.decode("latin-1").lower(), value.decode("utf-8", "replace")  # so that it can be written
         self._headers[key] = text
         if key == "set-cookie":
@@ -98,14 +105,22 @@ class Replies:
         """Go on with the body."""
         self._in_body = True
         self._since = 0
+        self._head += LINE
+        if self._head > MAX_HEADER:
+            raise ValueError("too much says that the answer is still to come")
         self._status = self._parser.get_status_code()
 
     def on_body(self, data: bytes) -> None:
         """Take a part of the body; enough of it is an answer, and what else there is of it is not read."""
         self._since = 0
-        self._parts.append(data)
-        self._size += len(data)
-        if self._size >= self._most and self.answer is None:
+        if self.answer is not None:
+            return
+        if not self._body:
+            self._body = data  # mostly all of it
+        else:
+            self._body = self._body if isinstance(self._body, bytearray) else bytearray(self._body)
+            self._body += data
+        if len(self._body) >= self._most:
             self.last = True
             self._conclude()
 
@@ -122,10 +137,9 @@ class Replies:
         self._headers: dict[str, str] = {}
         self._status = 0
         self._cookies: list[str] = []
-        self._parts: list[bytes] = []
-        self._size = 0
+        self._body = b""
         self._in_body = False
 
     def _conclude(self) -> None:
-        body = b"".join(self._parts)[: self._most]
+        body, self._body = bytes(self._body[: self._most]), b""
         self.answer = Response(self._status, self._headers, body, tuple(self._cookies))

@@ -114,7 +114,7 @@ class Wire(asyncio.Protocol):
     async def exchange(self, request: bytes, method: str, began: float, seconds: float) -> Response | Lost:
         """Send a request; return the answer, or what is known about there being none `seconds` after the call `began`.
 
-        Where no other call may follow, the connection is closed.
+        Where no other call may follow, the connection is closed. The method is any but HEAD.
         """
         self._replies.expect(MAX_PAGE if method == "GET" else MAX_BODY)
         answer: asyncio.Future[Response | Lost] = self._loop.create_future()
@@ -170,6 +170,7 @@ class Wire(asyncio.Protocol):
         """Hand over the answer; the connection is closed where it is the last, or was there before all was sent."""
         if self._answer is not None:
             self._answer.set_result(answer)
+        self._answer = self._replies.answer = None  # it may be long, and is the caller's
         if self._replies.last or self._transport.is_closing() or self._transport.get_write_buffer_size():
             self.close()
         else:
@@ -188,6 +189,7 @@ class Wire(asyncio.Protocol):
         """Give up; where the request was sent, the service may have seen it."""
         if (answer := self._waiting()) is not None:
             answer.set_result(Lost(reason, self._sent))
+        self._answer = None
         self._tear()
 
     def _tear(self) -> None:

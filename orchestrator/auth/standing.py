@@ -13,7 +13,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
+from weakref import WeakSet
 
 from orchestrator.auth.credential import Credential, scrub
 
@@ -24,8 +25,14 @@ HANGS = 5.0  # ... of which one that was not answered for so many seconds is non
 AT_ALL = 5  # ... up to so many that are not answered: so few wrong ones lock no key
 _GLANCE = 0.25  # seconds between two looks at whether the credential is there
 
-Watch = Callable[[str], None]
 Barrier = asyncio.Lock | asyncio.Semaphore
+
+
+class Closes(Protocol):
+    """What keeps calls from being made."""
+
+    def set(self, reason: str) -> None:
+        """Let no call begin from now on; the first reason stays."""
 
 
 class Barriers(NamedTuple):
@@ -44,7 +51,7 @@ def barriers() -> Barriers:
 class Standing:
     """What is known of one credential: the generation that last worked, and why it was refused for good."""
 
-    __slots__ = ("_credential", "_watching", "barriers", "locks", "refused", "through", "trying", "worked")
+    __slots__ = ("_credential", "_open", "barriers", "locks", "refused", "through", "trying", "worked")
 
     def __init__(self, credential: Credential) -> None:
         self.locks = credential.locks
@@ -54,7 +61,7 @@ class Standing:
         self.worked = 0
         self.refused: str | None = None
         self._credential = credential
-        self._watching: list[Watch] = []
+        self._open: WeakSet[Closes] = WeakSet()  # what is closed when it is refused
 
     @property
     def proven(self) -> bool:
@@ -80,20 +87,20 @@ class Standing:
         """Note that the credential is refused for good, everywhere; the first message stays."""
         if self.refused is None:
             self.refused = scrub(message, self._credential.secrets())
-            for tell in self._watching:
-                tell(self.refused)
+            for one in tuple(self._open):
+                one.set(self.refused)
 
-    def watch(self, tell: Watch) -> None:
-        """Tell once that the credential is refused for good, and why; at once where it is."""
-        self._watching.append(tell)
+    def close(self, one: Closes) -> None:
+        """Close something when the credential is refused for good; at once where it is."""
+        self._open.add(one)
         if self.refused is not None:
-            tell(self.refused)
+            one.set(self.refused)
 
 
 class Admission:
     """One lane's view of a credential: whether this service lets it in."""
 
-    __slots__ = ("_barriers", "_credential", "_own_refusal", "_rejected", "_standing", "_watching", "_worked")
+    __slots__ = ("_barriers", "_credential", "_open", "_own_refusal", "_rejected", "_standing", "_worked")
 
     def __init__(self, credential: Credential, standing: Standing) -> None:
         self._credential = credential
@@ -102,17 +109,19 @@ class Admission:
         self._worked = 0  # the generation that this lane was let in with last ...
         self._rejected = 0  # ... and the one that was sent away last
         self._own_refusal: str | None = None
-        self._watching: list[Watch] = []
+        self._open: WeakSet[Closes] = WeakSet()
 
     @property
     def refused(self) -> str | None:
         """Return why this lane must not call any more, if so."""
         return self._standing.refused or self._own_refusal
 
-    def watch(self, tell: Watch) -> None:
-        """Tell that this lane must not call any more, and why."""
-        self._watching.append(tell)
-        self._standing.watch(tell)
+    def close(self, one: Closes) -> None:
+        """Close something when this lane must not call any more; at once where that is so."""
+        self._open.add(one)
+        self._standing.close(one)
+        if self._own_refusal is not None:
+            one.set(self._own_refusal)
 
     def turn(self) -> Turn | Through:
         """Return the context that covers getting the credential and the send; look at `refused` once inside it."""
@@ -152,8 +161,8 @@ class Admission:
     def _give_up(self, message: str, *, here_only: bool) -> None:
         if here_only:
             self._own_refusal = scrub(message, self._credential.secrets())
-            for tell in self._watching:
-                tell(self._own_refusal)
+            for one in tuple(self._open):
+                one.set(self._own_refusal)
         else:
             self.refuse(message)
 

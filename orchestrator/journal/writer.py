@@ -1,9 +1,9 @@
 """The thread that writes a journal, and commits in groups: 3,000 rows or 0.2 s' worth, or at once when somebody waits.
 
 It is woken once for a group, not for every row: to wake a thread costs more than to write a row, and each time it
-takes the interpreter away from the calls. For the same reason rows are made by whoever brings them: the thread has
-little to do but to hand them to SQLite, which lets go of the interpreter meanwhile. They are made some at a time,
-because in between calls each takes twice as long: the processor has other things in its cache.
+takes the interpreter away from the calls. For the same reason rows are made by whoever brings them, but for the last
+few of a group: the thread has little to do but to hand them to SQLite, which lets go of the interpreter meanwhile. They
+are made some at a time, because in between calls each takes twice as long: the processor has other things in its cache.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from orchestrator.model import PROTECTED, Batch, Outcome, Settled
 GROUP_ROWS = 3000
 GROUP_SECONDS = 0.2
 MADE_TOGETHER = 64  # rows
-TOGETHER = 512  # rows in a statement, where SQLite takes that many values
+IN_A_STATEMENT = 512  # rows in a statement, where SQLite takes that many values
 
 Announced = tuple[int, int]  # a lane's number, and when something of it was announced, in nanoseconds
 Queued = tuple[Callable[[str, Any], None], str, Any]  # what makes the rows of something, its run, and that
@@ -68,7 +68,7 @@ class Writer:
         self._at = 0  # when something was announced last
         self._open: dict[tuple[int, str], Announced] = {}  # the targets without an outcome, by lane and id
         self._left: Counter[Announced] = Counter()  # so many of them are there yet
-        self._lock = threading.Lock()  # around adding to the group, and taking it
+        self._lock = threading.Lock()  # around emptying what is new into the group, and taking the group
         self._some = threading.Event()  # there is a group to gather
         self._enough = threading.Event()  # it is not to wait any longer
         self._closing = False
@@ -135,7 +135,8 @@ class Writer:
         """Queue one outcome; with the last one that was announced together, the announcement is over."""
         group, target = self._group, settled.target
         lane = self._lane(run, target.service, target.connection)
-        group.values(sql.OUTCOME).extend(outcome_row(lane, run, settled))
+        row = outcome_row(lane, run, settled)
+        group.values(sql.OUTCOME).extend(row)
         group.rows += 1
         _count(settled, group.fresh)
         announced = self._open.pop((lane, target.id), None)
@@ -251,7 +252,7 @@ def _execute_rows(connection: sqlite3.Connection, insert: sql.Insert, values: Se
     They are of 512, 256, 128 rows and so on, so that each is compiled once.
     """
     width = insert.values
-    most = min(TOGETHER, connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // width)
+    most = min(IN_A_STATEMENT, connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // width)
     start, end = 0, len(values) // width
     while left := end - start:
         number = 1 << min(left, most).bit_length() - 1

@@ -99,7 +99,7 @@ class Service:
     def __init__(self, *script: Ruling, idempotent: bool = True) -> None:
         self.idempotent = idempotent
         self.refused: str | None = None
-        self.refuse: Callable[[str], None] = lambda reason: None
+        self._closes: list[Stop] = []
         self.ready = True
         self.unready: list[Ruling | None] = []
         self.obtained = 0
@@ -113,8 +113,13 @@ class Service:
         self.ticks = 1
         self._script = script or (ENDED,)
 
-    def watch(self, tell: Callable[[str], None]) -> None:
-        self.refuse = tell
+    def close(self, one: Stop) -> None:
+        self._closes.append(one)
+
+    def refuse(self, reason: str) -> None:
+        self.refused = reason
+        for one in self._closes:
+            one.set(reason)
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         return nullcontext()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections import Counter
 from collections.abc import Hashable, Mapping, Set
 
@@ -277,31 +278,50 @@ async def test_a_key_that_worked_here_and_is_refused_now_is_refused_everywhere()
     assert there.refused == "revoked"
 
 
-def watching(*lanes: Admission) -> list[tuple[int, str]]:
-    """Return what the lanes are told, with their numbers, as it comes."""
-    told: list[tuple[int, str]] = []
-    for number, lane in enumerate(lanes):
-        lane.watch(lambda reason, number=number: told.append((number, reason)))  # type: ignore[misc]
-    return told
+class Door:
+    """What is closed; it keeps every reason."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def set(self, reason: str) -> None:
+        self.reasons.append(reason)
 
 
-async def test_every_lane_is_told_once_that_the_credential_is_refused_and_a_later_one_at_once() -> None:
+def doors(*lanes: Admission) -> list[Door]:
+    found = [Door() for _ in lanes]
+    for lane, door in zip(lanes, found, strict=True):
+        lane.close(door)
+    return found
+
+
+async def test_every_lane_is_closed_when_the_credential_is_refused_and_a_later_one_at_once() -> None:
     here = Lane(Badge())
-    told = watching(here, Lane(Badge(), here.standing))
+    closed = doors(here, Lane(Badge(), here.standing))
     here.refuse("wrong: hunter2")
     here.refuse("again")
-    assert told == [(0, "wrong: [secret]"), (1, "wrong: [secret]")]
-    assert watching(Lane(Badge(), here.standing)) == [(0, "wrong: [secret]")]
+    assert [door.reasons for door in closed] == [["wrong: [secret]"]] * 2
+    assert doors(Lane(Badge(), here.standing))[0].reasons == ["wrong: [secret]"]
 
 
-async def test_a_lane_whose_service_alone_refuses_is_the_only_one_that_is_told() -> None:
+async def test_a_lane_whose_service_alone_refuses_is_the_only_one_that_is_closed() -> None:
     badge = Badge(renewable=False)
     good = Lane(badge)
     bad = Lane(badge, good.standing)
-    told = watching(good, bad)
+    closed = doors(good, bad)
     good.worked(1)
     assert await bad.rejected(1, "go away") is False
-    assert told == [(1, "go away")]
+    assert [door.reasons for door in [*closed, *doors(bad)]] == [[], ["go away"], ["go away"]]
+
+
+async def test_a_lane_that_is_gone_is_not_held() -> None:
+    """Each look at what was ended is a lane of its own."""
+    here = Lane(Badge())
+    door = doors(here)[0]
+    gone = weakref.ref(door)
+    del door
+    assert gone() is None
+    here.refuse("wrong")
 
 
 # Services that do not answer

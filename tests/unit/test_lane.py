@@ -214,6 +214,15 @@ async def test_a_credential_that_is_refused_elsewhere_ends_this_lane_too() -> No
     await bench.run(10)
     assert bench.service.calls == []
     assert {one.reason for one in bench.memory.settled} == {"wrong key"}
+    assert bench.lane.halted == "wrong key"
+
+
+async def test_a_credential_that_is_refused_when_all_is_done_stopped_nothing() -> None:
+    bench = Bench(Service())
+    await bench.run(3)
+    bench.service.refuse("wrong key")
+    assert bench.lane.closed == "wrong key"
+    assert bench.lane.halted is None
 
 
 # Batches

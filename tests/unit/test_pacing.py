@@ -21,11 +21,16 @@ def most_in_a_second(moments: list[float]) -> int:
     return max(sum(1 for other in moments if moment - 1.0 < other <= moment) for moment in moments)
 
 
-async def take_for(rate: int, seconds: float, slowed_to: int | None = None, burst: int = 1) -> list[float]:
-    """Take turns with eight workers for some seconds; return when each turn came."""
+async def take_for(
+    rate: int, seconds: float, slowed_to: int | None = None, burst: int = 1, idle: float = 0.0
+) -> list[float]:
+    """Take turns with eight workers for some seconds, after one and a while without; return when each turn came."""
     stop = Stop()
     pacer = Pacer((Rate(rate, 1),), burst=burst)
     moments: list[float] = []
+    if idle:
+        await pacer.take(stop)
+        await asyncio.sleep(idle)
     if slowed_to is not None:
         await pacer.take(stop)
         pacer.slow_to(slowed_to)
@@ -60,9 +65,10 @@ async def test_no_second_sees_more_than_the_rate_and_one() -> None:
 
 
 async def test_a_fast_rate_of_which_several_calls_are_let_go_together_is_kept_too() -> None:
-    moments = await take_for(4000, 1.4)
-    assert most_in_a_second(moments) <= 4001
-    assert len(moments) >= 1000
+    moments, with_burst = await asyncio.gather(take_for(2500, 1.3, idle=0.1), take_for(2000, 1.2, burst=50, idle=0.1))
+    assert most_in_a_second(moments) <= 2501
+    assert len(moments) >= 1.3 * 2500 * 0.5
+    assert most_in_a_second(with_burst) <= 2050 + 1
 
 
 async def test_calls_that_were_let_go_together_wait_for_a_pause_and_are_lost_to_a_slower_pace() -> None:

@@ -78,7 +78,7 @@ class Service:
     def __init__(self, log: list[str]) -> None:
         self._log = log
 
-    def watch(self, tell: Callable[[str], None]) -> None:
+    def close(self, one: Stop) -> None:
         pass
 
     def turn(self) -> AbstractAsyncContextManager[None]:
