@@ -192,6 +192,8 @@ class Lane:
         trail = Trail()
         ruling = await self.reach(batch, trail, self._attempts)
         if ruling is not None:
+            if ruling.verdict is Verdict.HALT:
+                self.halt(ruling.reason)
             return ruling
         why = self.closed or "the next attempt would be past the deadline"
         return Ruling(Verdict.FAIL, f"{why} (last: {summary(trail.last)})" if trail.last else why)

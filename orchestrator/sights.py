@@ -142,7 +142,7 @@ class ByQuestion:
         lacking = {target.id: sight for target in targets if (sight := _lacking(target, self._needs))}
         lane = self._make(notes)
         await lane.run(iter([target for target in targets if target.id not in lacking]))
-        self.blind = lane.refused
+        self.blind = lane.halted or lane.refused
         return {**lacking, **{settled.target.id: _sight(settled) for settled in notes.settled}}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 import pytest
@@ -180,3 +181,12 @@ def test_a_desktop_that_is_not_listed_is_not_called_gone(site: Site) -> None:
 def test_both_spellings_of_the_state_are_read(site: Site) -> None:
     site.settings(alternate_fields=True)
     assert site.run("run", site.plan(site.desktops(5), require="verified")).code == 0
+
+
+def test_a_limit_for_the_day_that_is_used_up_ends_the_looking_too(site: Site) -> None:
+    site.settings(limits={"workspace": {"calls": 2, "period": 86_400, "burst": 2}})
+    site.looking("workspace.desktops", "60s")
+    began = time.monotonic()
+    assert site.run("run", site.plan(site.desktops(300))).code == 3
+    assert time.monotonic() - began < 30
+    assert "used up" in " ".join(record["reason"] for record in site.latest.records)

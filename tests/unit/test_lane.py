@@ -427,3 +427,12 @@ async def test_a_secret_that_cannot_be_written_is_no_success() -> None:
     assert bench.only.outcome is Outcome.FAILED
     assert "No space left" in bench.only.reason
     assert "secret" not in bench.only.reason
+
+
+async def test_a_question_after_which_nothing_more_is_to_be_asked_ends_the_lane() -> None:
+    bench = Bench(Service(Ruling(Verdict.HALT, "the limit of the day is used up", 429)))
+    batch = Batch((targets([1])[0],), 1)
+    assert (await bench.lane.ask(batch)).verdict is Verdict.HALT
+    assert bench.lane.closed == "the limit of the day is used up"
+    assert (await bench.lane.ask(batch)).reason == "the limit of the day is used up"
+    assert len(bench.service.calls) == 1
