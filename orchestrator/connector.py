@@ -61,9 +61,9 @@ class HttpConnector:
         """Return why the credential is refused for good, if it is."""
         return self._admission.refused
 
-    def close(self, one: Closes) -> None:
+    def close_when_refused(self, one: Closes) -> None:
         """Close something when the credential is refused for good."""
-        self._admission.close(one)
+        self._admission.close_when_refused(one)
 
     @property
     def ready(self) -> bool:

@@ -42,7 +42,7 @@ class Connector(Protocol):
     def refused(self) -> str | None:
         """Why the credential is refused for good, if it is."""
 
-    def close(self, one: Stop) -> None:
+    def close_when_refused(self, one: Stop) -> None:
         """Set this stop when the credential is refused for good."""
 
     @property
@@ -120,7 +120,7 @@ class Lane:
         self._left = 0  # batches that got no further call since the journal was waited for
         self._in_hand = 0  # calls that are to be made, or under way
         self._log = _log.bind(service=service, connection=connection)
-        connector.close(self._over)
+        connector.close_when_refused(self._over)
 
     @property
     def name(self) -> LaneName:

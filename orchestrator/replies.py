@@ -11,7 +11,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from orchestrator.model import Response
 
 MAX_HEADER = 128 * 1024  # an IAM token alone is tens of kilobytes
-LINE = 20  # bytes that a status line has at least
+_LINE = 20  # bytes that a status line has at least
 _INTERIM = frozenset({100, *range(102, 200)})  # the answer is still to come
 _NOBODYS = HttpResponseParser(None)
 
@@ -105,7 +105,7 @@ class Replies:
         """Go on with the body."""
         self._in_body = True
         self._since = 0
-        self._head += LINE
+        self._head += _LINE
         if self._head > MAX_HEADER:
             raise ValueError("too much says that the answer is still to come")
         self._status = self._parser.get_status_code()

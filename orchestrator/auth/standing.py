@@ -90,7 +90,7 @@ class Standing:
             for one in tuple(self._open):
                 one.set(self.refused)
 
-    def close(self, one: Closes) -> None:
+    def close_when_refused(self, one: Closes) -> None:
         """Close something when the credential is refused for good; at once where it is."""
         self._open.add(one)
         if self.refused is not None:
@@ -116,10 +116,10 @@ class Admission:
         """Return why this lane must not call any more, if so."""
         return self._standing.refused or self._own_refusal
 
-    def close(self, one: Closes) -> None:
+    def close_when_refused(self, one: Closes) -> None:
         """Close something when this lane must not call any more; at once where that is so."""
         self._open.add(one)
-        self._standing.close(one)
+        self._standing.close_when_refused(one)
         if self._own_refusal is not None:
             one.set(self._own_refusal)
 

@@ -92,8 +92,8 @@ class Writer:
         self._new.extend([(self._settle, run, one) for one in settled])
         if len(self._new) >= MADE_TOGETHER:
             self._make()
-        elif not self._some.is_set():
-            self._some.set()
+        else:
+            self._wake()
 
     def _make(self) -> None:
         """Make the rows of all that is new, and let the thread know of them."""

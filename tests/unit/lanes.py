@@ -113,7 +113,7 @@ class Service:
         self.ticks = 1
         self._script = script or (ENDED,)
 
-    def close(self, one: Stop) -> None:
+    def close_when_refused(self, one: Stop) -> None:
         self._closes.append(one)
 
     def refuse(self, reason: str) -> None:

@@ -291,7 +291,7 @@ class Door:
 def doors(*lanes: Admission) -> list[Door]:
     found = [Door() for _ in lanes]
     for lane, door in zip(lanes, found, strict=True):
-        lane.close(door)
+        lane.close_when_refused(door)
     return found
 
 

@@ -78,7 +78,7 @@ class Service:
     def __init__(self, log: list[str]) -> None:
         self._log = log
 
-    def close(self, one: Stop) -> None:
+    def close_when_refused(self, one: Stop) -> None:
         pass
 
     def turn(self) -> AbstractAsyncContextManager[None]:
