@@ -15,13 +15,16 @@ from array import array
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-_TOO_MANY = b'{"error_code":"APIGW.0308","error_msg":"The throttling threshold has been reached"}'
+_TOO_MANY = b'{"error_code":"APIGW.0308","error_msg":"The throttling threshold has been reached%b"}'
 _JSON = b"Content-Type: application/json\r\n"
 
 
 @dataclass(slots=True)
 class Site:
-    """One service: `mode` is `ok`, `hang` (never answers) or `refuse` (429 for everybody)."""
+    """One service: `mode` is `ok`, `hang` (never answers) or `refuse` (429 for everybody).
+
+    It tells its limit where `tells` says so: in the `body` of a refusal, or in the `headers` of every answer.
+    """
 
     rate: float | None = None
     burst: float = 1.0
@@ -31,6 +34,7 @@ class Site:
     changes_to: float = 0.0  # ... the rate becomes this
     status: int = 204
     mode: str = "ok"
+    tells: str | None = None
     times: array[float] = field(default_factory=lambda: array("d"))
     accepted: bytearray = field(default_factory=bytearray)
     tokens: float = -1.0
@@ -102,7 +106,7 @@ class Lean(asyncio.Protocol):
         allowed = site.take(time.monotonic())
         if site.mode == "hang":
             return
-        answer = _message(site.status, b"") if allowed else _refusal(site)
+        answer = _message(site.status, b"", _limits(site)) if allowed else _refusal(site)
         if site.latency:
             asyncio.get_running_loop().call_later(site.latency, self._late, answer)
         else:
@@ -125,7 +129,18 @@ def _control(method: bytes, name: bytes, body: bytes) -> bytes:
 
 def _refusal(site: Site) -> bytes:
     extra = f"Retry-After: {site.retry_after}\r\n".encode() if site.retry_after else b""
-    return _message(429, _TOO_MANY, extra)
+    told = b": policy user over ratelimit,limit:%d,time:1 second" % site.rate if _tells(site, "body") else b""
+    return _message(429, _TOO_MANY % told, extra + _limits(site))
+
+
+def _limits(site: Site) -> bytes:
+    if not _tells(site, "headers"):
+        return b""
+    return b'RateLimit-Policy: "default";q=%d;w=1\r\nRateLimit: "default";r=%d;t=1\r\n' % (site.rate, site.tokens)
+
+
+def _tells(site: Site, where: str) -> bool:
+    return site.rate is not None and site.tells == where
 
 
 def _message(status: int, body: bytes, extra: bytes = b"") -> bytes:

@@ -114,7 +114,7 @@ class Lane:
         self._backoff = backoff or Backoff()
         self._clock = clock
         self._wall = wall
-        self._paused_at = -math.inf  # when the last pause began
+        self._told_at = -math.inf  # when the service last told the lane how to go on
         self._reached = False  # whether any call ever reached somebody ...
         self._unreached = Vain()  # ... and those that did not
         self._left = 0  # batches that got no further call since the journal was waited for
@@ -275,11 +275,12 @@ class Lane:
         slower = ruling.pace is not None and self.pacer.slow_to(ruling.pace)
         if throttled:
             self.throttles += 1
-            news = began > self._paused_at  # else it was under way when the lane was told to pause
-            if news and ruling.pace is None and ruling.wait is not None and _is_long(ruling):
-                learner.held_off(began, now, ruling.wait)
-            elif slower or (news and _is_long(ruling)):
+            news = began > self._told_at  # else it was under way when the lane was told
+            if slower or (news and ruling.pace is not None and _is_long(ruling)):
                 learner.told(now)
+                self._told_at = now
+            elif news and ruling.wait is not None and _is_long(ruling):
+                learner.held_off(began, now, ruling.wait)
             elif news:
                 learner.refused(began, now)
             if learner.hopeless(now):
@@ -290,7 +291,7 @@ class Lane:
             self._note_reach(ruling, began)
         used_up = ruling.left is not None and ruling.left <= self.calling and ruling.verdict not in AGAIN
         if ruling.wait is not None and _is_long(ruling) and (throttled or used_up):
-            self._paused_at = now
+            self._told_at = now
             self.pacer.pause(now + ruling.wait)
             if self._in_hand - self.calling > 1:  # beside this one, which may be the last
                 self._look_ahead()

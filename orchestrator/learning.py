@@ -38,7 +38,8 @@ SURE = 10  # calls that must have been let through to say so
 QUICKEST = 0.1  # seconds in which the pace of a start grows by e at the quickest ...
 PER_ANSWER = 3.0  # ... and at least so many times what an answer takes, so that a refusal is seen in time
 UNKNOWN_ANSWER = 0.1  # seconds that an answer is taken to take before there was one
-TOLD_STEP = 0.9  # of the pace, when the service told how fast to go on
+TOLD_STEP = 0.9  # of the pace, when the service told how fast to go on ...
+TOLD_REST = 0.03  # ... after so many seconds, in which its bucket fills for a call that comes early
 CATCH_UP = 0.005  # seconds by which a call may be late and the next one be on time
 CAUGHT_UP = 8  # so many calls are caught up with after a busy moment, in which the service's bucket filled ...
 LONGEST_CATCH_UP = 0.05  # ... of at most so many seconds
@@ -150,6 +151,7 @@ class Learner:
         self._noted(now)
         self._rising, self._base = False, None
         self.pace = self._bounded((self.pace or self.ceiling) * TOLD_STEP)
+        self._next = max(self._next, now + TOLD_REST)
 
     def held_off(self, began: float, now: float, wait: float) -> None:
         """Note that the service refused a call that began then, and has the whole lane wait for so many seconds."""

@@ -124,15 +124,18 @@ class Pacer:
                     return False
                 await before()
             while await self._due(stop, look):
-                if not self._granted:
-                    await self._limiter.acquire(self._together)
-                    self._granted = self._together
-                now = self._clock()
-                if stop.is_set() or self.paused_until > now:  # since then
-                    continue
-                self._go(now)
-                return True
+                if self._granted:
+                    self._go(self._clock())
+                    return True
+                await self._ask()
             return False
+
+    async def _ask(self) -> None:
+        """Ask the limiter for calls; an answer of one that was replaced meanwhile is worth nothing."""
+        limiter, calls = self._limiter, self._together
+        await limiter.acquire(calls)
+        if limiter is self._limiter:
+            self._granted = calls
 
     def _go(self, now: float) -> None:
         """Note that a call goes."""
@@ -144,7 +147,7 @@ class Pacer:
     async def _due(self, stop: Stop, look: Look) -> bool:
         """Wait until a call may go, the even slots aside; False when there is a reason to stop."""
         while True:
-            if self._slow:
+            if self._slow and not self._granted:
                 await self._nearly(stop)
             wait = self._held_back(self._clock())
             if wait <= 0 or stop.is_set():

@@ -32,12 +32,13 @@ _starting = Lock()
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A hidden token bucket: calls a second, how many at once, seconds to an answer, and what changes midway."""
+    """A token bucket: calls a second, how many at once, seconds to an answer, what it tells, what changes midway."""
 
     rate: float = 200.0
     burst: float = 20.0
     latency: float = 0.02
     retry_after: str | None = None
+    tells: str | None = None  # its limit: in the body of refusals, or the headers of every answer
     then: float | None = None
     count: int = 4000
 
@@ -45,6 +46,7 @@ class Scenario:
     def name(self) -> str:
         """Return the scenario in words."""
         hint = f", Retry-After {self.retry_after}" if self.retry_after else ""
+        hint += f", told in the {self.tells}" if self.tells else ""
         change = f", then {self.then:g}/s" if self.then else ""
         return f"{self.rate:g}/s{change}, burst {self.burst:g}, {self.latency * 1000:g} ms{hint}"
 
@@ -69,6 +71,7 @@ class Scenario:
             "burst": self.burst,
             "latency": self.latency,
             "retry_after": self.retry_after,
+            "tells": self.tells,
             **change,
         }
 
@@ -83,6 +86,8 @@ HELD_OUT = [
     Scenario(rate=70.0, burst=35.0, latency=0.08),
     Scenario(rate=120.0, burst=12.0, latency=0.12, then=40.0),
     Scenario(rate=60.0, burst=6.0, latency=0.03, then=240.0),
+    Scenario(tells="body"),
+    Scenario(latency=0.2, tells="headers"),
 ]
 
 

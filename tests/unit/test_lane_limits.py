@@ -44,15 +44,18 @@ async def test_a_short_wait_or_none_holds_its_target_back_and_the_lane_learns_fr
     assert bench.pacer.learner.pace < bench.pacer.per_second
 
 
-async def test_calls_that_were_under_way_when_the_pause_began_say_nothing_new() -> None:
+@pytest.mark.parametrize(("refusal", "pauses"), [(throttled(30.0), {30.0}), (throttled(pace=15.0), set())])
+async def test_calls_that_were_under_way_when_the_lane_was_told_say_nothing_new(
+    refusal: Ruling, pauses: set[float]
+) -> None:
     service = Service()
     service.ticks = 50  # so that all four are under way together
-    service.answer = lambda batch: throttled(30.0) if len(service.calls) <= 4 else ENDED
+    service.answer = lambda batch: refusal if len(service.calls) <= 4 else ENDED
     bench = Bench(service, concurrency=4)
     await bench.run(4)
     assert service.most_open == 4
     assert bench.lane.throttles == 4
-    assert set(bench.pacer.pauses) == {30.0}
+    assert set(bench.pacer.pauses) == pauses
     assert bench.pacer.learner.pace is not None
     assert bench.pacer.learner.pace > 0.8 * bench.pacer.per_second
 

@@ -11,7 +11,7 @@ import pytest
 from hidden import Bucket, Hidden, Simulation, simulate
 
 from orchestrator.climbing import Climb
-from orchestrator.learning import LOOK, SLOWEST, Learner
+from orchestrator.learning import LOOK, SLOWEST, TOLD_REST, Learner
 from orchestrator.vain import HOPELESS, HOPELESS_SECONDS
 
 SEEDS = range(3)
@@ -404,7 +404,7 @@ def test_what_the_service_told_overrules_what_was_learned() -> None:
     assert (learner.pace, learner.estimate, learner.ceiling) == (20.0, 20.0, 20.0)
     learner.told(1000.0)
     assert learner.pace == 18.0
-    assert learner.wait(1000.0) == 0.0
+    assert learner.wait(1000.0) == pytest.approx(TOLD_REST)
 
 
 @pytest.mark.parametrize("waves", [(0.0, 600.0, 1200.0), (0.0, 60.0)])

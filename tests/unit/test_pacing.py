@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from orchestrator import pacing
+from orchestrator import learning, pacing
 from orchestrator.pacing import Pacer, Window
 from orchestrator.stop import Stop
 from orchestrator.units import Rate
@@ -230,6 +230,20 @@ async def test_there_is_no_turn_after_a_stop() -> None:
 async def test_an_announced_pace_is_kept() -> None:
     moments = await take_for(400, 1.1, slowed_to=20)
     assert 15 <= most_in_a_second(moments) <= 21
+
+
+async def test_who_waits_for_a_turn_when_the_service_tells_its_limit_heeds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One call went on at once, was refused by a bucket that was empty still, and halved the pace that was told."""
+    monkeypatch.setattr(learning, "TOLD_REST", 0.3)
+    stop, pacer = Stop(), Pacer((Rate(20, 1),))
+    await pacer.take(stop)
+    turn = asyncio.create_task(pacer.take(stop))
+    await asyncio.sleep(0.01)
+    told = time.monotonic()
+    pacer.slow_to(10)
+    pacer.learner.told(told)
+    assert await turn
+    assert time.monotonic() - told >= 0.29
 
 
 @pytest.mark.parametrize("pace", [0.0, -1.0, 20.0, 1000.0])
