@@ -27,14 +27,22 @@ class Answers:
 
     def came(self, began: float, now: float, pace: float) -> None:
         """Note an answer to a call that began then; the next one could go at this pace."""
-        due = max(self._busy_until, self._last + 1 / pace)
         if self._number == 0:
             self._first = began
-        elif began > due + HELD_BACK:
-            self._first += began - due
-        self._last, self._busy_until = max(self._last, began), max(self._busy_until, now)
+        elif began > self._busy_until + HELD_BACK:
+            self._idle(began, pace)
+        if began > self._last:
+            self._last = began
+        if now > self._busy_until:
+            self._busy_until = now
         self._number += 1
         self._took += now - began
+
+    def _idle(self, began: float, pace: float) -> None:
+        """Leave out the time in which there was no call to make; not that until the next one was due."""
+        due = max(self._busy_until, self._last + 1 / pace)
+        if began > due + HELD_BACK:
+            self._first += began - due
 
     def paused(self, until: float) -> None:
         """Note that no call goes before then, because the service said so: that is no idle time."""

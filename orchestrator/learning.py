@@ -183,7 +183,7 @@ class Learner:
     def go(self, now: float) -> None:
         """Note that a call goes."""
         before, self._went = self._went, now
-        if now - before > self._usual_gap():
+        if (gap := now - before) > LONGEST_CATCH_UP and gap > self._usual_gap():
             self._resumed = [*self._resumed[1 - RECENT :], now]
         if self.pace is None:
             return
