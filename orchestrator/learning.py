@@ -42,7 +42,8 @@ TOLD_STEP = 0.9  # of the pace, when the service told how fast to go on ...
 TOLD_REST = 0.03  # ... after so many seconds, in which its bucket fills for a call that comes early
 CATCH_UP = 0.005  # seconds by which a call may be late and the next one be on time
 CAUGHT_UP = 8  # so many calls are caught up with after a busy moment, in which the service's bucket filled ...
-LONGEST_CATCH_UP = 0.05  # ... of at most so many seconds
+LONGEST_CATCH_UP = 0.05  # ... of at most so many seconds; near the end only where ...
+SPARE = 2.0  # ... so many calls fewer went than the estimate allows: the bucket holds them
 SLOWEST = 1 / 60  # calls a second
 
 
@@ -189,7 +190,7 @@ class Learner:
             return
         self.pace = self._bounded(self._paced(self.pace, before, now))
         step = 1 / self.pace
-        busy = 0.0 if self.ending else min(LONGEST_CATCH_UP, CAUGHT_UP * step)
+        busy = 0.0 if self.ending and self._excess > -SPARE else min(LONGEST_CATCH_UP, CAUGHT_UP * step)
         caught_up = max(CATCH_UP, step, busy)
         self._next = max(self._next, now - caught_up) + step
 
