@@ -18,6 +18,7 @@ from orchestrator.waits import Waits
 STEP_BACK = 0.5  # of the pace at which a call was made: so it goes on until there is an estimate ...
 EVIDENCE = 4  # ... which so many calls let through between two refusals make
 UNEVEN = 0.1  # of the time that an answer takes: answers come by so much earlier or later than in turn
+ROUGH = 3  # calls by which the count of fewer may be short, of a moment so short that one call may have been held up
 DOUBT = 1.0  # calls by which the count behind an estimate may be short: the pace is higher by that
 DIP = 0.02  # of the estimate: by so much the pace is lower just after a refusal ...
 LOOK = 42  # calls of which one may be refused to see whether the limit has risen: in their time one more goes ...
@@ -28,7 +29,8 @@ OVERDUE = 1.0  # call more than the estimate allows, and no refusal: the limit h
 NEAR = 1.05  # times the pace; where a call was refused at more than that a little while ago, the limit lies between
 LATELY = 8.0  # looks; a little while
 TRIAL = 1.25  # times the estimate: no more on trial, and so much more each time that it was good
-GENTLY = 1.0  # seconds in which the pace grows by e, at the quickest, where a refusal came and no estimate yet
+GENTLY = 40  # calls in which the pace grows by e, at the quickest, where a refusal came and no estimate yet ...
+GENTLEST = 0.3, 1.0  # ... in at least, and at most, so many seconds
 UNSEEN = 1.5  # times what an answer takes: so long ago a call began whose refusal would be known
 SPAN = 2.0  # seconds; an estimate goes back over one to two of these
 RECENT = 8  # refusals in which a fall shows
@@ -111,7 +113,7 @@ class Learner:
             self._climbs(self._climb, began, now, refused=False)
         elif self._base is not None and began > self._base:
             insort(self._accepted, began)
-            late = began < self._until and self.estimate is not None
+            late = began < self._until
             if late and self._count(self._base, self._until) >= EVIDENCE:
                 self._count_again()
 
@@ -210,7 +212,9 @@ class Learner:
             self._begin_anew(now)
         if self._vain.number or late > max(CATCH_UP, 1 / pace):  # it is not the pace that holds back
             return pace
-        return min(2 * pace, pace + 1 / (self._growth() if self._rising else max(GENTLY, self._growth())))
+        quickest, slowest = GENTLEST
+        gently = max(quickest, min(slowest, GENTLY / pace))
+        return min(2 * pace, pace + 1 / (self._growth() if self._rising else max(gently, self._growth())))
 
     def _around(self, estimate: float, before: float, now: float) -> float:
         """Return the pace near what the service is known to let through."""
@@ -282,8 +286,8 @@ class Learner:
         counted = self._count(base, self._until)
         if counted >= EVIDENCE:
             self._count_again()
-        elif self._until - base > UNEVEN * self._answer:  # else those that were let through may not be known yet
-            rough = (counted + 1) / (self._until - base)
+        elif (seconds := self._until - base) > UNEVEN * self._answer:  # else who was let through may not be known yet
+            rough = (counted + (ROUGH if seconds < LONGEST_CATCH_UP else 1)) / seconds
             self.estimate = None
             self.pace = self._bounded(min(self.pace or self.ceiling, rough))
         if self._until - self._later > SPAN:
@@ -292,28 +296,31 @@ class Learner:
     def _since(self, mark: float) -> float:
         """Return the refused call since which the limit is what it is at this one; itself, if calls were held back.
 
-        What a bucket refills while it is full is let through to nobody, and would make the limit look lower.
+        What a bucket refills while it is full is let through to nobody, and would make the limit look lower. What is
+        known from less than an answer's time is too uncertain to tell another limit by, and so is what comes in one.
         """
         base = mark if self._base is None else self._base
         if any(base < one <= mark for one in self._resumed):
             return mark
         before = self._recent[: bisect_left(self._recent, mark)]
-        if self.estimate is None or not before:
+        if self.estimate is None or not before or mark - base < self._answer:
             return base
         first, last = before[0], before[-1]
         expected, got = self.estimate * (mark - first), self._count(first, mark)
         if expected - got > EVIDENCE and got < FELL * expected:
             return first
         lately = self._count(last, mark)
-        if lately >= SURE and lately > ROSE * self.estimate * (mark - last) + 2:
+        long_ago = mark - last > self._answer
+        if long_ago and lately >= SURE and lately > ROSE * self.estimate * (mark - last) + 2:
             return last
         return base
 
     def _count_again(self) -> None:
         """Estimate from what was let through between base and end."""
         base = self._base or 0.0
-        counted = max(1, self._count(base, self._until))
-        self.estimate, self._doubt = self._bounded(counted / (self._until - base)), DOUBT / counted
+        counted, seconds = max(1, self._count(base, self._until)), self._until - base
+        travel = UNEVEN * self._answer / seconds if seconds < self._answer else 0.0  # as a share of it
+        self.estimate, self._doubt = self._bounded(counted / seconds), max(DOUBT / counted, travel)
         self.pace = self._bounded(self.estimate * (1 + self._doubt - DIP))
 
     def _begin_at(self, base: float, later: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-AT_FIRST = 64  # calls under way, at most, until one came back: who knows what the service says to them
+AT_FIRST = 56  # calls under way, at most, until one came back: who knows what the service says to them
 
 
 def workers(slots: int) -> int:

@@ -47,15 +47,15 @@ def name(scenario: Hidden) -> str:
 def test_a_lane_that_knows_nothing_comes_close_to_the_ideal(scenario: Hidden) -> None:
     for seed in SEEDS:
         came = simulate(replace(scenario, start=float(scenario.slots)), seed)
-        assert came.over <= 1.018
-        assert came.refused <= (0.07 if scenario.burst >= 100 else 0.03)
+        assert came.over <= 1.016
+        assert came.refused <= (0.07 if scenario.burst >= 100 else 0.03 if scenario.count >= 4000 else 0.032)
 
 
 @pytest.mark.parametrize("scenario", [*TUNED, *HELD_OUT], ids=name)
 def test_a_rate_that_is_too_high_is_corrected(scenario: Hidden) -> None:
     for seed in SEEDS:
         came = simulate(replace(scenario, ceiling=1000.0), seed)
-        assert came.over <= 1.018
+        assert came.over <= 1.01
         if scenario.count >= 2500:  # of fewer calls those under way at the first refusal are a larger share
             assert came.refused <= (0.07 if scenario.burst >= 100 else 0.03 if scenario in TUNED else 0.038)
 
@@ -64,7 +64,7 @@ def test_a_rate_that_is_too_high_is_corrected(scenario: Hidden) -> None:
 def test_a_busy_machine_costs_little(scenario: Hidden) -> None:
     """In every hundredth moment it does something else for 20 ms, some four times a second."""
     came = simulate(replace(scenario, start=float(scenario.slots), stall=0.02))
-    assert came.over <= 1.018
+    assert came.over <= 1.008
     assert came.refused <= (0.08 if scenario.burst >= 100 else 0.03)
 
 
@@ -82,7 +82,7 @@ def test_few_calls_are_no_less_quick(scenario: Hidden, knows_nothing: bool) -> N
     changed = {"start": float(scenario.slots)} if knows_nothing else {"ceiling": 1000.0}
     came = simulate(replace(scenario, **changed))  # type: ignore[arg-type]
     assert came.over <= 1.01
-    assert came.refused <= (0.045 if knows_nothing else 0.1)
+    assert came.refused <= (0.048 if knows_nothing else 0.1)
 
 
 class Crooked(Bucket):
@@ -107,7 +107,7 @@ def test_calls_that_travel_at_unequal_speed_cost_little(burst: float, seed: int)
     scenario = Hidden(burst=burst, latency=0.2, ceiling=1000.0)
     simulation = Simulation(scenario, Learner(scenario.ceiling), seed)
     simulation.bucket = Crooked(scenario, seed)
-    assert simulation.run().over <= 1.02  # it was 1.1
+    assert simulation.run().over <= 1.012  # it was 1.1
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -115,7 +115,19 @@ def test_nor_do_timers_that_are_late_as_well_bring_a_lane_to_a_crawl(seed: int) 
     scenario = Hidden(burst=20.0, latency=0.2, ceiling=1000.0, late=0.01)
     simulation = Simulation(scenario, Learner(scenario.ceiling), seed)
     simulation.bucket = Crooked(scenario, seed)
-    assert simulation.run().over <= 1.12
+    assert simulation.run().over <= 1.012  # it was 1.08
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize(("ceiling", "start", "over"), [(1000.0, None, 1.015), (10_000.0, 128.0, 1.031)])
+def test_what_a_service_does_after_it_held_everything_up_is_not_taken_for_its_limit(
+    ceiling: float, start: float | None, over: float, seed: int
+) -> None:
+    """Of 430 calls a second several are taken, or refused, in a row, and 40 were thought to be the limit, or 900."""
+    scenario = Hidden(rate=430.0, burst=60.0, latency=0.05, ceiling=ceiling, late=0.01)
+    simulation = Simulation(scenario, Learner(ceiling, start), seed)
+    simulation.bucket = Crooked(scenario, seed)
+    assert simulation.run().over <= over  # it was 1.2
 
 
 class Moody(Bucket):
@@ -131,7 +143,7 @@ class Moody(Bucket):
 
 
 @pytest.mark.parametrize(
-    ("rate", "count", "slots", "over"), [(50.0, 800, 16, 1.21), (200.0, 4000, 128, 1.35), (5.0, 600, 16, 1.27)]
+    ("rate", "count", "slots", "over"), [(50.0, 800, 16, 1.21), (200.0, 4000, 128, 1.31), (5.0, 600, 16, 1.16)]
 )
 def test_a_service_that_takes_no_two_calls_at_once_is_made_use_of(
     rate: float, count: int, slots: int, over: float
@@ -328,7 +340,7 @@ def test_a_remembered_pace_saves_the_search() -> None:
     assert first.learner.learned == pytest.approx(200, rel=0.02)
     again = simulate(replace(scenario, start=first.learner.learned))
     assert again.over <= 1.005
-    assert again.refused <= 0.02
+    assert again.refused <= 0.021
     assert again.over < first.over
 
 
