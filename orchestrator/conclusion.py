@@ -16,6 +16,7 @@ OUTCOMES = {
     Verdict.ISSUED: Outcome.ISSUED,
     Verdict.ACTIVE: Outcome.STILL_ACTIVE,
 }
+_FAIL, _REAUTH = Verdict.FAIL, Verdict.REAUTH
 
 
 @dataclass(slots=True, eq=False)
@@ -72,7 +73,7 @@ class Trail:
     def note(self, ruling: Ruling) -> None:
         """Remember the ruling, and whether an answer was lost or left open whether the call took effect."""
         self.calling = False
-        if ruling.verdict is Verdict.REAUTH and ruling.status is None:  # the credential was dropped: nothing was sent
+        if ruling.verdict is _REAUTH and ruling.status is None:  # the credential was dropped: nothing was sent
             self.attempts -= 1
             self.first_sent = self.first_sent if self.attempts else None
         self.last = ruling if self.attempts else None
@@ -114,7 +115,7 @@ def again(ruling: Ruling, repeatable: bool) -> bool:
 def _doubtful(ruling: Ruling) -> bool:
     """Return whether the call may have taken effect although nothing says so; a strange 200 may well say so."""
     status = ruling.status or 0
-    return ruling.lost or status >= 500 or (ruling.verdict is Verdict.FAIL and 200 <= status < 300)
+    return ruling.lost or status >= 500 or (ruling.verdict is _FAIL and 200 <= status < 300)
 
 
 def splits(ruling: Ruling) -> bool:

@@ -16,6 +16,7 @@ from orchestrator.model import Batch, Lost, Request, Response, Ruling, Secret, T
 from orchestrator.render import Render
 
 _SAYS_NOTHING = frozenset({408, 425, 429})
+_HALT, _REAUTH = Verdict.HALT, Verdict.REAUTH
 
 
 class Sender(Protocol):
@@ -107,10 +108,10 @@ class HttpConnector:
         if answer.status == 405 and chosen + 1 < len(self._operations):
             self._chosen = chosen + 1
             return replace(ruling, verdict=Verdict.RETRY, reason="the method is not allowed; goes on with the other")
-        if ruling.verdict is Verdict.REAUTH:
+        if ruling.verdict is _REAUTH:
             return await self._rejected(ruling, answer, generation)
         known = ruling.described and answer.status < 500 and answer.status not in _SAYS_NOTHING
-        if known and ruling.verdict is not Verdict.HALT:
+        if known and ruling.verdict is not _HALT:
             self._admission.worked(generation)
         return ruling
 

@@ -19,6 +19,7 @@ from orchestrator.validation import NoTextError, text_of
 
 UNTOLD = "older_than: the service does not tell since when it is there"
 SET_ASIDE = frozenset({PROTECTED, NEWER, UNTOLD})
+_PENDING = Verification.PENDING
 
 
 class Keep(NamedTuple):
@@ -171,7 +172,7 @@ class Tripwire:
             lane = (one.target.service, one.target.connection)
             if lane in self._waves and one.reason not in SET_ASIDE:
                 self._judge(one, self._waves[lane])
-            if self._open or one.verification is Verification.PENDING:
+            if self._open or one.verification is _PENDING:
                 self._left[lane] -= self._taken_up(one, lane)
             else:
                 self._left[lane] -= 1
@@ -198,7 +199,7 @@ class Tripwire:
         """Return whether this is the first outcome of a target, and remember it until it has its last word."""
         key = hash((lane, one.target.id))
         first = key not in self._open
-        if one.verification is Verification.PENDING:
+        if one.verification is _PENDING:
             self._open.add(key)
         else:
             self._open.discard(key)

@@ -29,6 +29,7 @@ from orchestrator.vain import HOPELESS_SECONDS, Vain
 LANE_PAUSE = 2.0  # a shorter wait that a service asks for holds back its target only; the lane goes more slowly
 TOO_LATE = "the deadline left no time for what is not done"
 LEFT_TOGETHER = 500  # batches that are settled as not attempted before the journal is waited for
+_HALT, _THROTTLE = Verdict.HALT, Verdict.THROTTLE
 
 _log = Log()
 
@@ -161,7 +162,7 @@ class Lane:
             return []
         if len(batch.targets) > 1 and splits(ruling):
             return refused(job, ruling, self._numbers, self._attempts)
-        if ruling.verdict is Verdict.HALT:
+        if ruling.verdict is _HALT:
             self.halt(ruling.reason)
         self._settling.conclude(batch, trail, ruling)
         job.went(ruling)
@@ -192,7 +193,7 @@ class Lane:
         trail = Trail()
         ruling = await self.reach(batch, trail, self._attempts)
         if ruling is not None:
-            if ruling.verdict is Verdict.HALT:
+            if ruling.verdict is _HALT:
                 self.halt(ruling.reason)
             return ruling
         why = self.closed or "the next attempt would be past the deadline"
@@ -271,7 +272,7 @@ class Lane:
 
     def _heed(self, ruling: Ruling, began: float) -> None:
         """Do to the lane what the service asked of its caller as a whole."""
-        now, learner, throttled = self._clock(), self.pacer.learner, ruling.verdict is Verdict.THROTTLE
+        now, learner, throttled = self._clock(), self.pacer.learner, ruling.verdict is _THROTTLE
         slower = ruling.pace is not None and self.pacer.slow_to(ruling.pace)
         if throttled:
             self.throttles += 1
@@ -318,7 +319,7 @@ class Lane:
         """Wait before the next attempt, holding nothing; False when there is no point in one."""
         if self._over.is_set():
             return False
-        throttled = ruling.verdict is Verdict.THROTTLE
+        throttled = ruling.verdict is _THROTTLE
         if (throttled and _is_long(ruling)) or ruling.verdict is Verdict.REAUTH:
             return True  # the pause is the rest, and a new token is good at once
         after = self._backoff.after_throttle if throttled else self._backoff.delay

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Protocol
 
 from orchestrator import amending
 from orchestrator.guards import Tripwire
 from orchestrator.model import Batch, Outcome, Secret, Settled, Target, Verification
+
+_PENDING = Verification.PENDING
+_verification = attrgetter("verification")
 
 
 class Journal(Protocol):
@@ -59,10 +63,10 @@ class RunMemory:
 
     def settle(self, settled: Sequence[Settled]) -> None:
         """Take outcomes; one that is pending will be replaced."""
-        plain = not self._standing and not self.twice
-        told = [one if plain and one.verification is not Verification.PENDING else self._noted(one) for one in settled]
-        self.journal.settle(self.run, told)
-        self.tripwire.note(told)
+        if self._standing or self.twice or _PENDING in map(_verification, settled):
+            settled = [self._noted(one) for one in settled]
+        self.journal.settle(self.run, settled)
+        self.tripwire.note(settled)
 
     def hand_over(self, target: Target, secret: Secret) -> str:
         """Put a secret where only its owner reads it; return where that is."""
@@ -77,7 +81,7 @@ class RunMemory:
         if before is not None:
             amended = amending.once_more(before, one, confirmed=key in self._confirmed) if twice else one
             noted = replace(amended, instead_of=before)
-        if twice or one.verification is Verification.PENDING:
+        if twice or one.verification is _PENDING:
             self._standing[key] = noted.stands
         if twice and one.verification is Verification.CONFIRMED:
             self._confirmed.add(key)

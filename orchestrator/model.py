@@ -62,7 +62,10 @@ LaneName = tuple[str, str]  # a service, and the connection on which it is calle
 
 
 class Verdict(StrEnum):
-    """What one response means for what happens next. It never reaches a report."""
+    """What one response means for what happens next. It never reaches a report.
+
+    Who asks for each call keeps a member by a name of its own: in Python 3.11 a look into an enum takes 70 ns.
+    """
 
     ENDED = "ended"
     ACCEPTED = "accepted"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from types import TracebackType
 from typing import NamedTuple, Protocol
 from weakref import WeakSet
@@ -24,6 +25,8 @@ AT_ONCE = 3  # calls may carry one that has not worked yet ...
 HANGS = 5.0  # ... of which one that was not answered for so many seconds is none any more, ...
 AT_ALL = 5  # ... up to so many that are not answered: so few wrong ones lock no key
 _GLANCE = 0.25  # seconds between two looks at whether the credential is there
+
+_THROUGH = nullcontext()  # of every call that need not wait
 
 Barrier = asyncio.Lock | asyncio.Semaphore
 
@@ -51,13 +54,12 @@ def barriers() -> Barriers:
 class Standing:
     """What is known of one credential: the generation that last worked, and why it was refused for good."""
 
-    __slots__ = ("_credential", "_open", "barriers", "locks", "refused", "through", "trying", "worked")
+    __slots__ = ("_credential", "_open", "barriers", "locks", "refused", "trying", "worked")
 
     def __init__(self, credential: Credential) -> None:
         self.locks = credential.locks
         self.barriers = barriers()  # for all lanes
         self.trying: set[Turn] = set()  # those that calls of their lane wait for, and mostly those of others
-        self.through = Through(self)
         self.worked = 0
         self.refused: str | None = None
         self._credential = credential
@@ -77,11 +79,10 @@ class Standing:
         """Return whether calls need not wait for each other: all is well, or nothing more will be sent."""
         return self.refused is not None or self.proven
 
-    def open_up(self) -> None:
-        """Let everybody through where that may be: a call is still out, and nobody need wait for it any more."""
-        if self.trying and self.is_open():
-            for turn in tuple(self.trying):
-                turn.let_on()
+    def work(self, generation: int) -> None:
+        """Note that a later generation works than was known to."""
+        self.worked = generation
+        self._open_up()
 
     def refuse(self, message: str) -> None:
         """Note that the credential is refused for good, everywhere; the first message stays."""
@@ -89,6 +90,13 @@ class Standing:
             self.refused = scrub(message, self._credential.secrets())
             for one in tuple(self._open):
                 one.set(self.refused)
+            self._open_up()
+
+    def _open_up(self) -> None:
+        """Let everybody through where that may be: a call is still out, and nobody need wait for it any more."""
+        if self.is_open():
+            for turn in tuple(self.trying):
+                turn.let_on()
 
     def close_when_refused(self, one: Closes) -> None:
         """Close something when the credential is refused for good; at once where it is."""
@@ -123,11 +131,11 @@ class Admission:
         if self._own_refusal is not None:
             one.set(self._own_refusal)
 
-    def turn(self) -> Turn | Through:
+    def turn(self) -> AbstractAsyncContextManager[None]:
         """Return the context that covers getting the credential and the send; look at `refused` once inside it."""
         standing = self._standing
         if standing.is_open():
-            return standing.through
+            return _THROUGH
         return Turn(standing, self._barriers.one, standing.barriers if standing.locks else self._barriers)
 
     def refuse(self, message: str) -> None:
@@ -139,7 +147,7 @@ class Admission:
         if generation > self._worked:
             self._worked = generation
         if generation > self._standing.worked:
-            self._standing.worked = generation
+            self._standing.work(generation)
 
     async def rejected(self, generation: int, message: str) -> bool:
         """Decide what a 401 to a call of this generation means: True = call again, False = this lane is over.
@@ -165,23 +173,6 @@ class Admission:
                 one.set(self._own_refusal)
         else:
             self.refuse(message)
-
-
-class Through:
-    """The context of every call that need not wait: one for all, because it holds nothing."""
-
-    __slots__ = ("_standing",)
-
-    def __init__(self, standing: Standing) -> None:
-        self._standing = standing
-
-    async def __aenter__(self) -> None:
-        pass
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._standing.open_up()
 
 
 class Turn:
@@ -220,7 +211,6 @@ class Turn:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._free()
-        self._standing.open_up()
 
     def let_on(self) -> None:
         """Let the next call go, and the next one of the lane queue behind those of others; a place is kept."""

@@ -10,13 +10,14 @@ from orchestrator.model import Outcome, Settled, Target, Verification
 from orchestrator.units import timestamp
 
 UNCHECKED = (Verification.UNAVAILABLE, "not checked: the program ended before it could")  # what pending is in a report
+_PENDING = Verification.PENDING
 
 
 def encode(run: str, settled: Settled) -> bytes:
     """Return one line of outcomes.jsonl, without its line end."""
     target = settled.target
     first = settled.first_sent
-    pending = settled.verification is Verification.PENDING
+    pending = settled.verification is _PENDING
     return orjson.dumps(
         {
             "run": run,

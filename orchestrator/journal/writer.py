@@ -29,6 +29,7 @@ GROUP_ROWS = 3000
 GROUP_SECONDS = 0.2
 MADE_TOGETHER = 64  # rows
 IN_A_STATEMENT = 512  # rows in a statement, where SQLite takes that many values
+_NOT_ATTEMPTED = Outcome.NOT_ATTEMPTED
 
 Announced = tuple[int, int]  # a lane's number, and when something of it was announced, in nanoseconds
 Queued = tuple[Callable[[str, Any], None], str, Any]  # what makes the rows of something, its run, and that
@@ -63,7 +64,8 @@ class Writer:
         self._path = path
         self._counts = counts
         self._group = _Group()
-        self._new: deque[Queued] = deque()  # whose rows are not in the group yet
+        self._new: deque[Queued] = deque()  # whose rows are not in the group yet ...
+        self._unmade = 0  # ... which are about so many
         self._lanes: dict[tuple[str, str, str], int] = {}
         self._at = 0  # when something was announced last
         self._open: dict[tuple[int, str], Announced] = {}  # the targets without an outcome, by lane and id
@@ -89,8 +91,10 @@ class Writer:
     def settle(self, run: str, settled: Sequence[Settled]) -> None:
         """Queue outcomes; they are counted when they are on disk."""
         self._check()
-        self._new.extend([(self._settle, run, one) for one in settled])
-        if len(self._new) >= MADE_TOGETHER:
+        self._new.append((self._settle_all, run, settled))
+        self._unmade += len(settled)
+        if self._unmade >= MADE_TOGETHER:
+            self._unmade = 0
             self._make()
         else:
             self._wake()
@@ -130,6 +134,10 @@ class Writer:
         self._group.rows += len(ids)
         self._left[announced] = len(ids)
         self._open.update(dict.fromkeys([(lane, one) for one in ids], announced))
+
+    def _settle_all(self, run: str, settled: Sequence[Settled]) -> None:
+        for one in settled:
+            self._settle(run, one)
 
     def _settle(self, run: str, settled: Settled) -> None:
         """Queue one outcome; with the last one that was announced together, the announcement is over."""
@@ -233,7 +241,7 @@ def outcome_row(lane: int, run: str, settled: Settled) -> tuple[Any, ...]:
     Its values are plain ones: for any other sqlite3 looks for an adapter, and that is half of what a row takes.
     """
     target = settled.target
-    protected = settled.outcome is Outcome.NOT_ATTEMPTED and settled.reason == PROTECTED
+    protected = settled.outcome is _NOT_ATTEMPTED and settled.reason == PROTECTED
     record = encode(run, settled).decode()
     fate = (str(settled.outcome), str(settled.verification), int(protected))
     return (lane, target.id, target.stage, settled.batch, *fate, record)
