@@ -87,5 +87,8 @@ def median(samples: Sequence[float]) -> float:
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
-    """Return the ratios of two things that were run in turn, pair by pair."""
-    return [a / b for a, b in zip(above, below, strict=False) if b]
+    """Return the ratios of two things that were run in turn, pair by pair, where there was something of both.
+
+    The CPU of a short run less that of a shorter one may come out as nothing, or as less.
+    """
+    return [a / b for a, b in zip(above, below, strict=False) if a > 0 and b > 0]
