@@ -38,11 +38,9 @@ Requirement = Literal["accepted", "ended", "verified"]
 
 
 def _rows(value: object) -> object:
-    """Return the items of a group as they are: every field of each is checked when targets are made of them."""
+    """Return the items of a group as they are: every one of them is checked when targets are made of them."""
     if not isinstance(value, list | tuple):
         raise ValueError("should be a list")  # noqa: TRY004  it is the user's value that is wrong
-    if wrong := [i for i, row in enumerate(value) if not isinstance(row, dict)]:
-        raise MisfitError([((i,), "should be a mapping of keys to values") for i in wrong])
     return tuple(value)
 
 

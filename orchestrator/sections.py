@@ -120,6 +120,9 @@ class Sections:
         rows, targets = group.items or (), list[Target]()
         told = {name for name, value in group.common.items() if value not in (None, "")} - set(common)
         for i, row in enumerate(rows):
+            if not isinstance(row, dict):
+                self.problems.append(((*place, "items", i), "should be a mapping of keys to values"))
+                continue
             try:
                 whole = {**common, **row} if common else row
                 if builder.secret:

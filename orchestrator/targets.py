@@ -112,13 +112,14 @@ class TargetBuilder:
             except ValueError as error:
                 problems.append((name, str(error)))
         if problems or not self._needed <= fields.keys():
-            raise RowError([*problems, *self._lacking(fields, problems)])
+            raise RowError([*problems, *self._lacking({*fields, *(name for name, _ in problems)}, row)])
         return fields
 
-    def _lacking(self, fields: Collection[str], problems: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-        """Yield what is missing and was not complained about already."""
-        known = {*fields, *(name for name, _ in problems)}
-        yield from ((name, "is missing, and is required") for name in self._required if name not in known)
+    def _lacking(self, known: Collection[str], row: Collection[str]) -> Iterator[tuple[str, str]]:
+        """Yield what is missing, or has no value in the row, and was not complained about already."""
+        for name in self._required:
+            if name not in known:
+                yield name, f"{'is empty' if name in row else 'is missing'}, and is required"
         yield from ((name, _EVERYTHING.format(name)) for name in self._never_without if name not in known)
 
     def identity(self, fields: Mapping[str, FieldValue]) -> str:

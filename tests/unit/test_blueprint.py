@@ -87,5 +87,7 @@ def test_a_fault_in_the_last_of_many_items_has_its_line(tmp_path: Path) -> None:
 
 def test_what_is_no_mapping_among_the_items_is_told_item_by_item(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput) as caught:
-        prepared(tmp_path, "workspace.desktops", [{"desktop_id": "d"}, "e", ["f"]])  # type: ignore[list-item]
-    assert [fault.path for fault in caught.value.faults] == ["targets[0].items[1]", "targets[0].items[2]"]
+        prepared(tmp_path, "workspace.desktops", [{"desktop_id": ""}, "e", ["f"], {"no": "g"}])  # type: ignore[list-item]
+    found = [fault.path for fault in caught.value.faults if (fault.path or "").startswith("targets")]
+    items = [f"targets[0].items[{i}]" for i in range(4)]
+    assert found == [f"{items[0]}.desktop_id", items[1], items[2], f"{items[3]}.desktop_id", f"{items[3]}.no"]

@@ -85,7 +85,7 @@ def test_a_file_is_read(tmp_path: Path, name: str, data: str | bytes, expected: 
             id="column",
         ),
         pytest.param(
-            "a.csv", "desktop_id,message\n,bye\n", "a.csv:2: desktop_id: is missing, and is required", id="empty"
+            "a.csv", "desktop_id,message\n,bye\n", "a.csv:2: desktop_id: is empty, and is required", id="empty"
         ),
         pytest.param(
             "a.csv", 'desktop_id\n"d\n1"\n', "a.csv:2: desktop_id: has a control character in it", id="newline"

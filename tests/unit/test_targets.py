@@ -114,7 +114,7 @@ def test_what_goes_into_a_question_alone_is_looked_at_too(where: str) -> None:
 
 @pytest.mark.parametrize("value", [None, ""], ids=repr)
 def test_an_empty_value_is_one_that_is_not_there(value: str | None) -> None:
-    with pytest.raises(RowError, match="shop: is missing, and is required"):
+    with pytest.raises(RowError, match="shop: is empty, and is required"):
         BUILDER.build({"shop": value, "till": "t1"}, literal)
     assert BUILDER.build({**ROW, "mark": value, "floor": value}, literal).fields == {**ROW, "floor": 0}
 
