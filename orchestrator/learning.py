@@ -1,4 +1,4 @@
-"""The rate at which a service lets calls through, learned from its refusals when it does not say it.
+"""The pace of a lane that finds out by itself how fast a service lets calls through.
 
 At every refusal the service's bucket is empty. So what it let through of the calls that began between two refusals,
 over the time between them, is the rate at which it refills, however fast the calls went. The pace is that: a little
@@ -8,18 +8,14 @@ less just after a refusal, and ever a little more from then on, so that a refusa
 from __future__ import annotations
 
 import math
-from bisect import bisect, bisect_left, insort
 
 from orchestrator.answers import HELD_BACK, Answers
 from orchestrator.climbing import Climb, Levels
+from orchestrator.refill import Found, Refill
 from orchestrator.vain import Vain
 from orchestrator.waits import Waits
 
-STEP_BACK = 0.5  # of the pace at which a call was made: so it goes on until there is an estimate ...
-EVIDENCE = 4  # ... which so many calls let through between two refusals make
-UNEVEN = 0.1  # of the time that an answer takes: answers come by so much earlier or later than in turn
-ROUGH = 3  # calls by which the count of fewer may be short, of a moment so short that one call may have been held up
-DOUBT = 1.0  # calls by which the count behind an estimate may be short: the pace is higher by that
+STEP_BACK = 0.5  # of the pace at which a call was made: so it goes on until there is an estimate
 DIP = 0.02  # of the estimate: by so much the pace is lower just after a refusal ...
 LOOK = 42  # calls of which one may be refused to see whether the limit has risen: in their time one more goes ...
 BEHIND = 0.25  # ... of so much more, as a share, for each call that is under way: they may be refused with it
@@ -32,11 +28,6 @@ TRIAL = 1.25  # times the estimate: no more on trial, and so much more each time
 GENTLY = 40  # calls in which the pace grows by e, at the quickest, where a refusal came and no estimate yet ...
 GENTLEST = 0.3, 1.0  # ... in at least, and at most, so many seconds
 UNSEEN = 1.5  # times what an answer takes: so long ago a call began whose refusal would be known
-SPAN = 2.0  # seconds; an estimate goes back over one to two of these
-RECENT = 8  # refusals in which a fall shows
-FELL = 0.7  # of what was expected: less means that the limit has fallen
-ROSE = 1.05  # of the estimate: if more was let through since the last refusal, the limit has risen
-SURE = 10  # calls that must have been let through to say so
 QUICKEST = 0.1  # seconds in which the pace of a start grows by e at the quickest ...
 PER_ANSWER = 3.0  # ... and at least so many times what an answer takes, so that a refusal is seen in time
 UNKNOWN_ANSWER = 0.1  # seconds that an answer is taken to take before there was one
@@ -65,15 +56,10 @@ class Learner:
         self._answer = UNKNOWN_ANSWER  # seconds that an answer takes, of late
         self._answers = Answers()
         self._waits = Waits()
-        self._accepted: list[float] = []  # when the calls began that were let through, from the base on
-        self._base: float | None = None  # the refused call where the estimate begins ...
-        self._until = 0.0  # ... the one where it ends ...
-        self._later = 0.0  # ... and where the next one will begin
-        self._recent: list[float] = []  # when the last calls began that were refused, from the base on
+        self._refill = Refill()
         self._doubt = 0.0  # by this share of it the estimate may be too low
         self._from = 0.0  # since when the pace grows
-        self._went = 0.0  # when the last call went ...
-        self._resumed: list[float] = []  # ... and the last ones before which none went for a while
+        self._went = 0.0  # when the last call went
         self._levels = Levels()
         self._climb: Climb | None = None  # where refusals do not follow the pace
         self._refused_at = math.inf  # the pace at which a call was refused last, of those made after the one before ...
@@ -111,11 +97,8 @@ class Learner:
         self._levels.answered(began, refused=False)
         if self._climb is not None:
             self._climbs(self._climb, began, now, refused=False)
-        elif self._base is not None and began > self._base:
-            insort(self._accepted, began)
-            late = began < self._until
-            if late and self._count(self._base, self._until) >= EVIDENCE:
-                self._count_again()
+        elif found := self._refill.let_through(began, self._answer):
+            self._take(found)
 
     def refused(self, began: float, now: float) -> None:
         """Note that the service refused a call that began then for coming too soon."""
@@ -128,18 +111,24 @@ class Learner:
             self._climbs(self._climb, began, now, refused=True)
             return
         before = self.pace or self.ceiling
-        if self._base is None or self._rising:
+        if not self._refill.counting or self._rising:
             if self._rising or self.estimate is None:  # else it was counted anew, and the limit need not be another
                 self._step_back(now - began)
-            self._begin_at(began, began)
-            self._until = began
-        elif began > self._base:
-            self._judge(began)
-        insort(self._recent, began)
-        del self._recent[:-RECENT]
+            self._refill.begin(began)
+        elif found := self._refill.refused(began, self._answer, self.estimate):
+            self._take(found)
         self._rising = False
         if self.pace is not None and self._levels.lowered(before, self.pace, now):
             self._climb, self.estimate = Climb(self.pace, self.ceiling, now), None
+
+    def _take(self, found: Found) -> None:
+        """Go at what was found: of an estimate a little less, as far as that is certain."""
+        if found.rough:
+            self.estimate = None
+            self.pace = self._bounded(min(self.pace or self.ceiling, found.per_second))
+            return
+        self.estimate, self._doubt = self._bounded(found.per_second), found.doubt
+        self.pace = self._bounded(self.estimate * (1 + self._doubt - DIP))
 
     def _climbs(self, climb: Climb, began: float, now: float, *, refused: bool) -> None:
         """Seek the pace by what is let through at it; when that is nearly all, refusals tell the limit again."""
@@ -152,7 +141,8 @@ class Learner:
     def told(self, now: float) -> None:
         """Note that the service refused a call and told how fast to go on: what was counted ends there."""
         self._noted(now)
-        self._rising, self._base = False, None
+        self._rising = False
+        self._refill.forget()
         self.pace = self._bounded((self.pace or self.ceiling) * TOLD_STEP)
         self._next = max(self._next, now + TOLD_REST)
 
@@ -187,7 +177,7 @@ class Learner:
         """Note that a call goes."""
         before, self._went = self._went, now
         if (gap := now - before) > LONGEST_CATCH_UP and gap > self._usual_gap():
-            self._resumed = [*self._resumed[1 - RECENT :], now]
+            self._refill.resumed(now)
         if self.pace is None:
             return
         self.pace = self._bounded(self._paced(self.pace, before, now))
@@ -233,7 +223,8 @@ class Learner:
                 self._sound, self.estimate, self._doubt = estimate, between, 0.0
                 self._begin_anew(now)
             else:
-                self._rising, self._base = True, None
+                self._rising = True
+                self._refill.forget()
         return pace
 
     def _look(self, estimate: float) -> float:
@@ -250,8 +241,8 @@ class Learner:
 
     def _begin_anew(self, now: float) -> None:
         """Forget what was counted, not what was learned of it: the service's bucket need not be empty any more."""
-        self._from, self._base, self._excess = now, None, -float(self._room)
-        self._recent.clear()
+        self._from, self._excess = now, -float(self._room)
+        self._refill.forget()
         self._levels = Levels()
 
     @property
@@ -274,63 +265,6 @@ class Learner:
         """Return the pace at which a call was made so many seconds ago."""
         pace = self.pace or self.ceiling
         return pace * math.exp(-ago / self._growth()) if self._rising else pace
-
-    def _judge(self, mark: float) -> None:
-        """Make an estimate of what was let through up to a refused call."""
-        base = self._since(mark)
-        if base != self._base:
-            self._begin_at(base, base)
-        self._until = max(self._until, mark)
-        if base == self._until:
-            return
-        counted = self._count(base, self._until)
-        if counted >= EVIDENCE:
-            self._count_again()
-        elif (seconds := self._until - base) > UNEVEN * self._answer:  # else who was let through may not be known yet
-            rough = (counted + (ROUGH if seconds < LONGEST_CATCH_UP else 1)) / seconds
-            self.estimate = None
-            self.pace = self._bounded(min(self.pace or self.ceiling, rough))
-        if self._until - self._later > SPAN:
-            self._begin_at(self._later, self._until)
-
-    def _since(self, mark: float) -> float:
-        """Return the refused call since which the limit is what it is at this one; itself, if calls were held back.
-
-        What a bucket refills while it is full is let through to nobody, and would make the limit look lower. What is
-        known from less than an answer's time is too uncertain to tell another limit by, and so is what comes in one.
-        """
-        base = mark if self._base is None else self._base
-        if any(base < one <= mark for one in self._resumed):
-            return mark
-        before = self._recent[: bisect_left(self._recent, mark)]
-        if self.estimate is None or not before or mark - base < self._answer:
-            return base
-        first, last = before[0], before[-1]
-        expected, got = self.estimate * (mark - first), self._count(first, mark)
-        if expected - got > EVIDENCE and got < FELL * expected:
-            return first
-        lately = self._count(last, mark)
-        long_ago = mark - last > self._answer
-        if long_ago and lately >= SURE and lately > ROSE * self.estimate * (mark - last) + 2:
-            return last
-        return base
-
-    def _count_again(self) -> None:
-        """Estimate from what was let through between base and end."""
-        base = self._base or 0.0
-        counted, seconds = max(1, self._count(base, self._until)), self._until - base
-        travel = UNEVEN * self._answer / seconds if seconds < self._answer else 0.0  # as a share of it
-        self.estimate, self._doubt = self._bounded(counted / seconds), max(DOUBT / counted, travel)
-        self.pace = self._bounded(self.estimate * (1 + self._doubt - DIP))
-
-    def _begin_at(self, base: float, later: float) -> None:
-        """Let the estimate begin at a refused call, and the next one at another; what was before is not needed."""
-        self._base, self._later = base, later
-        del self._accepted[: bisect(self._accepted, base)]
-        del self._recent[: bisect_left(self._recent, base)]
-
-    def _count(self, since: float, until: float) -> int:
-        return bisect(self._accepted, until) - bisect(self._accepted, since)
 
     def _timed(self, seconds: float) -> None:
         self._answer += 0.2 * (seconds - self._answer)

@@ -45,7 +45,14 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("catalogue", "references", "auth", "replies", "wire", "certificates", "transport", "journal", "report", "paces"),
     ("connector",),
-    ("climbing", "answers", "waits", "vain", "learning", "stop", "pacing", "intents", "settling", "slots", "lane"),
+    (
+        *("climbing", "answers", "waits", "vain", "refill", "learning"),
+        *("stop", "pacing"),
+        "intents",
+        "settling",
+        "slots",
+        "lane",
+    ),
     (
         "sources",
         "paging",

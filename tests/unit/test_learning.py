@@ -382,7 +382,7 @@ def test_without_a_refusal_nothing_is_held_back() -> None:
         learner.accepted(moment / 1000, moment / 1000 + 0.01)
     assert learner.pace is None
     assert learner.learned is None
-    assert learner._accepted == []
+    assert learner._refill.kept == 0
 
 
 def test_little_is_kept_of_many_calls() -> None:
@@ -392,7 +392,7 @@ def test_little_is_kept_of_many_calls() -> None:
 
     def look(now: float, pace: float) -> None:
         nonlocal most
-        most = max(most, len(simulation.learner._accepted))
+        most = max(most, simulation.learner._refill.kept)
 
     simulation.trace = look
     simulation.run()

@@ -1,0 +1,135 @@
+"""The rate at which a service's bucket refills, from what it let through between two refusals, when it was empty."""
+
+from __future__ import annotations
+
+from bisect import bisect, bisect_left, insort
+from typing import NamedTuple
+
+EVIDENCE = 4  # calls let through between two refusals make an estimate
+DOUBT = 1.0  # calls by which the count behind an estimate may be short
+UNEVEN = 0.1  # of the time that an answer takes: answers come by so much earlier or later than in turn
+ROUGH = 3  # calls by which the count of fewer than make an estimate may be short, in ...
+MOMENT = 0.05  # ... so few seconds that one of them may have been held up
+SPAN = 2.0  # seconds; an estimate goes back over one to two of these
+RECENT = 8  # refusals in which a fall shows
+FELL = 0.7  # of what was expected: less means that the limit has fallen
+ROSE = 1.05  # of the estimate: if more was let through since the last refusal, the limit has risen
+SURE = 10  # calls that must have been let through to say so
+
+
+class Found(NamedTuple):
+    """So many calls a second are let through: more by a share, the `doubt`, at most; no more, where it is `rough`."""
+
+    per_second: float
+    doubt: float = 0.0
+    rough: bool = False
+
+
+class Refill:
+    """The calls let through and refused since one that was; times are seconds of one clock, `answer` what one takes."""
+
+    def __init__(self) -> None:
+        self._accepted: list[float] = []  # when the calls began that were let through, from the base on
+        self._base: float | None = None  # the refused call where the estimate begins ...
+        self._until = 0.0  # ... the one where it ends ...
+        self._later = 0.0  # ... and where the next one will begin
+        self._recent: list[float] = []  # when the last calls began that were refused, from the base on
+        self._resumed: list[float] = []  # when the last calls went before which none went for a while
+
+    @property
+    def counting(self) -> bool:
+        """Return whether there was a refusal to count from."""
+        return self._base is not None
+
+    @property
+    def kept(self) -> int:
+        """Return how many calls are remembered."""
+        return len(self._accepted)
+
+    def begin(self, began: float) -> None:
+        """Count from a refused call on."""
+        self._begin_at(began, began)
+        self._until = began
+        self._note(began)
+
+    def forget(self) -> None:
+        """Count nothing until there is another refusal to count from: the bucket need not be empty any more."""
+        self._base = None
+        self._recent.clear()
+
+    def resumed(self, now: float) -> None:
+        """Note that a call goes, and that none went for so long before it that the bucket may have run over."""
+        self._resumed = [*self._resumed[1 - RECENT :], now]
+
+    def let_through(self, began: float, answer: float) -> Found | None:
+        """Count a call that was let through; return what it makes of an estimate that was made without it."""
+        if self._base is None or began <= self._base:
+            return None
+        insort(self._accepted, began)
+        late = began < self._until
+        return self._estimate(answer) if late and self._count(self._base, self._until) >= EVIDENCE else None
+
+    def refused(self, began: float, answer: float, known: float | None) -> Found | None:
+        """Return what a refused call tells where so many calls a second are known to be let through, or none are."""
+        found = self._judge(began, answer, known) if self._base is not None and began > self._base else None
+        self._note(began)
+        return found
+
+    def _note(self, began: float) -> None:
+        insort(self._recent, began)
+        del self._recent[:-RECENT]
+
+    def _judge(self, mark: float, answer: float, known: float | None) -> Found | None:
+        """Make an estimate of what was let through up to a refused call."""
+        base = self._since(mark, answer, known)
+        if base != self._base:
+            self._begin_at(base, base)
+        self._until = max(self._until, mark)
+        if base == self._until:
+            return None
+        found: Found | None = None
+        counted, seconds = self._count(base, self._until), self._until - base
+        if counted >= EVIDENCE:
+            found = self._estimate(answer)
+        elif seconds > UNEVEN * answer:  # else those that were let through may not be known yet
+            found = Found((counted + (ROUGH if seconds < MOMENT else 1)) / seconds, rough=True)
+        if self._until - self._later > SPAN:
+            self._begin_at(self._later, self._until)
+        return found
+
+    def _since(self, mark: float, answer: float, known: float | None) -> float:
+        """Return the refused call since which the limit is what it is at this one; itself, if calls were held back.
+
+        What a bucket refills while it is full is let through to nobody, and would make the limit look lower. What is
+        known from less than an answer's time is too uncertain to tell another limit by, and so is what comes in one.
+        """
+        base = mark if self._base is None else self._base
+        if any(base < one <= mark for one in self._resumed):
+            return mark
+        before = self._recent[: bisect_left(self._recent, mark)]
+        if known is None or not before or mark - base < answer:
+            return base
+        first, last = before[0], before[-1]
+        expected, got = known * (mark - first), self._count(first, mark)
+        if expected - got > EVIDENCE and got < FELL * expected:
+            return first
+        lately, seconds = self._count(last, mark), mark - last
+        if seconds > answer and lately >= SURE and lately > ROSE * known * seconds + 2:
+            return last
+        return base
+
+    def _estimate(self, answer: float) -> Found:
+        """Estimate from what was let through between base and end."""
+        base = self._base or 0.0
+        counted, seconds = max(1, self._count(base, self._until)), self._until - base
+        travel = UNEVEN * answer / seconds if seconds < answer else 0.0  # as a share of it
+        return Found(counted / seconds, max(DOUBT / counted, travel))
+
+    def _begin_at(self, base: float, later: float) -> None:
+        """Let the estimate begin at a refused call, and the next one at another; what was before is not needed."""
+        self._base, self._later = base, later
+        del self._accepted[: bisect(self._accepted, base)]
+        del self._recent[: bisect_left(self._recent, base)]
+
+    def _count(self, since: float, until: float) -> int:
+        return bisect(self._accepted, until) - bisect(self._accepted, since)

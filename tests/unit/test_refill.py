@@ -1,0 +1,109 @@
+"""What is counted between two refusals: a table of pure decisions, in seconds of no clock in particular."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.refill import EVIDENCE, MOMENT, ROUGH, Found, Refill
+
+ANSWER = 0.01  # seconds that an answer takes: short, so that nothing is in doubt for that
+
+
+def counted(let_through: int, seconds: float, answer: float = ANSWER, known: float | None = None) -> Found | None:
+    """Return what is found when so many calls were let through, evenly, between two refusals."""
+    refill = Refill()
+    refill.begin(0.0)
+    for number in range(let_through):
+        refill.let_through((number + 0.5) * seconds / let_through, answer)
+    return refill.refused(seconds, answer, known)
+
+
+@pytest.mark.parametrize(("calls", "seconds"), [(100, 1.0), (EVIDENCE, 0.5), (50, 10.0)])
+def test_what_was_let_through_between_two_refusals_is_the_rate(calls: int, seconds: float) -> None:
+    assert counted(calls, seconds) == Found(calls / seconds, 1 / calls)
+
+
+@pytest.mark.parametrize("calls", range(EVIDENCE))
+def test_few_calls_make_no_estimate_but_a_bound(calls: int) -> None:
+    assert counted(calls, 1.0) == Found(calls + 1, rough=True)
+    assert counted(calls, MOMENT / 2) == Found((calls + ROUGH) / (MOMENT / 2), rough=True)
+
+
+def test_of_a_tenth_of_an_answers_time_nothing_is_made_for_answers_may_be_on_their_way() -> None:
+    assert counted(2, 0.019, answer=0.2) is None
+    assert counted(2, 0.021, answer=0.2) is not None
+
+
+def test_what_comes_in_less_than_an_answers_time_is_doubted_by_how_unequal_answers_are() -> None:
+    assert counted(20, 0.1, answer=0.2) == pytest.approx(Found(200.0, 0.2))
+    assert counted(20, 0.2, answer=0.2) == Found(100.0, 1 / 20)
+
+
+def test_an_answer_that_comes_late_is_counted_all_the_same() -> None:
+    refill = Refill()
+    refill.begin(0.0)
+    for number in range(EVIDENCE - 1):
+        assert refill.let_through(0.1 * number + 0.05, ANSWER) is None
+    assert refill.refused(1.0, ANSWER, None) == Found(EVIDENCE, rough=True)
+    assert refill.let_through(0.9, ANSWER) == Found(EVIDENCE, 1 / EVIDENCE)
+    assert refill.let_through(1.1, ANSWER) is None  # it belongs to the next one
+
+
+def test_what_began_before_the_first_refusal_is_not_counted() -> None:
+    refill = Refill()
+    assert refill.let_through(0.5, ANSWER) is None
+    refill.begin(1.0)
+    assert refill.let_through(0.9, ANSWER) is None
+    assert refill.refused(0.8, ANSWER, None) is None
+    assert refill.kept == 0
+
+
+def test_nothing_is_counted_over_a_time_in_which_no_call_went() -> None:
+    refill = Refill()
+    refill.begin(0.0)
+    for number in range(10):
+        refill.let_through(0.01 * (number + 1), ANSWER)
+    refill.resumed(5.0)
+    assert refill.refused(5.1, ANSWER, None) is None  # else two calls a second would be found
+    for number in range(10):
+        refill.let_through(5.1 + 0.01 * (number + 1), ANSWER)
+    assert refill.refused(5.2, ANSWER, None) == pytest.approx(Found(100.0, 0.1))
+
+
+def _after(second: int, calls_a_second: int, refusals: int, known: float) -> Found | None:
+    """Count two seconds at 100/s, then some at another rate, with refusals; return what the last one tells."""
+    refill, found = Refill(), None
+    refill.begin(0.0)
+    for number in range(200):
+        refill.let_through(0.01 * number + 0.005, ANSWER)
+    refill.refused(2.0, ANSWER, known)
+    for number in range(calls_a_second * second):
+        refill.let_through(2.0 + (number + 0.5) / calls_a_second, ANSWER)
+    for number in range(refusals):
+        found = refill.refused(2.0 + second * (number + 1) / refusals, ANSWER, known)
+    return found
+
+
+def test_a_limit_that_fell_is_told_by_the_last_refusals_alone() -> None:
+    found = _after(1, 20, 20, known=100.0)
+    assert found is not None
+    assert found.per_second == pytest.approx(20, rel=0.3)
+
+
+def test_a_limit_that_rose_is_told_from_the_last_refusal_on() -> None:
+    found = _after(1, 400, 1, known=100.0)
+    assert found is not None
+    assert found.per_second == pytest.approx(400, rel=0.01)
+
+
+def test_a_moment_in_which_many_were_let_through_is_no_limit_that_rose() -> None:
+    refill = Refill()
+    refill.begin(0.0)
+    for number in range(100):
+        refill.let_through(0.01 * number + 0.005, 0.05)
+    refill.refused(1.0, 0.05, 100.0)
+    for number in range(14):
+        refill.let_through(1.001 + 0.001 * number, 0.05)
+    found = refill.refused(1.018, 0.05, 100.0)
+    assert found is not None
+    assert found.per_second == pytest.approx(114 / 1.018)
