@@ -23,6 +23,7 @@ from benchmarks.testbed import Server
 NAME = "learning"
 GOAL = "4,000 targets against a hidden limit: makespan <= 1.02 of the ideal, <= 3 % refused (8 % where it bursts 200)"
 
+COUNT = 4000  # the goal's number of calls
 PATIENCE = 2.0
 START = 2.0  # seconds that a program may take until its first call
 AT_ONCE = 14
@@ -40,7 +41,7 @@ class Scenario:
     retry_after: str | None = None
     tells: str | None = None  # its limit: in the body of refusals, or the headers of every answer
     then: float | None = None
-    count: int = 4000
+    count: int = COUNT
 
     @property
     def name(self) -> str:
@@ -167,8 +168,9 @@ TIMES = {who: 2 if who in (UNKNOWN, TOO_HIGH) else 1 for who in CLIENTS}  # when
 
 def _rows(scenario: Scenario, came: dict[tuple[Scenario, str], list[Came | Exception]], *, untuned: bool) -> list[Row]:
     rows = []
+    whole = scenario.count >= COUNT  # of fewer calls, what the start costs is a larger share
     for who in CLIENTS:
-        what, ours = f"{scenario.name}: {who}", who in (UNKNOWN, TOO_HIGH)
+        what, ours = f"{scenario.name}: {who}", whole and who in (UNKNOWN, TOO_HIGH)
         failed = [one for one in came[scenario, who] if isinstance(one, Exception)]
         if failed:
             rows.append(not_measured(what, "", str(failed[0]).strip().splitlines()[-1][:100]))
