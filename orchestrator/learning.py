@@ -19,7 +19,8 @@ STEP_BACK = 0.5  # of the pace at which a call was made: so it goes on until the
 DIP = 0.02  # of the estimate: by so much the pace is lower just after a refusal ...
 LOOK = 42  # calls of which one may be refused to see whether the limit has risen: in their time one more goes ...
 BEHIND = 0.25  # ... of so much more, as a share, for each call that is under way: they may be refused with it
-SELDOM = 0.5  # seconds between two such looks at least
+SELDOM = 0.5  # seconds between two such looks at least ...
+CERTAIN = 0.05  # ... unless more of the estimate than this is in doubt: the more, the sooner
 FURTHEST = 2.0  # looks without a refusal after which the pace grows no more
 OVERDUE = 1.0  # call more than the estimate allows, and no refusal: the limit has risen
 NEAR = 1.05  # times the pace; where a call was refused at more than that a little while ago, the limit lies between
@@ -229,7 +230,9 @@ class Learner:
 
     def _look(self, estimate: float) -> float:
         """Return in how many seconds one call more goes than the estimate allows."""
-        return max(SELDOM, self._waits.patience, LOOK * (1 + BEHIND * estimate * self._answer) / estimate)
+        sooner = min(1.0, CERTAIN / self._doubt) if self._doubt else 1.0
+        seconds = LOOK * (1 + BEHIND * estimate * self._answer) / estimate
+        return max(sooner * max(SELDOM, seconds), self._waits.patience)
 
     def _note_pace(self, began: float, now: float) -> None:
         """Note at which pace a call was refused; an estimate on trial is kept if it had been good for a while."""

@@ -8,6 +8,8 @@ from typing import NamedTuple
 EVIDENCE = 4  # calls let through between two refusals make an estimate
 DOUBT = 1.0  # calls by which the count behind an estimate may be short
 UNEVEN = 0.1  # of the time that an answer takes: answers come by so much earlier or later than in turn
+TRAVEL = 0.07  # of that time: by so much earlier or later than in turn calls may arrive, which ...
+MOST = 0.4  # ... puts no more than this share of an estimate in doubt
 ROUGH = 3  # calls by which the count of fewer than make an estimate may be short, in ...
 MOMENT = 0.05  # ... so few seconds that one of them may have been held up
 SPAN = 2.0  # seconds; an estimate goes back over one to two of these
@@ -122,7 +124,7 @@ class Refill:
         """Estimate from what was let through between base and end."""
         base = self._base or 0.0
         counted, seconds = max(1, self._count(base, self._until)), self._until - base
-        travel = UNEVEN * answer / seconds if seconds < answer else 0.0  # as a share of it
+        travel = min(MOST, TRAVEL * answer / seconds) if seconds < answer else 0.0
         return Found(counted / seconds, max(DOUBT / counted, travel))
 
     def _begin_at(self, base: float, later: float) -> None:

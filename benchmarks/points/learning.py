@@ -81,7 +81,12 @@ class Scenario:
 TUNED = [
     Scenario(burst=burst, latency=latency, retry_after=hint)
     for burst, latency, hint in combinations((20.0, 200.0), (0.02, 0.2), (None, "1"))
-] + [Scenario(then=50.0), Scenario(then=50.0, retry_after="1")]
+] + [
+    Scenario(then=50.0),
+    Scenario(then=50.0, retry_after="1"),
+    Scenario(latency=0.2, then=50.0),
+    Scenario(burst=200.0, latency=0.2, then=50.0, retry_after="1"),
+]
 HELD_OUT = [
     Scenario(rate=430.0, burst=60.0, latency=0.05, retry_after="1"),
     Scenario(rate=70.0, burst=35.0, latency=0.08),

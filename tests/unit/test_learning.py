@@ -119,7 +119,7 @@ def test_nor_do_timers_that_are_late_as_well_bring_a_lane_to_a_crawl(seed: int) 
 
 
 @pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize(("ceiling", "start", "over"), [(1000.0, None, 1.015), (10_000.0, 128.0, 1.031)])
+@pytest.mark.parametrize(("ceiling", "start", "over"), [(1000.0, None, 1.02), (10_000.0, 128.0, 1.033)])
 def test_what_a_service_does_after_it_held_everything_up_is_not_taken_for_its_limit(
     ceiling: float, start: float | None, over: float, seed: int
 ) -> None:
@@ -143,7 +143,7 @@ class Moody(Bucket):
 
 
 @pytest.mark.parametrize(
-    ("rate", "count", "slots", "over"), [(50.0, 800, 16, 1.21), (200.0, 4000, 128, 1.31), (5.0, 600, 16, 1.16)]
+    ("rate", "count", "slots", "over"), [(50.0, 800, 16, 1.21), (200.0, 4000, 128, 1.29), (5.0, 600, 16, 1.11)]
 )
 def test_a_service_that_takes_no_two_calls_at_once_is_made_use_of(
     rate: float, count: int, slots: int, over: float
