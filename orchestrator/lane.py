@@ -279,7 +279,6 @@ class Lane:
             news = began > self._told_at  # else it was under way when the lane was told
             if slower or (news and ruling.pace is not None and _is_long(ruling)):
                 learner.told(now)
-                self._told_at = now
             elif news and ruling.wait is not None and _is_long(ruling):
                 learner.held_off(began, now, ruling.wait)
             elif news:
@@ -288,6 +287,8 @@ class Lane:
                 self.halt("the service throttles every call and lets none through any more")
         elif ruling.status is not None:
             learner.accepted(began, now)
+        if slower:
+            self._told_at = now
         if not self._reached:
             self._note_reach(ruling, began)
         used_up = ruling.left is not None and ruling.left <= self.calling and ruling.verdict not in AGAIN

@@ -7,6 +7,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -58,6 +59,20 @@ async def test_calls_that_were_under_way_when_the_lane_was_told_say_nothing_new(
     assert set(bench.pacer.pauses) == pauses
     assert bench.pacer.learner.pace is not None
     assert bench.pacer.learner.pace > 0.8 * bench.pacer.per_second
+
+
+async def test_calls_that_were_under_way_when_a_good_answer_told_the_limit_say_nothing_new_either() -> None:
+    service = Service()
+    service.ticks = 50
+    told = replace(ENDED, pace=15.0)
+    service.answer = lambda batch: (
+        told if len(service.calls) == 1 else throttled() if len(service.calls) <= 4 else ENDED
+    )
+    bench = Bench(service, concurrency=4)
+    await bench.run(4)
+    assert bench.lane.throttles == 3
+    assert bench.pacer.per_second == 15.0
+    assert bench.pacer.learner.pace is None  # it goes at what was told
 
 
 @pytest.mark.parametrize("attempts", [1, 3])

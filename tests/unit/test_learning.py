@@ -143,7 +143,7 @@ class Moody(Bucket):
 
 
 @pytest.mark.parametrize(
-    ("rate", "count", "slots", "over"), [(50.0, 800, 16, 1.21), (200.0, 4000, 128, 1.29), (5.0, 600, 16, 1.11)]
+    ("rate", "count", "slots", "over"), [(50.0, 800, 16, 1.21), (200.0, 4000, 128, 1.29), (5.0, 600, 16, 1.16)]
 )
 def test_a_service_that_takes_no_two_calls_at_once_is_made_use_of(
     rate: float, count: int, slots: int, over: float
