@@ -9,12 +9,13 @@ EVIDENCE = 4  # calls let through between two refusals make an estimate
 DOUBT = 1.0  # calls by which the count behind an estimate may be short
 UNEVEN = 0.1  # of the time that an answer takes: answers come by so much earlier or later than in turn
 TRAVEL = 0.07  # of that time: by so much earlier or later than in turn calls may arrive, which ...
-MOST = 0.4  # ... puts no more than this share of an estimate in doubt
+MOST = 0.3  # ... puts no more than this share of an estimate in doubt
 ROUGH = 3  # calls by which the count of fewer than make an estimate may be short, in ...
 MOMENT = 0.05  # ... so few seconds that one of them may have been held up
 SPAN = 2.0  # seconds; an estimate goes back over one to two of these
 RECENT = 8  # refusals in which a fall shows
-FELL = 0.7  # of what was expected: less means that the limit has fallen
+FELL = 0.7  # of what was expected: less means that the limit has fallen, where it was not ...
+BRIEF = 0.02  # ... in fewer seconds than this
 ROSE = 1.05  # of the estimate: if more was let through since the last refusal, the limit has risen
 SURE = 10  # calls that must have been let through to say so
 
@@ -103,20 +104,20 @@ class Refill:
         """Return the refused call since which the limit is what it is at this one; itself, if calls were held back.
 
         What a bucket refills while it is full is let through to nobody, and would make the limit look lower. What is
-        known from less than an answer's time is too uncertain to tell another limit by, and so is what comes in one.
+        known from less than an answer's time is too uncertain to tell a higher limit by, and so is what comes in one.
         """
         base = mark if self._base is None else self._base
         if any(base < one <= mark for one in self._resumed):
             return mark
         before = self._recent[: bisect_left(self._recent, mark)]
-        if known is None or not before or mark - base < answer:
+        if known is None or not before:
             return base
         first, last = before[0], before[-1]
         expected, got = known * (mark - first), self._count(first, mark)
-        if expected - got > EVIDENCE and got < FELL * expected:
+        if mark - first > BRIEF and expected - got > EVIDENCE and got < FELL * expected:
             return first
         lately, seconds = self._count(last, mark), mark - last
-        if seconds > answer and lately >= SURE and lately > ROSE * known * seconds + 2:
+        if min(mark - base, seconds) > answer and lately >= SURE and lately > ROSE * known * seconds + 2:
             return last
         return base
 

