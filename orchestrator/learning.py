@@ -27,7 +27,8 @@ NEAR = 1.05  # times the pace; where a call was refused at more than that a litt
 LATELY = 8.0  # looks; a little while
 TRIAL = 1.25  # times the estimate: no more on trial, and so much more each time that it was good
 GENTLY = 40  # calls in which the pace grows by e, at the quickest, where a refusal came and no estimate yet ...
-GENTLEST = 0.3, 1.0  # ... in at least, and at most, so many seconds
+NOT_SOONER = 0.3  # ... in no fewer seconds than these ...
+NOT_LATER = 1.0  # ... and no more
 UNSEEN = 1.5  # times what an answer takes: so long ago a call began whose refusal would be known
 QUICKEST = 0.1  # seconds in which the pace of a start grows by e at the quickest ...
 PER_ANSWER = 3.0  # ... and at least so many times what an answer takes, so that a refusal is seen in time
@@ -36,8 +37,7 @@ TOLD_STEP = 0.9  # of the pace, when the service told how fast to go on ...
 TOLD_REST = 0.03  # ... after so many seconds, in which its bucket fills for a call that comes early
 CATCH_UP = 0.005  # seconds by which a call may be late and the next one be on time
 CAUGHT_UP = 8  # so many calls are caught up with after a busy moment, in which the service's bucket filled ...
-LONGEST_CATCH_UP = 0.05  # ... of at most so many seconds; near the end only where ...
-SPARE = 2.0  # ... so many calls fewer went than the estimate allows: the bucket holds them
+LONGEST_CATCH_UP = 0.05  # ... of at most so many seconds
 SLOWEST = 1 / 60  # calls a second
 
 
@@ -177,14 +177,13 @@ class Learner:
     def go(self, now: float) -> None:
         """Note that a call goes."""
         before, self._went = self._went, now
-        if (gap := now - before) > LONGEST_CATCH_UP and gap > self._usual_gap():
+        if (gap := now - before) > LONGEST_CATCH_UP and gap > self._usual_gap():  # mostly the first of them tells
             self._refill.resumed(now)
         if self.pace is None:
             return
         self.pace = self._bounded(self._paced(self.pace, before, now))
         step = 1 / self.pace
-        busy = 0.0 if self.ending and self._excess > -SPARE else min(LONGEST_CATCH_UP, CAUGHT_UP * step)
-        caught_up = max(CATCH_UP, step, busy)
+        caught_up = max(CATCH_UP, step, min(LONGEST_CATCH_UP, CAUGHT_UP * step))
         self._next = max(self._next, now - caught_up) + step
 
     def _usual_gap(self) -> float:
@@ -203,8 +202,7 @@ class Learner:
             self._begin_anew(now)
         if self._vain.number or late > max(CATCH_UP, 1 / pace):  # it is not the pace that holds back
             return pace
-        quickest, slowest = GENTLEST
-        gently = max(quickest, min(slowest, GENTLY / pace))
+        gently = max(NOT_SOONER, min(NOT_LATER, GENTLY / pace))
         return min(2 * pace, pace + 1 / (self._growth() if self._rising else max(gently, self._growth())))
 
     def _around(self, estimate: float, before: float, now: float) -> float:

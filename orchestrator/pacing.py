@@ -186,8 +186,7 @@ class Pacer:
 
     def near_end(self, few: Callable[[int], bool]) -> None:
         """Note whether few calls are left; it matters only where a limit has been found."""
-        if self.learner.estimate is not None:
-            self.learner.ending = few(int(AHEAD * self.pace))
+        self.learner.ending = self.learner.estimate is not None and few(int(AHEAD * self.pace))
 
     @property
     def _slow(self) -> bool:

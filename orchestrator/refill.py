@@ -8,14 +8,14 @@ from typing import NamedTuple
 EVIDENCE = 4  # calls let through between two refusals make an estimate
 DOUBT = 1.0  # calls by which the count behind an estimate may be short
 UNEVEN = 0.1  # of the time that an answer takes: answers come by so much earlier or later than in turn
-TRAVEL = 0.07  # of that time: by so much earlier or later than in turn calls may arrive, which ...
-MOST = 0.3  # ... puts no more than this share of an estimate in doubt
-ROUGH = 3  # calls by which the count of fewer than make an estimate may be short, in ...
-MOMENT = 0.05  # ... so few seconds that one of them may have been held up
+TRAVEL = 0.07  # of that time: by so much earlier or later than in turn calls may arrive, so that ...
+IN_DOUBT = 0.3  # ... this share of an estimate, at most, is in doubt
+ROUGH = 3  # calls by which a count that makes no estimate may be short, where it was in fewer seconds than ...
+MOMENT = 0.05  # ... these: one of them may have been held up
 SPAN = 2.0  # seconds; an estimate goes back over one to two of these
 RECENT = 8  # refusals in which a fall shows
-FELL = 0.7  # of what was expected: less means that the limit has fallen, where it was not ...
-BRIEF = 0.02  # ... in fewer seconds than this
+FELL = 0.7  # of what was expected: less, in more seconds than ...
+BRIEF = 0.02  # ... these, means that the limit has fallen
 ROSE = 1.05  # of the estimate: if more was let through since the last refusal, the limit has risen
 SURE = 10  # calls that must have been let through to say so
 
@@ -79,6 +79,8 @@ class Refill:
         return found
 
     def _note(self, began: float) -> None:
+        if self._base is not None and began < self._base:  # answered late: what was let through then is not counted
+            return
         insort(self._recent, began)
         del self._recent[:-RECENT]
 
@@ -103,8 +105,8 @@ class Refill:
     def _since(self, mark: float, answer: float, known: float | None) -> float:
         """Return the refused call since which the limit is what it is at this one; itself, if calls were held back.
 
-        What a bucket refills while it is full is let through to nobody, and would make the limit look lower. What is
-        known from less than an answer's time is too uncertain to tell a higher limit by, and so is what comes in one.
+        What a bucket refills while it is full is let through to nobody, and would make the limit look lower. What comes
+        in less than an answer's time is too uncertain to tell a higher limit by, and what comes in 20 ms a lower one.
         """
         base = mark if self._base is None else self._base
         if any(base < one <= mark for one in self._resumed):
@@ -113,19 +115,27 @@ class Refill:
         if known is None or not before:
             return base
         first, last = before[0], before[-1]
-        expected, got = known * (mark - first), self._count(first, mark)
-        if mark - first > BRIEF and expected - got > EVIDENCE and got < FELL * expected:
+        if self._fell(first, mark, known):
             return first
-        lately, seconds = self._count(last, mark), mark - last
-        if min(mark - base, seconds) > answer and lately >= SURE and lately > ROSE * known * seconds + 2:
+        if mark - last > answer and self._rose(last, mark, known):
             return last
         return base
+
+    def _fell(self, first: float, mark: float, known: float) -> bool:
+        """Return whether much less was let through over the last refusals than is known to be."""
+        expected, got = known * (mark - first), self._count(first, mark)
+        return mark - first > BRIEF and expected - got > EVIDENCE and got < FELL * expected
+
+    def _rose(self, last: float, mark: float, known: float) -> bool:
+        """Return whether more was let through since the last refusal than is known to be."""
+        lately = self._count(last, mark)
+        return lately >= SURE and lately > ROSE * known * (mark - last) + 2
 
     def _estimate(self, answer: float) -> Found:
         """Estimate from what was let through between base and end."""
         base = self._base or 0.0
         counted, seconds = max(1, self._count(base, self._until)), self._until - base
-        travel = min(MOST, TRAVEL * answer / seconds) if seconds < answer else 0.0
+        travel = min(IN_DOUBT, TRAVEL * answer / seconds) if seconds < answer else 0.0
         return Found(counted / seconds, max(DOUBT / counted, travel))
 
     def _begin_at(self, base: float, later: float) -> None:

@@ -54,6 +54,7 @@ class Sections:
         return [section for placed in groups if (section := self._section(*placed)) is not None]
 
     def _section(self, place: Place, stage: Stage, group: Group) -> Section | None:
+        self._note(place, _no_mappings(group))
         service, connection = self._found(place, group)
         if service is None:
             return None
@@ -121,7 +122,6 @@ class Sections:
         told = {name for name, value in group.common.items() if value not in (None, "")} - set(common)
         for i, row in enumerate(rows):
             if not isinstance(row, dict):
-                self.problems.append(((*place, "items", i), "should be a mapping of keys to values"))
                 continue
             try:
                 whole = {**common, **row} if common else row
@@ -146,6 +146,13 @@ def _between(groups: Sequence[Placed]) -> Iterator[tuple[Place, str]]:
         if before != group.expect:
             said = f"{group.service} on {group.connection} is expected to be {before} before"
             yield (*place, "expect"), f"{said}; one run asks once, with one expectation"
+
+
+def _no_mappings(group: Group) -> Iterator[tuple[Place, str]]:
+    """Yield the items of a group that cannot be targets, of whatever service."""
+    for i, row in enumerate(group.items or ()):
+        if not isinstance(row, dict):
+            yield ("items", i), "should be a mapping of keys to values"
 
 
 def _looked_at(group: Group, service: Service) -> bool:

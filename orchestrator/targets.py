@@ -21,9 +21,7 @@ _HEADER = re.compile(r"[\x20-\x7e]*")
 Convert = Callable[[Any], FieldValue]
 Resolve = Callable[[str], Secret]
 
-_EVERYTHING = (
-    "is missing, and a call without it could end everything; if that is meant, the group says `everything: [{}]`"
-)
+_EVERYTHING = "{}, and a call without it could end everything; if that is meant, the group says `everything: [{}]`"
 
 
 def name_of(fields: Mapping[str, Any], key: Sequence[str]) -> tuple[str, ...]:
@@ -117,10 +115,9 @@ class TargetBuilder:
 
     def _lacking(self, known: Collection[str], row: Collection[str]) -> Iterator[tuple[str, str]]:
         """Yield what is missing, or has no value in the row, and was not complained about already."""
-        for name in self._required:
-            if name not in known:
-                yield name, f"{'is empty' if name in row else 'is missing'}, and is required"
-        yield from ((name, _EVERYTHING.format(name)) for name in self._never_without if name not in known)
+        wrong = {name: "is empty" if name in row else "is missing" for name in self._needed if name not in known}
+        yield from ((name, f"{wrong[name]}, and is required") for name in self._required if name in wrong)
+        yield from ((name, _EVERYTHING.format(wrong[name], name)) for name in self._never_without if name in wrong)
 
     def identity(self, fields: Mapping[str, FieldValue]) -> str:
         """Return what tells a target from others: its key fields, a secret one as its fingerprint.

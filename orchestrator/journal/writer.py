@@ -65,7 +65,7 @@ class Writer:
         self._counts = counts
         self._group = _Group()
         self._new: deque[Queued] = deque()  # whose rows are not in the group yet ...
-        self._unmade = 0  # ... which are about so many
+        self._unmade = 0  # ... which are at most so many: what the thread took is not told of
         self._lanes: dict[tuple[str, str, str], int] = {}
         self._at = 0  # when something was announced last
         self._open: dict[tuple[int, str], Announced] = {}  # the targets without an outcome, by lane and id
@@ -89,18 +89,18 @@ class Writer:
         self._make()
 
     def settle(self, run: str, settled: Sequence[Settled]) -> None:
-        """Queue outcomes; they are counted when they are on disk."""
+        """Queue outcomes, which are not changed any more; they are counted when they are on disk."""
         self._check()
         self._new.append((self._settle_all, run, settled))
         self._unmade += len(settled)
         if self._unmade >= MADE_TOGETHER:
-            self._unmade = 0
             self._make()
         else:
             self._wake()
 
     def _make(self) -> None:
         """Make the rows of all that is new, and let the thread know of them."""
+        self._unmade = 0
         with self._lock:
             self._add_to_group()
         self._wake()

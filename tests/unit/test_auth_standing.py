@@ -314,6 +314,30 @@ async def test_a_lane_whose_service_alone_refuses_is_the_only_one_that_is_closed
     assert [door.reasons for door in [*closed, *doors(bad)]] == [[], ["go away"], ["go away"]]
 
 
+async def test_who_waits_behind_a_call_that_hangs_is_told_of_a_refusal_at_once() -> None:
+    held = Standing(Badge())
+    hangs, refuses = Admission(Badge(), held), Admission(Badge(), held)
+    ends = asyncio.Event()
+
+    async def hang() -> None:
+        async with hangs.turn():
+            await ends.wait()
+
+    async def wait() -> None:
+        async with hangs.turn():
+            pass
+
+    hanging = asyncio.create_task(hang())
+    await asyncio.sleep(0)
+    waiting = [asyncio.create_task(wait()) for _ in range(3)]
+    await asyncio.sleep(0)
+    refuses.refuse("no")
+    async with asyncio.timeout(0.5):  # it was a second
+        await asyncio.gather(*waiting)
+    ends.set()
+    await hanging
+
+
 async def test_a_lane_that_is_gone_is_not_held() -> None:
     """Each look at what was ended is a lane of its own."""
     here = Lane(Badge())

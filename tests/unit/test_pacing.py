@@ -246,6 +246,29 @@ async def test_who_waits_for_a_turn_when_the_service_tells_its_limit_heeds_it(mo
     assert time.monotonic() - told >= 0.29
 
 
+async def test_calls_that_were_granted_at_a_faster_rate_are_none_when_the_service_tells_a_slower_one() -> None:
+    stop, pacer = Stop(), Pacer((Rate(10_000, 1),))
+    turn = asyncio.create_task(pacer.take(stop))
+    while True:  # until one waits for the limiter
+        await asyncio.sleep(0)
+        if not turn.done():
+            break
+        turn = asyncio.create_task(pacer.take(stop))
+    pacer.slow_to(100)
+    assert await turn
+    assert pacer._granted == 0  # nine more went at once
+
+
+async def test_it_is_not_the_end_any_more_when_nothing_is_known_of_the_limit_any_more() -> None:
+    pacer = Pacer((Rate(100, 1),))
+    pacer.learner.estimate = 50.0
+    pacer.near_end(lambda calls: True)
+    assert pacer.learner.ending
+    pacer.learner.estimate = None
+    pacer.near_end(lambda calls: True)
+    assert not pacer.learner.ending
+
+
 @pytest.mark.parametrize("pace", [0.0, -1.0, 20.0, 1000.0])
 async def test_a_pace_that_is_no_slower_changes_nothing(pace: float) -> None:
     pacer = Pacer((Rate(20, 1),))

@@ -85,6 +85,15 @@ def _after(second: int, calls_a_second: int, refusals: int, known: float) -> Fou
     return found
 
 
+def test_a_refusal_that_is_told_late_and_was_before_all_that_is_counted_tells_nothing() -> None:
+    refill = Refill()
+    refill.begin(10.0)
+    refill.refused(8.0, ANSWER, 200.0)
+    for number in range(20):
+        refill.let_through(10.0 + 0.005 * number + 0.002, ANSWER)
+    assert refill.refused(10.1, ANSWER, 200.0) == pytest.approx(Found(200.0, 0.05))  # it was 40
+
+
 def test_a_limit_that_fell_is_told_by_the_last_refusals_alone() -> None:
     found = _after(1, 20, 20, known=100.0)
     assert found is not None
