@@ -15,6 +15,7 @@ from orchestrator.units import http_date
 DAY = 86_400.0  # seconds
 PACED = 60.0  # seconds; a limit over a longer time is no pace: it may be used up at once ...
 REFUSED_FOR = 600.0  # ... but for one of up to so many seconds that a refusal names: it is used up, and will be again
+LONGEST_BUSY = 600.0  # seconds; who asks to wait for so long does not say that a limit by the day is used up
 FOREVER = 1e10  # seconds; a longer wait is told as this
 EPOCH = 1e9  # a reset that is greater is a moment in seconds since the epoch ...
 MILLISECONDS = 1e11  # ... or in milliseconds
@@ -58,13 +59,13 @@ def announced(headers: Mapping[str, str], message: str | None, now: float) -> An
     """
     limit = _limit(message or "")
     limits = [limit] if limit else policies(headers)
-    wait = _retry_after(headers, now)
+    wait, said = _retry_after(headers, now), remaining(headers, now)
     by_day = bool(limits) and min(seconds for _, seconds in limits) >= DAY
+    some_left = limit is None and (bool(said.left) or (wait is not None and wait <= LONGEST_BUSY))
     if wait is None:
-        said = remaining(headers, now)
         wait = said.wait if said.wait is not None else min((seconds for _, seconds in limits), default=None)
     pace = _pace(limits, REFUSED_FOR if limit else PACED)
-    return Announced(wait, pace, used_up=_in_words(*min(limits)) if by_day else "")
+    return Announced(wait, pace, used_up=_in_words(*min(limits)) if by_day and not some_left else "")
 
 
 def remaining(headers: Mapping[str, str], now: float) -> Announced:

@@ -272,7 +272,7 @@ class Lane:
 
     def _heed(self, ruling: Ruling, began: float) -> None:
         """Do to the lane what the service asked of its caller as a whole."""
-        now, learner, throttled = self._clock(), self.pacer.learner, ruling.verdict is _THROTTLE
+        now, learner, throttled = self._clock(), self.pacer.learner, _throttles(ruling)
         slower = ruling.pace is not None and self.pacer.slow_to(ruling.pace)
         if throttled:
             self.throttles += 1
@@ -320,7 +320,7 @@ class Lane:
         """Wait before the next attempt, holding nothing; False when there is no point in one."""
         if self._over.is_set():
             return False
-        throttled = ruling.verdict is _THROTTLE
+        throttled = _throttles(ruling)
         if (throttled and _is_long(ruling)) or ruling.verdict is Verdict.REAUTH:
             return True  # the pause is the rest, and a new token is good at once
         after = self._backoff.after_throttle if throttled else self._backoff.delay
@@ -354,6 +354,11 @@ class Lane:
         late = "the next attempt would be past the deadline" if self._stop.exit_code == MIDWAY else "the program ended"
         self._settling.leave(batch, trail, self.closed or late)
         self._left += 1
+
+
+def _throttles(ruling: Ruling) -> bool:
+    """Return whether the service refuses the call for its caller's pace: a 503 with a time to wait is that too."""
+    return ruling.verdict is _THROTTLE or (ruling.status == 503 and ruling.wait is not None)
 
 
 def _is_long(ruling: Ruling) -> bool:

@@ -12,6 +12,7 @@ from orchestrator.model import Response
 
 MAX_HEADER = 128 * 1024  # an IAM token alone is tens of kilobytes
 _LINE = 20  # bytes that a status line has at least
+_NO_LISTS = frozenset({"set-cookie", "retry-after", "date"})  # of two such lines the last counts; of others both do
 _INTERIM = frozenset({100, *range(102, 200)})  # the answer is still to come
 _NOBODYS = HttpResponseParser(None)
 
@@ -97,6 +98,8 @@ class Replies:
         if b"\0" in value or self._head > MAX_HEADER:
             raise ValueError("a header holds a NUL, or there are too many of them")
         key, text = name.decode("latin-1").lower(), value.decode("utf-8", "replace")  # so that it can be written
+        if key in self._headers and key not in _NO_LISTS:
+            text = f"{self._headers[key]}, {text}"
         self._headers[key] = text
         if key == "set-cookie":
             self._cookies.append(text)

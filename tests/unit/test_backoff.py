@@ -86,6 +86,27 @@ def test_retry_after(headers: dict[str, str], wait: float | None) -> None:
     assert announced(headers, None, NOW).wait == wait
 
 
+DAILY = "10000;w=86400"
+
+
+@pytest.mark.parametrize(
+    ("headers", "message", "used_up"),
+    [
+        pytest.param({"ratelimit-policy": DAILY}, None, True, id="nothing-else-is-told"),
+        pytest.param({"ratelimit-policy": DAILY, "ratelimit": "r=0;t=40000"}, None, True, id="none-left"),
+        pytest.param({"ratelimit-policy": DAILY, "ratelimit": "r=500;t=40000"}, None, False, id="some-left"),
+        pytest.param({"x-ratelimit-limit": DAILY, "retry-after": "1"}, None, False, id="in-a-second"),
+        pytest.param({"x-ratelimit-limit": DAILY, "retry-after": "40000"}, None, True, id="in-hours"),
+        pytest.param({"ratelimit-policy": f"100;w=60, {DAILY}"}, None, False, id="another-one-too"),
+        pytest.param({"retry-after": "1"}, "over ratelimit,limit:9,time:1 day", True, id="it-names-the-one-it-is"),
+    ],
+)
+def test_a_limit_by_the_day_is_used_up_where_nothing_says_that_it_is_not(
+    headers: dict[str, str], message: str | None, used_up: bool
+) -> None:
+    assert bool(announced(headers, message, NOW).used_up) is used_up
+
+
 def test_retry_after_goes_before_the_limits_window() -> None:
     said = announced({"retry-after": "4"}, "policy app over ratelimit, limit:100, time:1 minute", NOW)
     assert said == Announced(4, 100 / 60)

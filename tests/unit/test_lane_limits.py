@@ -101,10 +101,19 @@ async def test_a_target_that_alone_is_throttled_does_not_hold_the_others_for_eve
 
 
 async def test_a_wait_that_comes_with_a_retry_is_not_the_lanes() -> None:
-    bench = Bench(Service(Ruling(Verdict.RETRY, "busy", 503, wait=30.0), ENDED))
+    bench = Bench(Service(Ruling(Verdict.RETRY, "busy", 409, wait=30.0), ENDED))
     await bench.run(2)
     assert bench.pacer.pauses == []
     assert bench.stop.rests[0] >= 30.0
+
+
+async def test_a_service_that_is_not_available_for_a_while_holds_the_whole_lane_back() -> None:
+    """A 503 that names a time is how some services throttle; thirty more calls went, and it counted as let through."""
+    bench = Bench(Service(Ruling(Verdict.RETRY, "busy", 503, wait=30.0), ENDED), concurrency=1)
+    await bench.run(3)
+    assert bench.pacer.pauses == [30.0]
+    assert bench.pacer.turns == [START, *[START + 30.0] * 3]
+    assert bench.lane.throttles == 1
 
 
 async def test_an_announced_pace_slows_the_lane_and_never_speeds_it_up() -> None:

@@ -192,6 +192,17 @@ def test_whatever_comes_is_an_answer_none_yet_or_an_error_of_the_parser(
             return
 
 
+def test_a_header_on_two_lines_is_one_list() -> None:
+    """Of two limits the later one alone was heeded."""
+    replies = Replies()
+    replies.expect(1000)
+    lines = b"RateLimit-Policy: 100;w=60\r\nRetry-After: 1\r\nratelimit-policy: 9;w=86400\r\nRetry-After: 2\r\n"
+    replies.feed(b"HTTP/1.1 429 Busy\r\n" + lines + b"Content-Length: 0\r\n\r\n")
+    assert replies.answer is not None
+    assert replies.answer.headers["ratelimit-policy"] == "100;w=60, 9;w=86400"
+    assert replies.answer.headers["retry-after"] == "2"
+
+
 def test_nothing_is_left_of_it_when_it_is_closed() -> None:
     gc.collect()
     replies = Replies()
