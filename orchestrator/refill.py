@@ -122,9 +122,12 @@ class Refill:
         return base
 
     def _fell(self, first: float, mark: float, known: float) -> bool:
-        """Return whether much less was let through over the last refusals than is known to be."""
+        """Return whether much less was let through over the last refusals than is known to be.
+
+        Nothing at all is no lower limit: the service counts by windows, and this one is used up.
+        """
         expected, got = known * (mark - first), self._count(first, mark)
-        return mark - first > BRIEF and expected - got > EVIDENCE and got < FELL * expected
+        return mark - first > BRIEF and expected - got > EVIDENCE and 0 < got < FELL * expected
 
     def _rose(self, last: float, mark: float, known: float) -> bool:
         """Return whether more was let through since the last refusal than is known to be."""

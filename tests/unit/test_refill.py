@@ -100,6 +100,17 @@ def test_a_limit_that_fell_is_told_by_the_last_refusals_alone() -> None:
     assert found.per_second == pytest.approx(20, rel=0.3)
 
 
+def test_where_nothing_is_let_through_any_more_no_limit_fell_but_a_window_is_used_up() -> None:
+    refill, found = Refill(), None
+    refill.begin(0.0)
+    for number in range(100):
+        refill.let_through(0.005 * number + 0.002, ANSWER)
+    for number in range(20):
+        found = refill.refused(0.5 + 0.005 * number, ANSWER, 200.0)
+    assert found is not None
+    assert found.per_second == pytest.approx(100 / 0.595)
+
+
 def test_a_limit_that_rose_is_told_from_the_last_refusal_on() -> None:
     found = _after(1, 400, 1, known=100.0)
     assert found is not None
