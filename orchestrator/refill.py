@@ -44,11 +44,6 @@ class Refill:
         """Return whether there was a refusal to count from."""
         return self._base is not None
 
-    @property
-    def kept(self) -> int:
-        """Return how many calls are remembered."""
-        return len(self._accepted)
-
     def begin(self, began: float) -> None:
         """Count from a refused call on."""
         self._begin_at(began, began)
@@ -69,12 +64,13 @@ class Refill:
         if self._base is None or began <= self._base:
             return None
         insort(self._accepted, began)
-        late = began < self._until
-        return self._estimate(answer) if late and self._count(self._base, self._until) >= EVIDENCE else None
+        counted = self._count(self._base, self._until) if began < self._until else 0
+        return _estimate(counted, self._until - self._base, answer) if counted >= EVIDENCE else None
 
     def refused(self, began: float, answer: float, known: float | None) -> Found | None:
         """Return what a refused call tells where so many calls a second are known to be let through, or none are."""
-        found = self._judge(began, answer, known) if self._base is not None and began > self._base else None
+        base = self._base
+        found = self._judge(base, began, answer, known) if base is not None and began > base else None
         self._note(began)
         return found
 
@@ -84,10 +80,11 @@ class Refill:
         insort(self._recent, began)
         del self._recent[:-RECENT]
 
-    def _judge(self, mark: float, answer: float, known: float | None) -> Found | None:
+    def _judge(self, base: float, mark: float, answer: float, known: float | None) -> Found | None:
         """Make an estimate of what was let through up to a refused call."""
-        base = self._since(mark, answer, known)
-        if base != self._base:
+        since = self._since(base, mark, answer, known)
+        if since != base:
+            base = since
             self._begin_at(base, base)
         self._until = max(self._until, mark)
         if base == self._until:
@@ -95,20 +92,19 @@ class Refill:
         found: Found | None = None
         counted, seconds = self._count(base, self._until), self._until - base
         if counted >= EVIDENCE:
-            found = self._estimate(answer)
+            found = _estimate(counted, seconds, answer)
         elif seconds > UNEVEN * answer:  # else those that were let through may not be known yet
             found = Found((counted + (ROUGH if seconds < MOMENT else 1)) / seconds, rough=True)
         if self._until - self._later > SPAN:
             self._begin_at(self._later, self._until)
         return found
 
-    def _since(self, mark: float, answer: float, known: float | None) -> float:
+    def _since(self, base: float, mark: float, answer: float, known: float | None) -> float:
         """Return the refused call since which the limit is what it is at this one; itself, if calls were held back.
 
         What a bucket refills while it is full is let through to nobody, and would make the limit look lower. What comes
         in less than an answer's time is too uncertain to tell a higher limit by, and what comes in 20 ms a lower one.
         """
-        base = mark if self._base is None else self._base
         if any(base < one <= mark for one in self._resumed):
             return mark
         before = self._recent[: bisect_left(self._recent, mark)]
@@ -134,13 +130,6 @@ class Refill:
         lately = self._count(last, mark)
         return lately >= SURE and lately > ROSE * known * (mark - last) + 2
 
-    def _estimate(self, answer: float) -> Found:
-        """Estimate from what was let through between base and end."""
-        base = self._base or 0.0
-        counted, seconds = max(1, self._count(base, self._until)), self._until - base
-        travel = min(IN_DOUBT, TRAVEL * answer / seconds) if seconds < answer else 0.0
-        return Found(counted / seconds, max(DOUBT / counted, travel))
-
     def _begin_at(self, base: float, later: float) -> None:
         """Let the estimate begin at a refused call, and the next one at another; what was before is not needed."""
         self._base, self._later = base, later
@@ -149,3 +138,9 @@ class Refill:
 
     def _count(self, since: float, until: float) -> int:
         return bisect(self._accepted, until) - bisect(self._accepted, since)
+
+
+def _estimate(counted: int, seconds: float, answer: float) -> Found:
+    """Estimate from so many calls that were let through in the seconds between two refusals."""
+    travel = min(IN_DOUBT, TRAVEL * answer / seconds) if seconds < answer else 0.0
+    return Found(counted / seconds, max(DOUBT / counted, travel))

@@ -82,7 +82,7 @@ def test_few_calls_are_no_less_quick(scenario: Hidden, knows_nothing: bool) -> N
     changed = {"start": float(scenario.slots)} if knows_nothing else {"ceiling": 1000.0}
     came = simulate(replace(scenario, **changed))  # type: ignore[arg-type]
     assert came.over <= 1.01
-    assert came.refused <= (0.048 if knows_nothing else 0.1)
+    assert came.refused <= (0.045 if knows_nothing else 0.1)
 
 
 class Crooked(Bucket):
@@ -143,7 +143,7 @@ class Moody(Bucket):
 
 
 @pytest.mark.parametrize(
-    ("rate", "count", "slots", "over"), [(50.0, 800, 16, 1.21), (200.0, 4000, 128, 1.29), (5.0, 600, 16, 1.16)]
+    ("rate", "count", "slots", "over"), [(50.0, 800, 16, 1.2), (200.0, 4000, 128, 1.29), (5.0, 600, 16, 1.16)]
 )
 def test_a_service_that_takes_no_two_calls_at_once_is_made_use_of(
     rate: float, count: int, slots: int, over: float
@@ -340,7 +340,7 @@ def test_a_remembered_pace_saves_the_search() -> None:
     assert first.learner.learned == pytest.approx(200, rel=0.02)
     again = simulate(replace(scenario, start=first.learner.learned))
     assert again.over <= 1.005
-    assert again.refused <= 0.021
+    assert again.refused <= 0.02
     assert again.over < first.over
 
 
@@ -382,7 +382,7 @@ def test_without_a_refusal_nothing_is_held_back() -> None:
         learner.accepted(moment / 1000, moment / 1000 + 0.01)
     assert learner.pace is None
     assert learner.learned is None
-    assert learner._refill.kept == 0
+    assert learner._refill._accepted == []
 
 
 def test_little_is_kept_of_many_calls() -> None:
@@ -392,7 +392,7 @@ def test_little_is_kept_of_many_calls() -> None:
 
     def look(now: float, pace: float) -> None:
         nonlocal most
-        most = max(most, simulation.learner._refill.kept)
+        most = max(most, len(simulation.learner._refill._accepted))
 
     simulation.trace = look
     simulation.run()

@@ -56,7 +56,7 @@ def test_what_began_before_the_first_refusal_is_not_counted() -> None:
     refill.begin(1.0)
     assert refill.let_through(0.9, ANSWER) is None
     assert refill.refused(0.8, ANSWER, None) is None
-    assert refill.kept == 0
+    assert refill._accepted == []
 
 
 def test_nothing_is_counted_over_a_time_in_which_no_call_went() -> None:
