@@ -273,10 +273,11 @@ class Lane:
     def _heed(self, ruling: Ruling, began: float) -> None:
         """Do to the lane what the service asked of its caller as a whole."""
         now, learner, throttled = self._clock(), self.pacer.learner, _throttles(ruling)
-        slower = ruling.pace is not None and self.pacer.slow_to(ruling.pace)
+        news = began > self._told_at  # else it was under way when the lane was told
+        announce = self.pacer.follow if news and not throttled else self.pacer.slow_to
+        slower = ruling.pace is not None and announce(ruling.pace)
         if throttled:
             self.throttles += 1
-            news = began > self._told_at  # else it was under way when the lane was told
             if slower or (news and ruling.pace is not None and _is_long(ruling)):
                 learner.told(now)
             elif news and ruling.wait is not None and _is_long(ruling):

@@ -33,6 +33,7 @@ UNSEEN = 1.5  # times what an answer takes: so long ago a call began whose refus
 QUICKEST = 0.1  # seconds in which the pace of a start grows by e at the quickest ...
 PER_ANSWER = 3.0  # ... and at least so many times what an answer takes, so that a refusal is seen in time
 UNKNOWN_ANSWER = 0.1  # seconds that an answer is taken to take before there was one
+AS_TOLD = 0.05  # of an estimate: if it is lower by no more than that, the limit is the one that the service tells
 TOLD_STEP = 0.9  # of the pace, when the service told how fast to go on ...
 TOLD_REST = 0.03  # ... after so many seconds, in which its bucket fills for a call that comes early
 CATCH_UP = 0.005  # seconds by which a call may be late and the next one be on time
@@ -161,7 +162,11 @@ class Learner:
         self._answers.paused(until)
 
     def limit(self, ceiling: float) -> None:
-        """Never go faster than this from now on, which is slower than before."""
+        """Never go faster than this from now on; if it is faster than before, and what held back, go so fast."""
+        if ceiling > self.ceiling and (self.estimate is None or self.estimate * (1 + AS_TOLD) > self.ceiling):
+            self.estimate, self._climb = None, None
+            self.pace = None if self.pace is None else ceiling
+            self._refill.forget()
         self.ceiling = ceiling
         self.pace = None if self.pace is None else self._bounded(self.pace)
         self.estimate = None if self.estimate is None else min(self.estimate, ceiling)

@@ -91,8 +91,10 @@ class Pacer:
     ) -> None:
         self.paused_until = 0.0
         first, *longer = telling(rates or (Rate(FASTEST, 1.0),))
-        self.per_second = min(rate.per_second for rate in (first, *longer))
+        self._rates = [rate.per_second for rate in (first, *longer)]
+        self.per_second = min(self._rates)
         self._pace = first.per_second
+        self._announced: float | None = None  # calls a second, by the last answer that was no refusal and said so
         self._windows = [Window(rate) for rate in longer]
         self.learner = Learner(self._pace, start if start is not None or rates else 1.0)
         self._limiter = _limiter(self._pace, burst)
@@ -177,12 +179,28 @@ class Pacer:
         """Go no faster than the service announced; never speeds up. Return whether that is slower than before."""
         slower = 0 < per_second < self._pace
         if slower:
-            self._pace = per_second
-            self.per_second = min(self.per_second, per_second)
-            self._limiter = _limiter(per_second)  # what is announced is no burst
-            self._together, self._granted = _together(per_second), 0
-            self.learner.limit(per_second)
+            self._go_at(per_second)
         return slower
+
+    def follow(self, per_second: float) -> bool:
+        """Go no faster than the service announced where it refused nothing; return whether that is slower than before.
+
+        If it announces more than the time before, its limit was raised, and the lane goes faster, up to its rate. That
+        it still announces the same raises nothing: a refusal may have told of another limit, which is lower.
+        """
+        before, self._announced = self._announced, per_second
+        if before is not None and before < per_second and self._pace < min(per_second, self._rates[0]):
+            self._go_at(min(per_second, self._rates[0]))
+            return False
+        return self.slow_to(per_second)
+
+    def _go_at(self, per_second: float) -> None:
+        """Let the service's word be the pace from now on."""
+        self._pace = per_second
+        self.per_second = min(per_second, *self._rates)
+        self._limiter = _limiter(per_second)  # what is announced is no burst
+        self._together, self._granted = _together(per_second), 0
+        self.learner.limit(per_second)
 
     def near_end(self, few: Callable[[int], bool]) -> None:
         """Note whether few calls are left; it matters only where a limit has been found."""

@@ -94,6 +94,7 @@ HELD_OUT = [
     Scenario(rate=60.0, burst=6.0, latency=0.03, then=240.0),
     Scenario(tells="body"),
     Scenario(latency=0.2, tells="headers"),
+    Scenario(rate=80.0, burst=8.0, latency=0.05, tells="headers", then=200.0),
 ]
 
 

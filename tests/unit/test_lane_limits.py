@@ -116,11 +116,39 @@ async def test_a_service_that_is_not_available_for_a_while_holds_the_whole_lane_
     assert bench.lane.throttles == 1
 
 
-async def test_an_announced_pace_slows_the_lane_and_never_speeds_it_up() -> None:
+async def test_a_pace_that_a_refusal_names_slows_the_lane_and_never_speeds_it_up() -> None:
     bench = Bench(Service(throttled(pace=5.0), throttled(pace=50.0), ENDED), concurrency=1)
     await bench.run(1)
     assert bench.pacer.per_second == 5.0
     assert bench.lane.throttles == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "pace"),
+    [
+        pytest.param([5.0, 5.0, 12.0], 12.0, id="it was raised"),
+        pytest.param([5.0, 12.0, 300.0], 20.0, id="never above the rate"),
+        pytest.param([12.0, 5.0, 12.0, 5.0], 5.0, id="it was lowered again"),
+        pytest.param([12.0, -5.0, 12.0], 5.0, id="a refusal named another limit, which holds"),
+        pytest.param([-5.0, 12.0, 12.0], 5.0, id="it was not less before"),
+        pytest.param([-5.0, 5.0, 12.0], 12.0, id="a refusal named it first"),
+    ],
+)
+async def test_the_lane_follows_a_limit_that_good_answers_announce(said: list[float], pace: float) -> None:
+    """Below zero it is a refusal that says so."""
+    rulings = [throttled(pace=-one) if one < 0 else replace(ENDED, pace=one) for one in said]
+    bench = Bench(Service(*rulings), concurrency=1)
+    bench.service.before = lambda: setattr(bench.clock, "now", bench.clock.now + 1)
+    await bench.run(sum(one > 0 for one in said))
+    assert bench.pacer.per_second == pace
+
+
+async def test_an_answer_of_a_call_before_the_limit_was_lowered_raises_nothing() -> None:
+    service = Service(*(replace(ENDED, pace=one) for one in (12.0, 5.0, 12.0)))
+    service.ticks = 50  # so that all are under way together
+    bench = Bench(service, concurrency=4)
+    await bench.run(3)
+    assert bench.pacer.per_second == 5.0
 
 
 async def test_a_wait_past_the_deadline_ends_the_lane() -> None:

@@ -427,6 +427,22 @@ def test_what_the_service_told_overrules_what_was_learned() -> None:
     assert learner.wait(1000.0) == pytest.approx(TOLD_REST)
 
 
+def test_when_the_service_raises_the_limit_that_it_tells_the_pace_is_that_at_once() -> None:
+    learner = simulate(Hidden(start=128.0, count=1000)).learner
+    learner.limit(20.0)
+    learner.told(1000.0)
+    learner.limit(50.0)
+    assert (learner.pace, learner.estimate, learner.ceiling) == (50.0, None, 50.0)
+
+
+def test_when_the_service_raises_a_limit_below_which_it_refused_the_pace_is_still_what_was_learned() -> None:
+    learner = simulate(Hidden(start=128.0, count=1000)).learner
+    known = learner.pace, learner.estimate
+    learner.limit(400.0)
+    learner.limit(500.0)
+    assert (learner.pace, learner.estimate) == known
+
+
 @pytest.mark.parametrize("waves", [(0.0, 600.0, 1200.0), (0.0, 60.0)])
 def test_the_time_between_two_waves_is_not_taken_for_a_slow_service(waves: Sequence[float]) -> None:
     """The next run began at a call in 24 seconds, and said in its forecast that it would go on like that."""
