@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from orchestrator import blueprint as blueprints
@@ -268,14 +269,16 @@ class Workshop:
         linked = self._connections.linked[name]
         methods = [operation.method, *([operation.on_405] if operation.on_405 else [])]
         operations = [operation.model_copy(update={"method": method}) for method in methods]
+        url = base_url(service, connection)
         return HttpConnector(
-            [rendering(one, base_url(service, connection), connection) for one in operations],
+            [rendering(one, url, connection) for one in operations],
             known,
             linked.credential,
             Admission(linked.credential, linked.standing),
             linked.transport,
             idempotent=operation.idempotent,
             seconds=bounds.timeout,
+            dial=partial(linked.transport.line, url, bounds.timeout),
         )
 
 

@@ -25,8 +25,10 @@ from orchestrator.slots import Slots, workers
 from orchestrator.splitting import Job, refused, suspected
 from orchestrator.stop import MIDWAY, Stop
 from orchestrator.vain import HOPELESS_SECONDS, Vain
+from orchestrator.wire import Line, Wire
 
 LANE_PAUSE = 2.0  # a shorter wait that a service asks for holds back its target only; the lane goes more slowly
+SOON = 10.0  # seconds; servers close a connection that is not used not much later
 TOO_LATE = "the deadline left no time for what is not done"
 LEFT_TOGETHER = 500  # batches that are settled as not attempted before the journal is waited for
 _HALT, _THROTTLE = Verdict.HALT, Verdict.THROTTLE
@@ -56,7 +58,10 @@ class Connector(Protocol):
     async def obtain(self) -> Ruling | None:
         """Get a credential to call with; what it means for the call when there is none. It may be cancelled."""
 
-    async def call(self, batch: Batch) -> Ruling:
+    async def line(self) -> Line | None:
+        """Return a connection for the next call, or why there is none; None where the call looks after that itself."""
+
+    async def call(self, batch: Batch, line: Line | None) -> Ruling:
         """Make one attempt; whatever happens is a ruling."""
 
 
@@ -235,13 +240,14 @@ class Lane:
             try:
                 if not self._connector.ready and (unready := await self._obtain()):
                     return unready
-                if not await self._may_go(batch, trail):
+                line = await self._connector.line() if self._is_due_soon() else None
+                if not await self._may_go(batch, trail, line):
                     return None
                 began = self._clock()
                 trail.begin(self._wall())
                 self.calling += 1
                 try:
-                    ruling = await self._connector.call(batch)
+                    ruling = await self._connector.call(batch, line)
                 finally:
                     self.calling -= 1
             finally:
@@ -257,18 +263,30 @@ class Lane:
         """Get a credential to call with; what it means for the call when there is none."""
         return None if self._over.is_set() else await self._stop.unless_set(self._connector.obtain)
 
-    async def _may_go(self, batch: Batch, trail: Trail) -> bool:
-        """Wait for the lane's rate, with the intent on disk; return whether the call may be made now."""
-        if self._over.is_set():
-            return False
-        before = None
-        self.pacer.near_end(self._intents.few)
-        if trail.attempts == 0 and self._connector.idempotent:
-            if not self._intents.spend(batch):
-                await self._intents.announce(batch, self.pacer.pace)
-        elif trail.attempts == 0:
-            before = partial(self._memory.sent, [batch])  # not earlier: a crash would leave it unknown for good
-        return await self.pacer.take(self._over, self._look_ahead, before)
+    def _is_due_soon(self) -> bool:
+        """Return whether a call with a slot has its turn while a connection that is made now can be used."""
+        return self._concurrency < SOON * self.pacer.pace and not self._over.is_set()
+
+    async def _may_go(self, batch: Batch, trail: Trail, line: Line | None) -> bool:
+        """Wait for the lane's rate, with the intent on disk; return whether the call may be made now.
+
+        If not, the connection is free for another.
+        """
+        going, before = False, None
+        try:
+            if self._over.is_set():
+                return False
+            self.pacer.near_end(self._intents.few)
+            if trail.attempts == 0 and self._connector.idempotent:
+                if not self._intents.spend(batch):
+                    await self._intents.announce(batch, self.pacer.pace)
+            elif trail.attempts == 0:
+                before = partial(self._memory.sent, [batch])  # not earlier: a crash would leave it unknown for good
+            going = await self.pacer.take(self._over, self._look_ahead, before)
+            return going
+        finally:
+            if not going and isinstance(line, Wire):
+                line.free()
 
     def _heed(self, ruling: Ruling, began: float) -> None:
         """Do to the lane what the service asked of its caller as a whole."""

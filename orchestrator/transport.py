@@ -14,10 +14,9 @@ from yarl import URL
 
 from orchestrator import __version__, certificates
 from orchestrator.model import Lost, Request, Response
-from orchestrator.wire import Outbox, Wire, why
+from orchestrator.wire import Line, Outbox, Wire, why
 
 CONNECT_SECONDS = 10.0
-IDLE_SECONDS = 15.0  # so long after its last call a connection is used again: servers close them not much later
 USER_AGENT = f"orchestrator/{__version__}"
 
 Trust = ssl.SSLContext | aiohttp.Fingerprint | bool  # what aiohttp takes for `ssl`
@@ -58,7 +57,7 @@ class _Place:
         """Return a connection that can be used at once, if there is one."""
         while self.idle:
             wire = self.idle.pop()
-            if wire.is_open and now - wire.idle_since < IDLE_SECONDS:
+            if wire.is_fresh(now):
                 return wire
             wire.close()
         return None
@@ -104,6 +103,15 @@ class HttpTransport:
         for place in self._places.values():
             place.close()
 
+    async def line(self, base_url: str, seconds: float) -> Line:
+        """Return a connection that nobody else makes a call on until it is freed, or why there is none.
+
+        So it is there when the call's turn comes: what is made then has the call arrive late, and the next one with it.
+        """
+        place = self._places.get(base_url) or self._place(base_url)
+        now = asyncio.get_running_loop().time()
+        return place.take(now) or await self._dial(place, now + seconds)
+
     async def send(self, request: Request, timeout: float = 30.0) -> Response | Lost:  # noqa: ASYNC109
         """Return the answer, or what is known about there being none within `timeout` seconds."""
         place = self._places.get(request.base_url) or self._place(request.base_url)
@@ -118,7 +126,7 @@ class HttpTransport:
         wire = await self._dial(place, began + timeout)
         return wire if isinstance(wire, Lost) else await wire.exchange(sent, request.method, began, timeout)
 
-    async def _dial(self, place: _Place, due: float) -> Wire | Lost:
+    async def _dial(self, place: _Place, due: float) -> Line:
         """Return a new connection; until there is one, with TLS and proxy settled, nothing was sent."""
         if self._dialler is None:
             raise RuntimeError("the transport is used outside its `async with`")

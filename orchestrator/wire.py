@@ -20,6 +20,7 @@ from orchestrator.replies import Replies
 
 MAX_BODY = 256 * 1024
 MAX_PAGE = 16 * 1024 * 1024  # what is read with GET may be a page of a thousand items
+IDLE_SECONDS = 15.0  # so long after its last call a connection is used again: servers close them not much later
 
 
 class Outbox:
@@ -84,7 +85,7 @@ class _Alarm:
 class Wire(asyncio.Protocol):
     """A connection on which one call at a time is made.
 
-    When a call is over, and another may follow, it is put back at the end of `idle`; `idle_since` is when that was.
+    When a call is over, and another may follow, it is put back at the end of `idle`.
     """
 
     def __init__(self, connection: Connection, outbox: Outbox, idle: list[Wire]) -> None:
@@ -92,8 +93,8 @@ class Wire(asyncio.Protocol):
         if handler is None or handler.transport is None or handler.should_close:  # it is gone, or spoke before its turn
             connection.close()
             raise aiohttp.ServerDisconnectedError
-        self.idle_since = 0.0
         self._loop = asyncio.get_running_loop()
+        self._idle_since = self._loop.time()
         self._connection = connection
         self._outbox = outbox
         self._idle = idle
@@ -106,10 +107,13 @@ class Wire(asyncio.Protocol):
         self._seconds = 0.0  # that it may take
         self._transport.set_protocol(self)
 
-    @property
-    def is_open(self) -> bool:
-        """Return whether another call can be made, for all that the loop has seen."""
-        return not self._transport.is_closing()
+    def is_fresh(self, now: float) -> bool:
+        """Return whether another call can be made, for all that the loop has seen, and not too late for the server."""
+        return not self._transport.is_closing() and now - self._idle_since < IDLE_SECONDS
+
+    def free(self) -> None:
+        """Let whoever comes next make a call on it."""
+        self._idle.append(self)
 
     async def exchange(self, request: bytes, method: str, began: float, seconds: float) -> Response | Lost:
         """Send a request; return the answer, or what is known about there being none `seconds` after the call `began`.
@@ -174,8 +178,8 @@ class Wire(asyncio.Protocol):
         if self._replies.last or self._transport.is_closing() or self._transport.get_write_buffer_size():
             self.close()
         else:
-            self.idle_since = self._loop.time()
-            self._idle.append(self)
+            self._idle_since = self._loop.time()
+            self.free()
 
     def _waiting(self) -> asyncio.Future[Response | Lost] | None:
         """Return where the answer goes, if somebody still waits for one."""
@@ -196,6 +200,9 @@ class Wire(asyncio.Protocol):
         """End a connection of which nothing more is expected, also what it has still to send."""
         self._transport.abort()
         self.close()
+
+
+Line = Wire | Lost  # a connection for the next call, or why there is none
 
 
 def why(error: BaseException) -> str:

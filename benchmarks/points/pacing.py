@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from benchmarks.handshake import Handshake
 from benchmarks.process import python
 from benchmarks.product import Product, good
 from benchmarks.rows import Row, at_least, at_most
@@ -15,6 +16,8 @@ GOAL = "at 20, 100 and 1,000/s at least 99 % of the rate is used, and no second 
 
 RATES = (20, 100, 1000)
 WINDOWS = (("30/s", 30, 1.0), ("100/5s", 100, 5.0))
+OVER_TLS = 100  # calls a second, where ...
+HANDSHAKE = 0.2  # ... a connection takes so many seconds longer to be made
 SETTLED = 1.0  # seconds after the first arrival, from which on the use of the rate is counted
 
 
@@ -23,18 +26,21 @@ def measure(quick: bool) -> list[Row]:
     seconds, turns = (2.2, 1) if quick else (8.0, 2)
     found: dict[tuple[str, int], list[list[float]]] = {}
     windows: list[list[float]] = []
+    slowly: list[list[float]] = []
     with Server() as server:
         for _ in range(turns):
             slow = [(who, rate) for rate in RATES[:-1] for who in CLIENTS]
-            with ThreadPoolExecutor(len(slow) + 1) as pool:
+            with ThreadPoolExecutor(len(slow) + 2) as pool:
                 running = {job: pool.submit(_arrivals, server, *job, seconds) for job in slow}
                 several = pool.submit(_several, server, max(5.4, seconds))
+                over_tls = pool.submit(_over_tls, server, min(4.0, seconds))
                 for job, one in running.items():
                     found.setdefault(job, []).append(one.result())
                 windows.append(several.result())
+                slowly.append(over_tls.result())
             for who in CLIENTS:
                 found.setdefault((who, RATES[-1]), []).append(_arrivals(server, who, RATES[-1], seconds))
-    return [row for rate in RATES for row in _rows(rate, found)] + _window_rows(windows)
+    return [row for rate in RATES for row in _rows(rate, found)] + _window_rows(windows) + [_tls_row(slowly)]
 
 
 def most(arrivals: Sequence[float], seconds: float = 1.0) -> int:
@@ -79,6 +85,16 @@ def _several(server: Server, seconds: float) -> list[float]:
     return server.arrivals("several")
 
 
+def _over_tls(server: Server, seconds: float) -> list[float]:
+    server.site("tls")
+    with Handshake(server.port, HANDSHAKE) as front, Product(rate=f"{OVER_TLS}/s", concurrency=16) as product:
+        product.target(f"https://127.0.0.1:{front.port}/tls", int(OVER_TLS * seconds))
+        product.connections["bench"]["tls"] = {"insecure": True}
+        product.write()
+        good(product.run())
+    return server.arrivals("tls")
+
+
 def _rows(rate: int, found: dict[tuple[str, int], list[list[float]]]) -> list[Row]:
     rows = []
     for who in CLIENTS:
@@ -110,3 +126,10 @@ def _window_rows(runs: list[list[float]]) -> list[Row]:
         at_most(f"orchestrator at {limits}: most in a window, of its calls + 1", worst, 1.0, by=max),
         at_least(f"orchestrator at {limits}: use of the tighter", uses, 0.99),
     ]
+
+
+def _tls_row(runs: list[list[float]]) -> Row:
+    tops = [most(run) for run in runs]
+    what = f"orchestrator at {OVER_TLS}/s over TLS, {HANDSHAKE * 1000:.0f} ms more to connect"
+    shares = [top / (OVER_TLS + 1) for top in tops]
+    return at_most(f"{what}: most in a second, of rate + 1", shares, 1.0, f"{max(tops)} calls", by=max)

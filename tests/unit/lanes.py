@@ -16,6 +16,7 @@ from orchestrator.model import Batch, Outcome, Ruling, Secret, Settled, Target, 
 from orchestrator.pacing import Look, Pacer, nothing
 from orchestrator.stop import Stop
 from orchestrator.units import Rate
+from orchestrator.wire import Line
 
 START = 1_000_000.0
 ENDED = Ruling(Verdict.ENDED, status=204)
@@ -104,6 +105,9 @@ class Service:
         self.unready: list[Ruling | None] = []
         self.obtained = 0
         self.obtaining: asyncio.Event | None = None
+        self.next_line: Line | None = None
+        self.dialling: Callable[[], Awaitable[object]] | None = None
+        self.lines: list[Line | None] = []
         self.calls: list[list[str]] = []
         self.numbers: list[int] = []
         self.answer: Callable[[Batch], Ruling] = lambda batch: self._script[min(len(self.calls), len(self._script)) - 1]
@@ -132,7 +136,13 @@ class Service:
         self.ready = unready is None
         return unready
 
-    async def call(self, batch: Batch) -> Ruling:
+    async def line(self) -> Line | None:
+        if self.dialling is not None:
+            await self.dialling()
+        return self.next_line
+
+    async def call(self, batch: Batch, line: Line | None = None) -> Ruling:
+        self.lines.append(line)
         self.calls.append([target.id for target in batch.targets])
         self.numbers.append(batch.number)
         self.before()

@@ -15,6 +15,7 @@ from orchestrator.lane import LEFT_TOGETHER
 from orchestrator.model import Batch, Outcome, Ruling, Secret, Verdict
 from orchestrator.slots import AT_FIRST
 from orchestrator.vain import HOPELESS
+from orchestrator.wire import Line
 
 # Retries
 
@@ -369,7 +370,7 @@ async def test_a_split_that_is_cut_off_keeps_what_its_first_half_came_to(
     never = asyncio.Event()
     call = bench.service.call
 
-    async def hang(batch: Batch) -> Ruling:
+    async def hang(batch: Batch, line: Line | None = None) -> Ruling:
         ruling = await call(batch)
         if len(bench.service.calls) == 3 + len(before):
             bench.stop.set("interrupted", 130)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
+from unittest.mock import create_autospec
 
 import anyio
 import pytest
@@ -16,13 +17,14 @@ from lanes import ENDED, NEVER_SENT, START, Bench, Memory, Service, targets, thr
 from orchestrator.backoff import Backoff
 from orchestrator.batches import Packing
 from orchestrator.intents import AT_ONCE, MOMENT, Intents
-from orchestrator.lane import LANE_PAUSE, Lane
+from orchestrator.lane import LANE_PAUSE, SOON, Lane
 from orchestrator.learning import Learner
-from orchestrator.model import Batch, Outcome, Ruling, Verdict
+from orchestrator.model import Batch, Lost, Outcome, Ruling, Verdict
 from orchestrator.pacing import AHEAD, Pacer
 from orchestrator.stop import Stop
 from orchestrator.units import Rate
 from orchestrator.vain import HOPELESS
+from orchestrator.wire import Line, Wire
 
 # Throttling
 
@@ -417,7 +419,7 @@ async def test_a_lane_that_is_cut_off_leaves_open_only_what_it_was_calling() -> 
     never = asyncio.Event()
     call = bench.service.call
 
-    async def hang(batch: Batch) -> Ruling:
+    async def hang(batch: Batch, line: Line | None = None) -> Ruling:
         if len(bench.service.calls) >= 5:
             bench.service.calls.append([target.id for target in batch.targets])
             bench.stop.set("interrupted", 130)
@@ -458,6 +460,65 @@ async def test_what_must_not_be_repeated_is_announced_once_however_often_it_is_t
     bench = Bench(Service(throttled(), throttled(), ENDED, idempotent=False))
     await bench.run(1)
     assert bench.memory.announced == [["0"]]
+
+
+# The connection for a call
+
+
+async def test_a_call_has_its_connection_when_its_turn_comes() -> None:
+    """Over TLS the first call of each slot came late, and those after it on time: 116 in a second at 100/s."""
+    service = Service()
+    service.next_line = Lost("could not connect: connection refused", sent=False)
+    bench, turns_before = Bench(service, concurrency=1), []
+
+    async def dial() -> None:
+        turns_before.append(len(bench.pacer.turns))
+
+    service.dialling = dial
+    await bench.run(3)
+    assert turns_before == [0, 1, 2]
+    assert service.lines == [service.next_line] * 3
+
+
+async def test_a_call_that_has_its_turn_much_later_makes_its_connection_then() -> None:
+    """Servers close a connection that is not used for long."""
+    bench = Bench(Service(), concurrency=4)
+    bench.service.next_line = Lost("could not connect: connection refused", sent=False)
+    bench.pacer.slow_to(4 / SOON)
+    await bench.run(3)
+    assert bench.service.lines == [None] * 3
+
+
+async def test_a_connection_whose_call_has_no_turn_is_free_for_another() -> None:
+    service, wire = Service(), create_autospec(Wire, instance=True)
+    service.next_line = wire
+    bench = Bench(service, concurrency=1)
+
+    async def dial() -> None:
+        bench.stop.set("interrupted", 130)
+
+    service.dialling = dial
+    await bench.run(3)
+    assert service.calls == []
+    wire.free.assert_called_once_with()
+
+
+async def test_once_there_is_a_reason_to_stop_no_connection_is_made() -> None:
+    service, dialled = Service(), []
+
+    async def dial() -> None:
+        dialled.append(1)
+
+    service.dialling = dial
+    bench = Bench(service, concurrency=1)
+    service.unready, service.ready = [None], False
+    service.obtaining = asyncio.Event()
+    running = asyncio.create_task(bench.run(3))
+    while not service.obtained:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    bench.stop.set("interrupted", 130)
+    await running
+    assert dialled == []
 
 
 # The credential

@@ -511,10 +511,47 @@ async def test_a_connection_that_the_server_closed_is_not_used_again() -> None:
 
 
 async def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.transport.IDLE_SECONDS", 0.005)
+    monkeypatch.setattr("orchestrator.wire.IDLE_SECONDS", 0.005)
     got, connections = await twice(KEPT, silence, wait=0.01)
     assert [one.body for one in got if isinstance(one, Response)] == [b"ok", b"new"]
     assert connections == 2
+
+
+async def test_a_connection_that_is_kept_for_a_call_is_nobody_elses_until_it_is_freed() -> None:
+    heads: list[bytes] = []
+    async with server(KEPT, KEPT, then=once_more(heads, KEPT)) as there, HttpTransport() as transport:
+        line = await transport.line(there.url, 5.0)
+        assert isinstance(line, Wire)
+        other = await transport.line(there.url, 5.0)
+        assert isinstance(other, Wire)
+        assert other is not line
+        for wire in (line, line, other):
+            wire.free()
+            assert isinstance(await transport.send(Request("GET", there.url, "/"), 5.0), Response)
+            assert await transport.line(there.url, 5.0) is wire
+        line.free()
+        other.free()
+    assert (len(there.heads), len(heads)) == (2, 1)
+
+
+async def test_a_connection_that_is_kept_for_too_long_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with server(answer(b"ok"), answer(b"ok")) as there, HttpTransport() as transport:
+        line = await transport.line(there.url, 5.0)
+        assert isinstance(line, Wire)
+        monkeypatch.setattr("orchestrator.wire.IDLE_SECONDS", 0.0)
+        line.free()
+        assert isinstance(await transport.send(Request("GET", there.url, "/"), 5.0), Response)
+        assert not line.is_fresh(0.0)
+
+
+async def test_why_there_is_no_connection_is_told() -> None:
+    async with server() as there:
+        gone = there.url
+    async with HttpTransport() as transport:
+        line = await transport.line(gone, 5.0)
+    assert isinstance(line, Lost)
+    assert not line.sent
+    assert line.reason.startswith("could not connect: ")
 
 
 async def test_a_body_of_which_nobody_said_the_length_ends_with_the_connection() -> None:
