@@ -35,6 +35,7 @@ class Site:
     status: int = 204
     mode: str = "ok"
     tells: str | None = None
+    window: float | None = None  # seconds by the clock in which it counts, where it has no bucket
     times: array[float] = field(default_factory=lambda: array("d"))
     accepted: bytearray = field(default_factory=bytearray)
     tokens: float = -1.0
@@ -52,9 +53,11 @@ class Site:
         return allowed
 
     def _spend(self, now: float, rate: float) -> bool:
-        if self.tokens < 0:
-            self.tokens, self.stamp = self.burst, now
-        self.tokens = min(self.burst, self.tokens + (now - self.stamp) * rate)
+        full = self.burst if self.window is None else rate * self.window
+        if self.tokens < 0 or (self.window is not None and now // self.window > self.stamp // self.window):
+            self.tokens = full
+        elif self.window is None:
+            self.tokens = min(full, self.tokens + (now - self.stamp) * rate)
         self.stamp = now
         if self.tokens < 1.0:
             return False

@@ -14,6 +14,7 @@ from orchestrator.climbing import Climb, Levels
 from orchestrator.refill import Found, Refill
 from orchestrator.vain import Vain
 from orchestrator.waits import Waits
+from orchestrator.windows import Suspicion, Windows
 
 STEP_BACK = 0.5  # of the pace at which a call was made: so it goes on until there is an estimate
 DIP = 0.02  # of the estimate: by so much the pace is lower just after a refusal ...
@@ -59,6 +60,8 @@ class Learner:
         self._answers = Answers()
         self._waits = Waits()
         self._refill = Refill()
+        self._suspicion = Suspicion()
+        self._windows: Windows | None = None  # where it was right
         self._doubt = 0.0  # by this share of it the estimate may be too low
         self._from = 0.0  # since when the pace grows
         self._went = 0.0  # when the last call went
@@ -69,7 +72,8 @@ class Learner:
         self._sound: float | None = None  # the estimate before it was raised on trial ...
         self._trials = 0  # ... so many times in a row
         self._excess = 0.0  # calls since the last refusal that were more than the estimate allows, or fewer
-        self._next = 0.0  # when the next call may go
+        self._next = 0.0  # when the next call may go ...
+        self._step = 0.0  # ... so many seconds after the last one
         self._vain = Vain()  # refusals since a call was let through, or at all
 
     @property
@@ -97,10 +101,19 @@ class Learner:
         self._vain.over()
         self._timed(now - began)
         self._levels.answered(began, refused=False)
+        if self._windows is not None:
+            self._windows.let_through(began)
+            self._go_by(self._windows)
+            return
         if self._climb is not None:
             self._climbs(self._climb, began, now, refused=False)
-        elif found := self._refill.let_through(began, self._answer):
+        elif (found := self._refill.let_through(began, self._answer)) and self._suspicion.pace is None:
             self._take(found)
+        if self._suspicion.let_through(began):
+            self._try(self._suspicion, now)
+        elif self._suspicion.found:
+            self._windows = self._suspicion.windows()
+            self._go_by(self._windows)
 
     def refused(self, began: float, now: float) -> None:
         """Note that the service refused a call that began then for coming too soon."""
@@ -109,6 +122,10 @@ class Learner:
         self._noted(now)
         self._timed(now - began)
         self._levels.answered(began, refused=True)
+        if self._windows is not None:
+            self._windows.refused(began)
+            return
+        self._suspicion.refused(began, self.pace or self.ceiling)
         if self._climb is not None:
             self._climbs(self._climb, began, now, refused=True)
             return
@@ -131,6 +148,25 @@ class Learner:
             return
         self.estimate, self._doubt = self._bounded(found.per_second), found.doubt
         self.pace = self._bounded(self.estimate * (1 + self._doubt - DIP))
+
+    def _try(self, suspicion: Suspicion, now: float) -> None:
+        """Go at once as if the service counted in windows, and the one that was used up were over."""
+        self.pace = self._bounded(suspicion.pace or self.ceiling)
+        self._next = min(self._next, now)
+        self._rising, self._climb, self._levels = False, None, Levels()
+
+    def _go_by(self, windows: Windows) -> None:
+        """Go at the pace for a service that counts in windows."""
+        self.pace = self._bounded(windows.pace)
+        self.estimate = None if windows.limit is None else self._bounded(windows.limit)
+        self._doubt, self._climb = 0.0, None
+        self._refill.forget()
+        if windows.over:
+            self._suspect_nothing()
+
+    def _suspect_nothing(self) -> None:
+        """Take the service for one that counts in no windows, until there is a new sign of them."""
+        self._windows, self._suspicion = None, Suspicion()
 
     def _climbs(self, climb: Climb, began: float, now: float, *, refused: bool) -> None:
         """Seek the pace by what is let through at it; when that is nearly all, refusals tell the limit again."""
@@ -155,6 +191,7 @@ class Learner:
         self._refused_at, self._refused_when, self._sound = pace, now, None
         self.pace = self.estimate = self._bounded(self._waits.refused(began, now, wait, pace))
         self._doubt, self._rising, self._climb = 0.0, False, None
+        self._suspect_nothing()
         self._begin_anew(now)
 
     def paused(self, until: float) -> None:
@@ -182,23 +219,28 @@ class Learner:
     def go(self, now: float) -> None:
         """Note that a call goes."""
         before, self._went = self._went, now
-        if (gap := now - before) > LONGEST_CATCH_UP and gap > self._usual_gap():  # mostly the first of them tells
+        if now - before > LONGEST_CATCH_UP and now - before > self._usual_gap():  # mostly the first of them tells
             self._refill.resumed(now)
         if self.pace is None:
             return
         self.pace = self._bounded(self._paced(self.pace, before, now))
-        step = 1 / self.pace
+        step = self._step = self._apart(1 / self.pace)
         caught_up = max(CATCH_UP, step, min(LONGEST_CATCH_UP, CAUGHT_UP * step))
         self._next = max(self._next, now - caught_up) + step
 
     def _usual_gap(self) -> float:
         """Return for how many seconds no call may go, and the service's bucket still not run over."""
-        pace = self.pace or self.ceiling
-        return 1 / pace + max(LONGEST_CATCH_UP, CAUGHT_UP / (self.estimate or pace))
+        return self._step + max(LONGEST_CATCH_UP, CAUGHT_UP / (self.estimate or self.pace or self.ceiling))
+
+    def _apart(self, step: float) -> float:
+        """Return how many seconds apart calls go that would go `step` apart: fewer where a window may be used up."""
+        if self._windows is not None:
+            return self._windows.apart(step)
+        return self._suspicion.apart(step, self._answer)
 
     def _paced(self, pace: float, before: float, now: float) -> float:
         """Return the pace from now on; the call before this one went `before`."""
-        if self._climb is not None:
+        if self._climb is not None or self._windows is not None or self._suspicion.pace is not None:
             return pace
         if not self._rising and self.estimate is not None:
             return self._around(self.estimate, before, now)

@@ -33,7 +33,10 @@ _starting = Lock()
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A token bucket: calls a second, how many at once, seconds to an answer, what it tells, what changes midway."""
+    """A token bucket: calls a second, how many at once, seconds to an answer, what it tells, what changes midway.
+
+    One with a `window` counts by the clock, in so many seconds, and has no goal: the even rate is its ideal.
+    """
 
     rate: float = 200.0
     burst: float = 20.0
@@ -42,6 +45,7 @@ class Scenario:
     tells: str | None = None  # its limit: in the body of refusals, or the headers of every answer
     then: float | None = None
     count: int = COUNT
+    window: float | None = None
 
     @property
     def name(self) -> str:
@@ -49,11 +53,15 @@ class Scenario:
         hint = f", Retry-After {self.retry_after}" if self.retry_after else ""
         hint += f", told in the {self.tells}" if self.tells else ""
         change = f", then {self.then:g}/s" if self.then else ""
+        if self.window:
+            return f"{self.rate * self.window:g} in {self.window:g} s by the clock, {self.latency * 1000:g} ms{hint}"
         return f"{self.rate:g}/s{change}, burst {self.burst:g}, {self.latency * 1000:g} ms{hint}"
 
     @property
     def ideal(self) -> float:
         """Return the shortest time in which the bucket lets all of it in."""
+        if self.window:
+            return self.count / self.rate
         if self.then is None:
             return (self.count - self.burst) / self.rate
         half = self.count // 2
@@ -73,6 +81,7 @@ class Scenario:
             "latency": self.latency,
             "retry_after": self.retry_after,
             "tells": self.tells,
+            "window": self.window,
             **change,
         }
 
@@ -95,6 +104,7 @@ HELD_OUT = [
     Scenario(tells="body"),
     Scenario(latency=0.2, tells="headers"),
     Scenario(rate=80.0, burst=8.0, latency=0.05, tells="headers", then=200.0),
+    Scenario(window=1.0),
 ]
 
 
@@ -182,7 +192,7 @@ def _rows(scenario: Scenario, came: dict[tuple[Scenario, str], list[Came | Excep
     rows = []
     whole = scenario.count >= COUNT  # of fewer calls, what the start costs is a larger share
     for who in CLIENTS:
-        what, ours = f"{scenario.name}: {who}", whole and who in OURS
+        what, ours = f"{scenario.name}: {who}", whole and who in OURS and not scenario.window
         failed = [one for one in came[scenario, who] if isinstance(one, Exception)]
         if failed:
             rows.append(not_measured(what, "", str(failed[0]).strip().splitlines()[-1][:100]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 import random
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,13 +31,35 @@ class Bucket:
         return True
 
 
+class Window(Bucket):
+    """A service that counts in windows, by the clock, or back from each call where they slide."""
+
+    def __init__(self, rate: float, seconds: float, *, slides: bool) -> None:
+        super().__init__(rate, 0.0)
+        self._limit, self._seconds, self._slides = round(rate * seconds), seconds, slides
+        self._let_through: deque[float] = deque()
+
+    def change(self, rate: float) -> None:
+        self._limit = round(rate * self._seconds)
+
+    def take(self, now: float) -> bool:
+        begins = now - self._seconds if self._slides else now - now % self._seconds
+        while self._let_through and self._let_through[0] < begins:
+            self._let_through.popleft()
+        if len(self._let_through) >= self._limit:
+            return False
+        self._let_through.append(now)
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class Hidden:
     """A scenario: calls a second, how many at once, seconds to an answer, seconds of Retry-After, a change midway.
 
     `late` is by how many seconds a timer may be late, `uneven` the share by which an answer may take longer;
     `stall` is for how long the machine does something else, in every hundredth moment; after the first `early` targets
-    there is nothing to call for `idle` seconds. After a refusal the service has the lane wait for `pause`.
+    there is nothing to call for `idle` seconds. After a refusal the service has the lane wait for `pause`. It has no
+    bucket where it counts in a `window` of seconds.
     """
 
     rate: float = 200.0
@@ -54,6 +77,8 @@ class Hidden:
     early: int = 0
     idle: float = 0.0
     pause: float = 0.0
+    window: float = 0.0
+    slides: bool = False
 
     @property
     def ideal(self) -> float:
@@ -80,6 +105,8 @@ class Simulation:
     def __init__(self, scenario: Hidden, learner: Learner, seed: int = 1) -> None:
         self.scenario, self.learner = scenario, learner
         self.bucket = Bucket(scenario.rate, scenario.burst)
+        if scenario.window:
+            self.bucket = Window(scenario.rate, scenario.window, slides=scenario.slides)
         self.now = self.last = 0.0
         self.fresh, self.done, self.refused = scenario.early or scenario.count, 0, 0
         self._more_at = math.inf  # when there is more to call

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
-from hidden import Bucket, Hidden, Simulation, simulate
+from hidden import Bucket, Hidden, Simulation, Window, simulate
 
 from orchestrator.climbing import Climb
 from orchestrator.learning import LOOK, SLOWEST, TOLD_REST, Learner
@@ -98,6 +98,63 @@ class Crooked(Bucket):
             self._held_until = now + self._random.uniform(0, 0.04)
             self._holds_at = now + self._random.uniform(0.1, 0.6)
         return super().take(max(self.at, self._held_until, now + self._random.uniform(0, 0.01)))
+
+
+WINDOWS = [
+    Hidden(rate=200.0, latency=0.02, count=2000, slots=16),
+    Hidden(rate=50.0, latency=0.005, count=500, slots=16),
+    Hidden(rate=200.0, latency=0.2, count=4000),
+    Hidden(rate=1000.0, latency=0.02, count=10_000, slots=64),
+]
+
+
+@pytest.mark.parametrize(("retry_after", "over"), [(None, 1.08), (1.0, 1.12)])
+@pytest.mark.parametrize("scenario", WINDOWS, ids=name)
+@pytest.mark.parametrize("knows_nothing", [True, False])
+def test_a_limit_by_the_second_of_the_clock_is_found(
+    scenario: Hidden, knows_nothing: bool, retry_after: float | None, over: float
+) -> None:
+    """It was 2.0: in the second half of each window every refusal slowed the lane down, to a standstill."""
+    changed = {"start": float(scenario.slots)} if knows_nothing else {"ceiling": 5 * scenario.rate}
+    windows = replace(scenario, burst=0.0, window=1.0, retry_after=retry_after, **changed)  # type: ignore[arg-type]
+    for seed in range(3):
+        came = simulate(windows, seed)
+        assert came.over <= over
+        assert came.refused <= 0.12
+        assert came.learner.learned == pytest.approx(scenario.rate, rel=0.1)
+
+
+@pytest.mark.parametrize("scenario", WINDOWS[:3], ids=name)
+@pytest.mark.parametrize("knows_nothing", [True, False])
+def test_a_limit_in_any_second_is_found(scenario: Hidden, knows_nothing: bool) -> None:
+    """It was 1.9: what was let through came back in the same bursts a second later, and looked like many limits."""
+    changed = {"start": float(scenario.slots)} if knows_nothing else {"ceiling": 5 * scenario.rate}
+    windows = replace(scenario, burst=0.0, window=1.0, slides=True, **changed)  # type: ignore[arg-type]
+    for seed in range(3):
+        came = simulate(windows, seed)
+        assert came.over <= 1.13
+        assert came.refused <= 0.2
+
+
+@pytest.mark.parametrize("then", [50.0, 400.0])
+def test_a_limit_in_windows_that_changes_midway_is_followed(then: float) -> None:
+    simulation = Simulation(Hidden(burst=0.0, window=1.0, count=5000, ceiling=1000.0), Learner(1000.0))
+    bucket = simulation.bucket
+    assert isinstance(bucket, Window)
+    simulation.trace = lambda now, pace: bucket.change(then) if now >= 5 else None
+    simulation.run()
+    assert simulation.learner.estimate == pytest.approx(then, rel=0.1)
+    assert simulation.last <= 5 + 4000 / then * (1.05 if then < 200 else 1.3)
+
+
+def test_a_limit_that_the_service_tells_bounds_windows_too() -> None:
+    learner = simulate(Hidden(burst=0.0, window=1.0, count=2000, ceiling=1000.0)).learner
+    assert (learner.pace or 0) > 200
+    learner.limit(200.0)
+    learner.told(1000.0)
+    assert learner.pace == 180.0
+    learner.accepted(1000.5, 1000.6)
+    assert 195.0 < (learner.pace or 0) <= 200.0
 
 
 @pytest.mark.parametrize("burst", [20.0, 200.0])

@@ -1,0 +1,180 @@
+"""Telling windows from a bucket, and their limit: pure decisions, in seconds of no clock in particular."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.windows import (
+    ABOVE,
+    AGAIN,
+    AS_BEFORE,
+    AT_ONCE,
+    HIGHER,
+    HIGHEST,
+    IN_VAIN,
+    LONG,
+    MANY,
+    PROBE,
+    SEVERAL,
+    TWICE,
+    Suspicion,
+    Windows,
+)
+
+PACE = 1000.0  # calls a second, before a window was used up
+ANSWER = 0.02
+
+
+def used_up(let_through: int = 40, seconds: float = 0.8, refused: int = 20) -> Suspicion:
+    """Return what is suspected after so many calls were let through in a fifth of a second, and then none."""
+    suspicion = Suspicion()
+    for number in range(let_through + 1):
+        suspicion.let_through(0.2 * number / max(1, let_through))
+    for number in range(refused):
+        suspicion.refused(0.2 + seconds * number / (refused - 1), PACE)
+    return suspicion
+
+
+@pytest.mark.parametrize(
+    ("suspicion", "tries"),
+    [
+        pytest.param(used_up(), True, id="a silence"),
+        pytest.param(used_up(seconds=0.9 * LONG), False, id="a short one"),
+        pytest.param(used_up(refused=MANY - 1), False, id="of few refusals"),
+        pytest.param(used_up(let_through=SEVERAL - 1), False, id="after next to nothing"),
+    ],
+)
+def test_a_window_is_suspected_where_a_silence_follows_what_was_let_through(suspicion: Suspicion, tries: bool) -> None:
+    assert suspicion.let_through(1.05) is tries
+    assert (suspicion.pace is not None) is tries
+    assert not suspicion.found
+
+
+def test_it_is_tried_at_twice_the_average_and_with_few_calls_of_which_it_is_not_known_yet() -> None:
+    suspicion = used_up()
+    assert suspicion.let_through(1.05)
+    assert suspicion.pace == pytest.approx(TWICE * 40 / 1.0)
+    assert suspicion.apart(1 / PACE, ANSWER) == ANSWER / AT_ONCE
+    assert suspicion.apart(1.0, ANSWER) == 1.0
+
+
+def test_it_is_tried_at_no_more_than_the_pace_was_before() -> None:
+    suspicion = used_up(let_through=10_000)
+    assert suspicion.let_through(1.05)
+    assert suspicion.pace == PACE
+
+
+def test_windows_are_found_where_much_more_is_let_through_after_a_silence_than_a_bucket_refills() -> None:
+    suspicion = used_up()
+    for number in range(SEVERAL):
+        assert not suspicion.found
+        suspicion.let_through(1.05 + 0.01 * number)
+    assert suspicion.found
+    windows = suspicion.windows()
+    assert windows.pace == suspicion.pace
+    assert windows.limit is None
+
+
+def test_a_bucket_that_refilled_meanwhile_is_none() -> None:
+    suspicion = used_up()
+    for number in range(10):  # one in the time of the silence, each
+        suspicion.let_through(1.05 + 0.8 * number)
+    assert not suspicion.found
+
+
+def test_a_trial_that_fails_is_made_once_more_and_then_not_for_long() -> None:
+    suspicion = used_up()
+    assert suspicion.let_through(1.05)
+    suspicion.refused(1.1, PACE)
+    assert suspicion.pace is None
+    again = 1.1 + AGAIN * 0.8
+    assert not suspicion.let_through(again)
+    assert suspicion.let_through(again + 0.01)
+    suspicion.refused(again + 0.02, PACE)
+    assert suspicion.pace is None
+    assert not suspicion.let_through(again + 60)  # and now nothing is suspected
+
+
+def test_in_a_silence_only_some_calls_go() -> None:
+    suspicion = used_up(seconds=0.8)
+    assert suspicion.apart(1 / PACE, ANSWER) == pytest.approx(PROBE * 0.8)
+    assert used_up(seconds=0.9 * AS_BEFORE).apart(1 / PACE, ANSWER) == 1 / PACE
+    assert used_up(let_through=SEVERAL - 1).apart(1 / PACE, ANSWER) == 1 / PACE
+    assert suspicion.let_through(1.05)
+    suspicion.refused(1.06, PACE)
+    suspicion.refused(1.4, PACE)
+    assert suspicion.apart(1 / PACE, ANSWER) == 1 / PACE  # where it was none
+
+
+def test_a_call_that_was_let_through_before_the_last_refusal_ends_the_silence() -> None:
+    suspicion = used_up()
+    assert not suspicion.let_through(0.5)
+    assert not suspicion.let_through(1.05)
+
+
+def windowed(*cycles: tuple[int, float, float], at_an_end: bool = True) -> Windows:
+    """Return what is made of so many calls let through, in so many seconds, and then so many without any: each time."""
+    windows, now = Windows(PACE, 0.0, 0, at_an_end=at_an_end), 0.0
+    for let_through, seconds, silence in cycles:
+        for number in range(let_through):
+            windows.let_through(now + (number + 1) * seconds / (let_through + 1))
+        for number in range(3):
+            windows.refused(now + seconds + silence * number / 2)
+        now += seconds + silence
+    windows.let_through(now + 0.001)
+    return windows
+
+
+@pytest.mark.parametrize(
+    ("cycles", "limit"),
+    [
+        pytest.param([(50, 0.4, 0.6)], 50.0, id="one window"),
+        pytest.param([(50, 0.4, 0.6), (51, 0.9, 0.1)], 51.0, id="the last of two"),
+        pytest.param([(50, 0.4, 0.6), (4, 0.09, 0.01)], 50.0, id="not a part of one"),
+        pytest.param([(50, 0.4, 0.6), (12, 0.3, 0.7)], 12.0, id="one that is lower"),
+        pytest.param([(50, 0.4, 0.6), (2, 0.1, 0.1), (50, 0.4, 0.6)], 50.0, id="from the last silence before it"),
+        pytest.param([(3, 0.4, 0.6)], None, id="of next to nothing none"),
+    ],
+)
+def test_the_limit_is_what_is_let_through_from_the_end_of_one_silence_to_that_of_another(
+    cycles: list[tuple[int, float, float]], limit: float | None
+) -> None:
+    windows = windowed(*cycles)
+    assert windows.limit == (None if limit is None else pytest.approx(limit))
+    assert windows.pace == pytest.approx(PACE if limit is None else ABOVE * limit)
+
+
+def test_what_was_not_counted_from_the_end_of_a_silence_tells_nothing() -> None:
+    assert windowed((50, 0.4, 0.6), at_an_end=False).limit is None
+    assert windowed((50, 0.4, 0.6), (40, 0.2, 0.8), at_an_end=False).limit == pytest.approx(40.0)
+
+
+def test_where_no_window_is_used_up_any_more_the_limit_is_higher_by_ever_more() -> None:
+    windows = windowed((50, 0.4, 0.6))
+    raised: list[float] = []
+    now = 1.001
+    for _ in range(4000):
+        now += 1 / windows.pace
+        before = windows.limit or 0.0
+        windows.let_through(now)
+        if windows.limit != before:
+            raised.append((windows.limit or 0.0) / before - 1)
+    assert raised[:3] == pytest.approx([HIGHER, 2 * HIGHER, 4 * HIGHER])
+    assert raised[-1] == pytest.approx(HIGHEST)
+    assert now < 20
+
+
+def test_in_a_silence_of_windows_only_some_calls_go_from_the_first_on() -> None:
+    windows = windowed((50, 0.4, 0.6))
+    windows.refused(2.0)
+    assert windows.apart(0.02) == 0.02
+    windows.refused(2.5)
+    assert windows.apart(0.02) == pytest.approx(PROBE * 0.5)
+    windows.let_through(2.6)
+    assert windows.apart(0.02) == 0.02
+
+
+def test_where_more_is_refused_than_let_through_again_and_again_it_is_over() -> None:
+    assert not windowed(*[(1, 0.1, 0.4)] * (IN_VAIN - 1)).over
+    assert windowed(*[(1, 0.1, 0.4)] * IN_VAIN).over
+    assert not windowed(*[(1, 0.1, 0.4)] * (IN_VAIN - 1), (50, 0.4, 0.6), (1, 0.1, 0.4)).over
