@@ -37,6 +37,7 @@ UNKNOWN_ANSWER = 0.1  # seconds that an answer is taken to take before there was
 AS_TOLD = 0.05  # of an estimate: if it is lower by no more than that, the limit is the one that the service tells
 TOLD_STEP = 0.9  # of the pace, when the service told how fast to go on ...
 TOLD_REST = 0.03  # ... after so many seconds, in which its bucket fills for a call that comes early
+RESTED = 1.0  # seconds in which no call went: what was let through over them is no average
 CATCH_UP = 0.005  # seconds by which a call may be late and the next one be on time
 CAUGHT_UP = 8  # so many calls are caught up with after a busy moment, in which the service's bucket filled ...
 LONGEST_CATCH_UP = 0.05  # ... of at most so many seconds
@@ -221,6 +222,8 @@ class Learner:
         before, self._went = self._went, now
         if now - before > LONGEST_CATCH_UP and now - before > self._usual_gap():  # mostly the first of them tells
             self._refill.resumed(now)
+            if now - before > self._step + RESTED:
+                (self._windows or self._suspicion).rested(now)
         if self.pace is None:
             return
         self.pace = self._bounded(self._paced(self.pace, before, now))

@@ -22,7 +22,7 @@ AT_ONCE = 8  # calls in the time of an answer, on trial
 AGAIN = 1.5  # times what the silence took: so long after a trial that failed there is another, ...
 SELDOM = 4.0  # ... and so many times as long after that one
 WHOLE = 10  # calls let through between two silences tell the limit, if that took ...
-MOST = 0.5  # ... so much of what the first such time took
+MOST = 0.5  # ... so much of the shortest such time
 ABOVE = 1.01  # times the limit: the pace
 HIGHER = 0.02  # of the limit: if all of it is let through in the time of a window, it is so much higher, perhaps, ...
 DOUBLE = 2.0  # ... and the next time so many times as much, up to ...
@@ -53,6 +53,11 @@ class _Silences:
     def __init__(self, mark: float = math.inf, let_through: int = 0) -> None:
         self._silence: Silence | None = None
         self._mark, self._let_through, self._refused = mark, let_through, 0
+
+    def rested(self, now: float) -> None:
+        """Note that a call goes now, and that none went for a while: what was counted tells no limit."""
+        self._silence = None
+        self._count_from(now)
 
     def _begins(self, began: float) -> bool:
         """Note a call that was refused; return whether a silence begins with it."""
@@ -152,7 +157,7 @@ class Windows(_Silences):
         self.limit: float | None = None
         self.over = False
         self._at_an_end = at_an_end
-        self._seconds = 0.0  # between the first two ends that told the limit
+        self._seconds = 0.0  # between two ends that told the limit, at least
         self._higher = HIGHER
         self._in_vain = 0
 
@@ -163,6 +168,11 @@ class Windows(_Silences):
     def refused(self, began: float) -> None:
         """Note a call that was refused."""
         self._begins(began)
+
+    def rested(self, now: float) -> None:
+        """Note that a call goes now, and that none went for a while: what was counted tells no limit."""
+        super().rested(now)
+        self._at_an_end = False
 
     def let_through(self, began: float) -> None:
         """Note a call that was let through."""
@@ -185,7 +195,7 @@ class Windows(_Silences):
         if counted >= SEVERAL and self._at_an_end:
             if counted < WHOLE or seconds < MOST * self._seconds:
                 return
-            self._seconds, self._higher = self._seconds or seconds, HIGHER
+            self._seconds, self._higher = min(self._seconds or seconds, seconds), HIGHER
             self._take(counted / seconds)
         self._count_from(end)
         self._at_an_end = True

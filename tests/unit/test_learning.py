@@ -147,6 +147,15 @@ def test_a_limit_in_windows_that_changes_midway_is_followed(then: float) -> None
     assert simulation.last <= 5 + 4000 / then * (1.05 if then < 200 else 1.3)
 
 
+@pytest.mark.parametrize("early", [100, 1000])
+def test_a_rest_between_two_waves_is_no_part_of_a_window(early: int) -> None:
+    """What was let through over ten minutes, of which nine were a rest, would be a tenth of the limit."""
+    scenario = Hidden(burst=0.0, window=1.0, count=2000, ceiling=1000.0, early=early, idle=600.0)
+    came = simulate(scenario)
+    assert came.over <= 1.0 + 1.0 / 610
+    assert came.learner.estimate == pytest.approx(200, rel=0.05)
+
+
 def test_a_limit_that_the_service_tells_bounds_windows_too() -> None:
     learner = simulate(Hidden(burst=0.0, window=1.0, count=2000, ceiling=1000.0)).learner
     assert (learner.pace or 0) > 200

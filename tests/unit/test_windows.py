@@ -149,6 +149,19 @@ def test_what_was_not_counted_from_the_end_of_a_silence_tells_nothing() -> None:
     assert windowed((50, 0.4, 0.6), (40, 0.2, 0.8), at_an_end=False).limit == pytest.approx(40.0)
 
 
+def test_what_was_counted_over_a_rest_tells_nothing() -> None:
+    windows = windowed((50, 0.4, 0.6))
+    windows.rested(600.0)
+    for number in range(20):
+        windows.let_through(600.0 + number / 100)
+    windows.refused(600.3)
+    windows.let_through(600.4)
+    assert windows.limit == pytest.approx(50.0)
+    suspicion = used_up()
+    suspicion.rested(600.0)
+    assert not suspicion.let_through(600.1)
+
+
 def test_where_no_window_is_used_up_any_more_the_limit_is_higher_by_ever_more() -> None:
     windows = windowed((50, 0.4, 0.6))
     raised: list[float] = []
