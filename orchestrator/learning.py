@@ -200,7 +200,7 @@ class Learner:
         self._answers.paused(until)
 
     def limit(self, ceiling: float) -> None:
-        """Never go faster than this from now on; if it is faster than before, and what held back, go so fast."""
+        """Never go faster than this from now on: at it, where it is higher than the one before, and that held back."""
         if ceiling > self.ceiling and (self.estimate is None or self.estimate * (1 + AS_TOLD) > self.ceiling):
             self.estimate, self._climb = None, None
             self.pace = None if self.pace is None else ceiling
