@@ -292,8 +292,7 @@ class Lane:
         """Do to the lane what the service asked of its caller as a whole."""
         now, learner, throttled = self._clock(), self.pacer.learner, _throttles(ruling)
         news = began > self._told_at  # else it was under way when the lane was told
-        announce = self.pacer.follow if news and not throttled else self.pacer.slow_to
-        slower = ruling.pace is not None and announce(ruling.pace)
+        slower = ruling.pace is not None and self.pacer.heed(ruling.pace, may_rise=news and not throttled)
         if throttled:
             self.throttles += 1
             if slower or (news and ruling.pace is not None and _is_long(ruling)):

@@ -175,24 +175,23 @@ class Pacer:
         self.paused_until = max(self.paused_until, until)
         self.learner.paused(until)
 
-    def slow_to(self, per_second: float) -> bool:
-        """Go no faster than the service announced; never speeds up. Return whether that is slower than before."""
-        slower = 0 < per_second < self._pace
-        if slower:
-            self._go_at(per_second)
-        return slower
+    def heed(self, per_second: float, *, may_rise: bool = False) -> bool:
+        """Go no faster than the service announced; return whether that is slower than before.
 
-    def follow(self, per_second: float) -> bool:
-        """Go no faster than the service announced where it refused nothing; return whether that is slower than before.
-
-        If it announces more than the time before, its limit was raised, and the lane goes faster, up to its rate. That
-        it still announces the same raises nothing: a refusal may have told of another limit, which is lower.
+        Where an answer that is no refusal announces more than the one before it, the limit `may_rise`: the lane goes at
+        that, up to its rate. What is still the same raises nothing: a refusal may have told of another limit, which is
+        lower.
         """
-        before, self._announced = self._announced, per_second
-        if before is not None and before < per_second and self._pace < min(per_second, self._rates[0]):
-            self._go_at(min(per_second, self._rates[0]))
+        risen = False
+        if may_rise:
+            risen = self._announced is not None and self._announced < per_second
+            self._announced = per_second
+        pace = min(per_second, self._rates[0])
+        if not (0 < pace < self._pace or (risen and pace > self._pace)):
             return False
-        return self.slow_to(per_second)
+        slower = pace < self._pace
+        self._go_at(pace)
+        return slower
 
     def _go_at(self, per_second: float) -> None:
         """Let the service's word be the pace from now on."""

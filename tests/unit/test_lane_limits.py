@@ -484,7 +484,7 @@ async def test_a_call_that_has_its_turn_much_later_makes_its_connection_then() -
     """Servers close a connection that is not used for long."""
     bench = Bench(Service(), concurrency=4)
     bench.service.next_line = Lost("could not connect: connection refused", sent=False)
-    bench.pacer.slow_to(4 / SOON)
+    bench.pacer.heed(4 / SOON)
     await bench.run(3)
     assert bench.service.lines == [None] * 3
 

@@ -33,7 +33,7 @@ async def take_for(
         await asyncio.sleep(idle)
     if slowed_to is not None:
         await pacer.take(stop)
-        pacer.slow_to(slowed_to)
+        pacer.heed(slowed_to)
 
     async def work() -> None:
         while await pacer.take(stop):
@@ -78,7 +78,7 @@ async def test_calls_that_were_let_go_together_wait_for_a_pause_and_are_lost_to_
     pacer.pause(until)
     assert await pacer.take(stop)
     assert time.monotonic() >= until - 0.005
-    pacer.slow_to(20)
+    pacer.heed(20)
     moments = [time.monotonic() for _ in range(3) if await pacer.take(stop)]
     assert moments[-1] - moments[0] >= 0.09
     stop.set("interrupted", 130)
@@ -137,7 +137,7 @@ async def test_of_several_rates_the_shortest_time_gives_the_pace(rates: list[Rat
     pacer = Pacer(rates)
     assert pacer._pace == pace
     assert pacer.per_second == pytest.approx(kept)
-    pacer.slow_to((pace + kept) / 2)
+    pacer.heed((pace + kept) / 2)
     assert pacer.per_second == pytest.approx(kept)
 
 
@@ -240,7 +240,7 @@ async def test_who_waits_for_a_turn_when_the_service_tells_its_limit_heeds_it(mo
     turn = asyncio.create_task(pacer.take(stop))
     await asyncio.sleep(0.01)
     told = time.monotonic()
-    pacer.slow_to(10)
+    pacer.heed(10)
     pacer.learner.told(told)
     assert await turn
     assert time.monotonic() - told >= 0.29
@@ -254,7 +254,7 @@ async def test_calls_that_were_granted_at_a_faster_rate_are_none_when_the_servic
         if not turn.done():
             break
         turn = asyncio.create_task(pacer.take(stop))
-    pacer.slow_to(100)
+    pacer.heed(100)
     assert await turn
     assert pacer._granted == 0  # nine more went at once
 
@@ -272,7 +272,7 @@ async def test_it_is_not_the_end_any_more_when_nothing_is_known_of_the_limit_any
 @pytest.mark.parametrize("pace", [0.0, -1.0, 20.0, 1000.0])
 async def test_a_pace_that_is_no_slower_changes_nothing(pace: float) -> None:
     pacer = Pacer((Rate(20, 1),))
-    pacer.slow_to(pace)
+    pacer.heed(pace)
     assert pacer.per_second == 20
 
 
