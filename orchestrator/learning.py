@@ -115,6 +115,9 @@ class Learner:
         elif self._suspicion.found:
             self._windows = self._suspicion.windows()
             self._go_by(self._windows)
+        elif self._suspicion.in_vain(began):
+            self._suspect_nothing()
+            self._rising = True
 
     def refused(self, began: float, now: float) -> None:
         """Note that the service refused a call that began then for coming too soon."""
@@ -164,6 +167,7 @@ class Learner:
         self._refill.forget()
         if windows.over:
             self._suspect_nothing()
+            self._rising = windows.limit is None
 
     def _suspect_nothing(self) -> None:
         """Take the service for one that counts in no windows, until there is a new sign of them."""

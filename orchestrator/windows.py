@@ -24,6 +24,7 @@ SELDOM = 4.0  # ... and so many times as long after that one
 WHOLE = 10  # calls let through between two silences tell the limit, if that took ...
 MOST = 0.5  # ... so much of the shortest such time
 ABOVE = 1.01  # times the limit: the pace
+PATIENCE = 3.0  # times what a window seems to take: if the trial's pace uses none up in that, these are none
 HIGHER = 0.02  # of the limit: if all of it is let through in the time of a window, it is so much higher, perhaps, ...
 DOUBLE = 2.0  # ... and the next time so many times as much, up to ...
 HIGHEST = 0.3  # ... this
@@ -91,7 +92,8 @@ class Suspicion(_Silences):
         self._plausible = False  # ... and whether it may be the end of a window
         self._suspected: float | None = None  # the pace to try ...
         self._tried = Silence(0.0, 0.0)  # ... after this silence, ...
-        self._rest = 0.0  # ... and so many seconds after a trial that failed, ...
+        self._patience = 0.0  # ... for so many seconds at most, ...
+        self._rest = 0.0  # ... and so many after a trial that failed, ...
         self._not_before = -math.inf  # ... which is then
         self._second = False  # whether it is the second one after the silence
 
@@ -133,15 +135,21 @@ class Suspicion(_Silences):
                 self.found = self._let_through >= SEVERAL and self._let_through > MORE * bucket
         return tries
 
+    def in_vain(self, began: float) -> bool:
+        """Return whether a trial takes too long: neither is much let through up to then, nor anything refused."""
+        return self.pace is not None and began - self._tried.last > self._patience
+
     def windows(self) -> Windows:
         """Return the windows that were found."""
-        return Windows(self.pace or self._before, self._mark, self._let_through, at_an_end=not self._second)
+        pace, at_an_end = self.pace or self._before, not self._second
+        return Windows(pace, self._mark, self._let_through, at_an_end=at_an_end, patience=self._patience)
 
     def _suspect(self, silence: Silence) -> None:
         """Take a silence that is over for the end of a window, where it may be that."""
-        if self._plausible and silence.seconds > LONG and silence.refused >= MANY:
-            self._tried, self._rest = silence, AGAIN * silence.seconds
-            self._suspected = min(self._before, TWICE * self._let_through / (silence.last - self._mark))
+        passed = silence.last - self._mark
+        if self._plausible and silence.seconds > LONG and silence.refused >= MANY and passed > 0:
+            self._tried, self._rest, self._patience = silence, AGAIN * silence.seconds, PATIENCE * passed
+            self._suspected = min(self._before, TWICE * self._let_through / passed)
         self._count_from(silence.last)
 
 
@@ -151,8 +159,9 @@ class Windows(_Silences):
     `limit` is what is let through in a second, when that is known. The call at the `mark` may be the last of a silence.
     """
 
-    def __init__(self, pace: float, mark: float, let_through: int, *, at_an_end: bool) -> None:
+    def __init__(self, pace: float, mark: float, let_through: int, *, at_an_end: bool, patience: float) -> None:
         super().__init__(mark, let_through)
+        self._until = mark + patience
         self.pace = pace
         self.limit: float | None = None
         self.over = False
@@ -178,6 +187,7 @@ class Windows(_Silences):
         """Note a call that was let through."""
         if self._silence is not None and (silence := self._ended(began, self._silence)) is not None:
             self._measure(silence.last)
+        self.over = self.over or (self.limit is None and began > self._until)
         if began > self._mark:
             self._let_through += 1
             passed = began - self._mark

@@ -147,6 +147,32 @@ def test_a_limit_in_windows_that_changes_midway_is_followed(then: float) -> None
     assert simulation.last <= 5 + 4000 / then * (1.05 if then < 200 else 1.3)
 
 
+class Outage(Bucket):
+    """Refuses everything for a while."""
+
+    def __init__(self, began: float, seconds: float) -> None:
+        super().__init__(200.0, 20.0)
+        self._began, self._ended = began, began + seconds
+
+    def take(self, now: float) -> bool:
+        return super().take(now) and not self._began <= now < self._ended
+
+
+@pytest.mark.parametrize(("began", "seconds"), [(10.0, 1.0), (10.0, 3.0), (0.3, 1.0), (2.0, 0.5)])
+@pytest.mark.parametrize("knows_nothing", [True, False])
+def test_a_bucket_that_refuses_everything_for_a_while_is_not_taken_for_windows(
+    began: float, seconds: float, knows_nothing: bool
+) -> None:
+    """Its pace was 12/s for the rest of the run: 506 s where it takes 41."""
+    changed = {"start": 16.0} if knows_nothing else {"ceiling": 1000.0}
+    scenario = Hidden(count=8000, slots=16, **changed)  # type: ignore[arg-type]
+    simulation = Simulation(scenario, Learner(scenario.ceiling, scenario.start))
+    simulation.bucket = Outage(began, seconds)
+    simulation.run()
+    assert simulation.last <= 40 + seconds + 9
+    assert simulation.learner.learned == pytest.approx(200, rel=0.05)
+
+
 @pytest.mark.parametrize("early", [100, 1000])
 def test_a_rest_between_two_waves_is_no_part_of_a_window(early: int) -> None:
     """What was let through over ten minutes, of which nine were a rest, would be a tenth of the limit."""

@@ -14,6 +14,7 @@ from orchestrator.windows import (
     IN_VAIN,
     LONG,
     MANY,
+    PATIENCE,
     PROBE,
     SEVERAL,
     TWICE,
@@ -95,6 +96,33 @@ def test_a_trial_that_fails_is_made_once_more_and_then_not_for_long() -> None:
     assert not suspicion.let_through(again + 60)  # and now nothing is suspected
 
 
+def test_a_trial_that_is_neither_good_nor_bad_is_over_after_a_while() -> None:
+    suspicion = used_up()
+    assert suspicion.let_through(1.05)
+    assert not suspicion.in_vain(1.05)
+    assert suspicion.in_vain(1.0 + PATIENCE * 1.0 + 0.1)
+
+
+def test_windows_of_which_none_is_used_up_are_none() -> None:
+    """A bucket that said 429 to everybody for a second fills meanwhile: a pace of 12/s was kept where it takes 200."""
+    windows = Windows(PACE, 0.0, 0, at_an_end=True, patience=3.0)
+    windows.let_through(3.0)
+    assert not windows.over
+    windows.let_through(3.1)
+    assert windows.over
+
+
+def test_a_silence_that_began_before_what_is_counted_tells_nothing() -> None:
+    """A call of before a rest that was refused after it made a pace below zero."""
+    suspicion = used_up()
+    suspicion.rested(600.0)
+    for number in range(SEVERAL):
+        suspicion.let_through(600.1 + number / 100)
+    for number in range(MANY):
+        suspicion.refused(1.0 + number / 10, PACE)
+    assert not suspicion.let_through(600.2)
+
+
 def test_in_a_silence_only_some_calls_go() -> None:
     suspicion = used_up(seconds=0.8)
     assert suspicion.apart(1 / PACE, ANSWER) == pytest.approx(PROBE * 0.8)
@@ -114,7 +142,7 @@ def test_a_call_that_was_let_through_before_the_last_refusal_ends_the_silence() 
 
 def windowed(*cycles: tuple[int, float, float], at_an_end: bool = True) -> Windows:
     """Return what is made of so many calls let through, in so many seconds, and then so many without any: each time."""
-    windows, now = Windows(PACE, 0.0, 0, at_an_end=at_an_end), 0.0
+    windows, now = Windows(PACE, 0.0, 0, at_an_end=at_an_end, patience=60.0), 0.0
     for let_through, seconds, silence in cycles:
         for number in range(let_through):
             windows.let_through(now + (number + 1) * seconds / (let_through + 1))
