@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from orchestrator import blueprint as blueprints
@@ -278,7 +277,7 @@ class Workshop:
             linked.transport,
             idempotent=operation.idempotent,
             seconds=bounds.timeout,
-            dial=partial(linked.transport.line, url, bounds.timeout),
+            lines=linked.transport.lines(url),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Protocol
@@ -14,7 +14,6 @@ from orchestrator.auth.standing import Admission, Closes
 from orchestrator.classify import Classify, lost_ruling
 from orchestrator.model import Batch, Lost, Request, Response, Ruling, Secret, Target, Verdict
 from orchestrator.render import Render
-from orchestrator.wire import Line
 
 _SAYS_NOTHING = frozenset({408, 425, 429})
 _HALT, _REAUTH = Verdict.HALT, Verdict.REAUTH
@@ -27,12 +26,29 @@ class Sender(Protocol):
         """Return the answer, or what is known about there being none."""
 
 
+class Line(Protocol):
+    """A connection that is kept for a call."""
+
+    def free(self) -> None:
+        """Let whoever comes next make a call on it."""
+
+
+class Lines(Protocol):
+    """Whoever keeps connections."""
+
+    def take(self) -> Line | None:
+        """Return one that is open, if there is one."""
+
+    async def dial(self) -> Line | None:
+        """Return a new one, if there is one soon."""
+
+
 class HttpConnector:
     """The calls of one lane.
 
     `operations` compile the request for the project that the credential is for: the one to begin with, and the one to
     go on with when its method is not allowed (405). They raise LookupError when they need a project and there is none.
-    `dial` returns the connection for a call before its turn comes; without it every call makes or finds its own.
+    `lines` have the connection for a call before its turn comes; without them every call finds or makes its own then.
     `readings` has a classifier for every answer that a group can expect ('' where there is only one).
     """
 
@@ -46,11 +62,11 @@ class HttpConnector:
         *,
         idempotent: bool,
         seconds: float,
-        dial: Callable[[], Awaitable[Line]] | None = None,
+        lines: Lines | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.idempotent = idempotent
-        self._dial = dial
+        self._lines = lines
         self._operations = operations
         self._chosen = 0
         self._renders: dict[int, Render] = {}
@@ -93,16 +109,16 @@ class HttpConnector:
             return Ruling(Verdict.RETRY, error.message)
         return None
 
-    async def line(self) -> Line | None:
-        """Return a connection for the next call, or why there is none; None where the call looks after that itself."""
-        return None if self._dial is None else await self._dial()
+    def line(self) -> Line | None:
+        """Return an open connection, if one is there, that no other call is made on until it is freed."""
+        return None if self._lines is None else self._lines.take()
 
-    async def call(self, batch: Batch, line: Line | None = None) -> Ruling:
-        """Make one attempt at a batch's call, on a connection that was made for it."""
-        if isinstance(line, Lost):
-            return lost_ruling(line)
-        if line is not None:
-            line.free()  # to be taken at once, unless it is gone by now
+    async def dial(self) -> Line | None:
+        """Return a new connection that no other call is made on until it is freed, if there is one in a moment."""
+        return None if self._lines is None else await self._lines.dial()
+
+    async def call(self, batch: Batch) -> Ruling:
+        """Make one attempt at a batch's call, on the connection that was freed last."""
         chosen = self._chosen
         request = self._render(chosen)(batch.targets)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Protocol
@@ -19,21 +19,28 @@ from orchestrator.conclusion import AGAIN, Budget, Trail, again, splits, summary
 from orchestrator.intents import Intents
 from orchestrator.logs import Log
 from orchestrator.model import Batch, LaneName, Ruling, Target, Verdict
-from orchestrator.pacing import Pacer
+from orchestrator.pacing import SOON, Pacer
 from orchestrator.settling import Lines, Settling
-from orchestrator.slots import Slots, workers
+from orchestrator.slots import Anteroom, Slots, workers
 from orchestrator.splitting import Job, refused, suspected
 from orchestrator.stop import MIDWAY, Stop
 from orchestrator.vain import HOPELESS_SECONDS, Vain
-from orchestrator.wire import Line, Wire
 
 LANE_PAUSE = 2.0  # a shorter wait that a service asks for holds back its target only; the lane goes more slowly
-SOON = 10.0  # seconds; servers close a connection that is not used not much later
+MOMENT = 0.02  # seconds; and no shorter ...
+TWICE = 2.0  # ... than so many times what it took to make the last connection is the next one made ahead of its call
 TOO_LATE = "the deadline left no time for what is not done"
 LEFT_TOGETHER = 500  # batches that are settled as not attempted before the journal is waited for
 _HALT, _THROTTLE = Verdict.HALT, Verdict.THROTTLE
 
 _log = Log()
+
+
+class Line(Protocol):
+    """A connection that is kept for a call."""
+
+    def free(self) -> None:
+        """Let whoever comes next make a call on it."""
 
 
 class Connector(Protocol):
@@ -58,10 +65,13 @@ class Connector(Protocol):
     async def obtain(self) -> Ruling | None:
         """Get a credential to call with; what it means for the call when there is none. It may be cancelled."""
 
-    async def line(self) -> Line | None:
-        """Return a connection for the next call, or why there is none; None where the call looks after that itself."""
+    def line(self) -> Line | None:
+        """Return an open connection, if one is there, that no other call is made on until it is freed."""
 
-    async def call(self, batch: Batch, line: Line | None) -> Ruling:
+    async def dial(self) -> Line | None:
+        """Return a new connection that no other call is made on until it is freed. It may be cancelled."""
+
+    async def call(self, batch: Batch) -> Ruling:
         """Make one attempt; whatever happens is a ruling."""
 
 
@@ -114,6 +124,8 @@ class Lane:
         self.busy = asyncio.Lock()  # held by the stage that it works for
         self._intents = Intents(iter(()), memory.sent)
         self._slots = Slots(concurrency)
+        self._near = Anteroom()
+        self._ahead = MOMENT  # seconds before its turn in which a call gets its connection
         self._concurrency = concurrency
         self._group: TaskGroup | None = None  # of its workers, while there is work ...
         self._to_hire = 0  # ... which may be so many more
@@ -240,14 +252,13 @@ class Lane:
             try:
                 if not self._connector.ready and (unready := await self._obtain()):
                     return unready
-                line = await self._connector.line() if self._is_due_soon() else None
-                if not await self._may_go(batch, trail, line):
+                if not await self._has_its_turn(batch, trail):
                     return None
                 began = self._clock()
                 trail.begin(self._wall())
                 self.calling += 1
                 try:
-                    ruling = await self._connector.call(batch, line)
+                    ruling = await self._connector.call(batch)
                 finally:
                     self.calling -= 1
             finally:
@@ -263,30 +274,53 @@ class Lane:
         """Get a credential to call with; what it means for the call when there is none."""
         return None if self._over.is_set() else await self._stop.unless_set(self._connector.obtain)
 
-    def _is_due_soon(self) -> bool:
-        """Return whether a call with a slot has its turn while a connection that is made now can be used."""
-        return self._concurrency < SOON * self.pacer.pace and not self._over.is_set()
-
-    async def _may_go(self, batch: Batch, trail: Trail, line: Line | None) -> bool:
-        """Wait for the lane's rate, with the intent on disk; return whether the call may be made now.
-
-        If not, the connection is free for another.
-        """
-        going, before = False, None
-        try:
+    async def _has_its_turn(self, batch: Batch, trail: Trail) -> bool:
+        """Wait until the call may be made, with the intent on disk; return whether it may."""
+        if self._over.is_set():
+            return False
+        before = None
+        if trail.attempts == 0 and self._connector.idempotent:
+            if not self._intents.spend(batch):
+                await self._intents.announce(batch, self.pacer.pace)
+        elif trail.attempts == 0:
+            before = partial(self._memory.sent, [batch])  # not earlier: a crash would leave it unknown for good
+        while not await self._turn(before):
             if self._over.is_set():
                 return False
+            await self.pacer.unpaused(self._over, self._look_ahead)
+        return True
+
+    async def _turn(self, before: Callable[[], Awaitable[object]] | None) -> bool:
+        """Wait for the lane's rate; False when there is no turn soon.
+
+        A connection is kept meanwhile, and free when that is over: the call, which follows at once, is made on it.
+        """
+        if not self._near.enter(self._room):
+            await self._near.wait()
+        line: Line | None = None
+        try:
+            line = await self._line()
             self.pacer.near_end(self._intents.few)
-            if trail.attempts == 0 and self._connector.idempotent:
-                if not self._intents.spend(batch):
-                    await self._intents.announce(batch, self.pacer.pace)
-            elif trail.attempts == 0:
-                before = partial(self._memory.sent, [batch])  # not earlier: a crash would leave it unknown for good
-            going = await self.pacer.take(self._over, self._look_ahead, before)
-            return going
+            return await self.pacer.take(self._over, self._look_ahead, before)
         finally:
-            if not going and isinstance(line, Wire):
+            self._near.leave(self._room)
+            if line is not None:
                 line.free()
+
+    @property
+    def _room(self) -> float:
+        """Return how many calls have their turn in the time in which a connection is made."""
+        return max(1.0, self._ahead * self.pacer.pace_now)
+
+    async def _line(self) -> Line | None:
+        """Return a connection for a call that has its turn soon: made then, it would have the call arrive late."""
+        if self.pacer.pace_now * SOON < 1 or self._over.is_set():
+            return None
+        if (line := self._connector.line()) is None:
+            began = self._clock()
+            line = await self._over.unless_set(self._connector.dial)
+            self._ahead = min(SOON, max(MOMENT, TWICE * (self._clock() - began)))
+        return line
 
     def _heed(self, ruling: Ruling, began: float) -> None:
         """Do to the lane what the service asked of its caller as a whole."""

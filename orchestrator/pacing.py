@@ -29,6 +29,9 @@ LEEWAY = 0.05  # seconds by which a window is longer here than at the service, f
 GLANCE = 0.25  # seconds that a wait may outlive a stop
 FASTEST = 10_000.0  # calls a second, where nobody says what a service takes
 TOGETHER = 0.001  # seconds of calls for which the limiter is asked at once: a third of UNEVEN
+SOON = 1.0  # seconds; who waits for a longer pause does so elsewhere
+STANDS = 0.25  # seconds in which answers announce more, and ...
+SEVERAL = 4  # ... calls in it at least, before the limit has risen
 AHEAD = 1.25  # seconds of calls: when no more are left, the pace is one at which none is refused and has to wait
 
 
@@ -94,7 +97,9 @@ class Pacer:
         self._rates = [rate.per_second for rate in (first, *longer)]
         self.per_second = min(self._rates)
         self._pace = first.per_second
-        self._announced: float | None = None  # calls a second, by the last answer that was no refusal and said so
+        self._follows = False  # whether that is what answers announce that are no refusals ...
+        self._higher_since = math.inf  # ... and since when they announce more
+        self._went = self._not_before = -math.inf  # when the last call went, and the next may
         self._windows = [Window(rate) for rate in longer]
         self.learner = Learner(self._pace, start if start is not None or rates else 1.0)
         self._limiter = _limiter(self._pace, burst)
@@ -108,10 +113,15 @@ class Pacer:
         """Return how many calls a second go: the rate, or less where less has been learned."""
         return self.per_second if self.learner.pace is None else min(self.per_second, self.learner.pace)
 
+    @property
+    def pace_now(self) -> float:
+        """Return how many calls a second go as long as the rates over a longer time allow it."""
+        return self._pace if self.learner.pace is None else min(self._pace, self.learner.pace)
+
     async def take(
         self, stop: Stop, look: Look = nothing, before: Callable[[], Awaitable[object]] | None = None
     ) -> bool:
-        """Wait for a turn; False when there will be none, because of a reason to stop.
+        """Wait for a turn; False when there will be none: because of a reason to stop, or not soon because of a pause.
 
         `look` has a look at the pause before it is waited for, and may be the reason; `before` is what has to be done
         just before the call; the turn is the moment after it. Where several calls of a fast rate are let go together,
@@ -125,7 +135,7 @@ class Pacer:
                 if not await self._due(stop, look):
                     return False
                 await before()
-            while await self._due(stop, look):
+            while await self._due(stop, look, patient=before is not None):
                 if self._granted:
                     self._go(self._clock())
                     return True
@@ -142,24 +152,27 @@ class Pacer:
     def _go(self, now: float) -> None:
         """Note that a call goes."""
         self._granted -= 1
+        self._went = now
         self.learner.go(now)
         for window in self._windows:
             window.go(now)
 
-    async def _due(self, stop: Stop, look: Look) -> bool:
-        """Wait until a call may go, the even slots aside; False when there is a reason to stop."""
+    async def _due(self, stop: Stop, look: Look, *, patient: bool = True) -> bool:
+        """Wait until a call may go, the even slots aside; False when there is a reason to stop, or to come again."""
         while True:
             if self._slow and not self._granted:
                 await self._nearly(stop)
-            wait = self._held_back(self._clock())
+            wait = self._held_back(now := self._clock())
             if wait <= 0 or stop.is_set():
                 return not stop.is_set()
             look()
+            if not patient and self.paused_until - now > SOON:
+                return False
             await stop.rest(wait)
 
     def _held_back(self, now: float) -> float:
         """Return for how many seconds no call may go."""
-        wait = max(self.paused_until - now, self.learner.wait(now))
+        wait = max(self.paused_until - now, self._not_before - now, self.learner.wait(now))
         for window in self._windows:
             wait = max(wait, window.wait(now))
         return wait
@@ -178,27 +191,30 @@ class Pacer:
     def heed(self, per_second: float, *, may_rise: bool = False) -> bool:
         """Go no faster than the service announced; return whether that is slower than before.
 
-        Where an answer that is no refusal announces more than the one before it, the limit `may_rise`: the lane goes at
-        that, up to its rate. What is still the same raises nothing: a refusal may have told of another limit, which is
-        lower.
+        Where answers that are no refusals announced the pace that is kept, and go on to announce more for a moment, the
+        limit `may_rise`: the lane goes at that, up to its rate. What a refusal told may be another limit, and holds.
         """
-        risen = False
-        if may_rise:
-            risen = self._announced is not None and self._announced < per_second
-            self._announced = per_second
         pace = min(per_second, self._rates[0])
-        if not (0 < pace < self._pace or (risen and pace > self._pace)):
-            return False
-        slower = pace < self._pace
-        self._go_at(pace)
+        slower = 0 < pace < self._pace
+        if slower:
+            self._go_at(pace)
+        if slower or pace == self._pace:
+            self._follows, self._higher_since = may_rise or (self._follows and not slower), math.inf
+        elif may_rise and self._follows:
+            now = self._clock()
+            self._higher_since = min(self._higher_since, now)
+            if now - self._higher_since >= max(STANDS, SEVERAL / self._pace):
+                self._go_at(pace)
+                self._higher_since = math.inf
         return slower
 
     def _go_at(self, per_second: float) -> None:
-        """Let the service's word be the pace from now on."""
+        """Let the service's word be the pace from now on; the calls before count, as if it had been that then."""
         self._pace = per_second
         self.per_second = min(per_second, *self._rates)
         self._limiter = _limiter(per_second)  # what is announced is no burst
         self._together, self._granted = _together(per_second), 0
+        self._not_before = self._went + 1 / per_second
         self.learner.limit(per_second)
 
     def near_end(self, few: Callable[[int], bool]) -> None:

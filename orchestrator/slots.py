@@ -55,3 +55,43 @@ class Slots:
         while self._more:
             self._more -= 1
             self.give()
+
+
+class Anteroom:
+    """Where calls wait that have their turn soon, each with a connection; the others wait in line for room.
+
+    How much room there is changes with the pace, and is told each time.
+    """
+
+    __slots__ = ("_inside", "_line")
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self._line: deque[asyncio.Future[None]] = deque()
+
+    def enter(self, room: float) -> bool:
+        """Go in; False when there is no room."""
+        if self._inside < room and not self._line:
+            self._inside += 1
+            return True
+        return False
+
+    async def wait(self) -> None:
+        """Wait in line for room, and go in."""
+        place = asyncio.get_running_loop().create_future()
+        self._line.append(place)
+        try:
+            await place
+        except BaseException:
+            if not place.cancelled():  # it was this one's turn, and is the next one's
+                self.leave(self._inside)
+            raise
+
+    def leave(self, room: float) -> None:
+        """Go out, and let in who is first in line, as many as there is room for; one in any case."""
+        self._inside -= 1
+        while self._line and (self._inside < room or self._inside == 0):
+            place = self._line.popleft()
+            if not place.done():
+                self._inside += 1
+                place.set_result(None)

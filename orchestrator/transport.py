@@ -14,9 +14,10 @@ from yarl import URL
 
 from orchestrator import __version__, certificates
 from orchestrator.model import Lost, Request, Response
-from orchestrator.wire import Line, Outbox, Wire, why
+from orchestrator.wire import Outbox, Wire, why
 
 CONNECT_SECONDS = 10.0
+AHEAD_SECONDS = 1.0  # that a connection may take which is made before its call's turn: else the call makes its own
 USER_AGENT = f"orchestrator/{__version__}"
 
 Trust = ssl.SSLContext | aiohttp.Fingerprint | bool  # what aiohttp takes for `ssl`
@@ -103,14 +104,20 @@ class HttpTransport:
         for place in self._places.values():
             place.close()
 
-    async def line(self, base_url: str, seconds: float) -> Line:
-        """Return a connection that nobody else makes a call on until it is freed, or why there is none.
+    def lines(self, base_url: str) -> Lines:
+        """Return what takes and makes connections to a base URL before there is a call to make."""
+        return Lines(self, base_url)
 
-        So it is there when the call's turn comes: what is made then has the call arrive late, and the next one with it.
-        """
+    def take(self, base_url: str) -> Wire | None:
+        """Return a connection that is open, if one is, for nobody else until it is freed."""
+        place = self._places.get(base_url)
+        return None if place is None else place.take(asyncio.get_running_loop().time())
+
+    async def dial(self, base_url: str, seconds: float) -> Wire | None:
+        """Return a new connection, for nobody else until it is freed; None if there is none in so many seconds."""
         place = self._places.get(base_url) or self._place(base_url)
-        now = asyncio.get_running_loop().time()
-        return place.take(now) or await self._dial(place, now + seconds)
+        made = await self._dial(place, asyncio.get_running_loop().time() + seconds)
+        return None if isinstance(made, Lost) else made
 
     async def send(self, request: Request, timeout: float = 30.0) -> Response | Lost:  # noqa: ASYNC109
         """Return the answer, or what is known about there being none within `timeout` seconds."""
@@ -126,7 +133,7 @@ class HttpTransport:
         wire = await self._dial(place, began + timeout)
         return wire if isinstance(wire, Lost) else await wire.exchange(sent, request.method, began, timeout)
 
-    async def _dial(self, place: _Place, due: float) -> Line:
+    async def _dial(self, place: _Place, due: float) -> Wire | Lost:
         """Return a new connection; until there is one, with TLS and proxy settled, nothing was sent."""
         if self._dialler is None:
             raise RuntimeError("the transport is used outside its `async with`")
@@ -161,6 +168,25 @@ class HttpTransport:
         """Return whom to trust there; the system's certificates are read, which takes 20 ms, when they are needed."""
         tls = "https" in (url.scheme, self._proxy and self._proxy.scheme)
         return certificates.trusted() if tls and self._tls is True else self._tls
+
+
+class Lines:
+    """The connections to one base URL, for whoever waits for a call's turn.
+
+    So one is there when the turn comes: what is made then has the call arrive late, and the next one with it.
+    """
+
+    def __init__(self, transport: HttpTransport, base_url: str) -> None:
+        self._transport = transport
+        self._base_url = base_url
+
+    def take(self) -> Wire | None:
+        """Return a connection that is open, if one is, for nobody else until it is freed."""
+        return self._transport.take(self._base_url)
+
+    async def dial(self) -> Wire | None:
+        """Return a new connection, for nobody else until it is freed; None if there is none in a moment."""
+        return await self._transport.dial(self._base_url, AHEAD_SECONDS)
 
 
 def tls_context(ca_file: str | None, fingerprint: str | None, *, insecure: bool) -> Trust:

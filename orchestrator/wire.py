@@ -202,9 +202,6 @@ class Wire(asyncio.Protocol):
         self.close()
 
 
-Line = Wire | Lost  # a connection for the next call, or why there is none
-
-
 def why(error: BaseException) -> str:
     """Return an error's cause in a few words, without URLs (they may hold secrets)."""
     if isinstance(error, HttpProcessingError | HttpParserError):

@@ -11,12 +11,11 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from orchestrator import lane
 from orchestrator.backoff import Backoff
 from orchestrator.batches import Packing
-from orchestrator.lane import Lane
+from orchestrator.lane import Lane, Line
 from orchestrator.model import Batch, Outcome, Ruling, Secret, Settled, Target, Verdict
 from orchestrator.pacing import Look, Pacer, nothing
 from orchestrator.stop import Stop
 from orchestrator.units import Rate
-from orchestrator.wire import Line
 
 START = 1_000_000.0
 ENDED = Ruling(Verdict.ENDED, status=204)
@@ -107,7 +106,7 @@ class Service:
         self.obtaining: asyncio.Event | None = None
         self.next_line: Line | None = None
         self.dialling: Callable[[], Awaitable[object]] | None = None
-        self.lines: list[Line | None] = []
+        self.dialled: Line | None = None
         self.calls: list[list[str]] = []
         self.numbers: list[int] = []
         self.answer: Callable[[Batch], Ruling] = lambda batch: self._script[min(len(self.calls), len(self._script)) - 1]
@@ -136,13 +135,15 @@ class Service:
         self.ready = unready is None
         return unready
 
-    async def line(self) -> Line | None:
-        if self.dialling is not None:
-            await self.dialling()
+    def line(self) -> Line | None:
         return self.next_line
 
-    async def call(self, batch: Batch, line: Line | None = None) -> Ruling:
-        self.lines.append(line)
+    async def dial(self) -> Line | None:
+        if self.dialling is not None:
+            await self.dialling()
+        return self.dialled
+
+    async def call(self, batch: Batch) -> Ruling:
         self.calls.append([target.id for target in batch.targets])
         self.numbers.append(batch.number)
         self.before()

@@ -125,13 +125,6 @@ async def test_a_call_is_rendered_signed_sent_and_read() -> None:
     assert bench.standing.proven
 
 
-async def test_a_call_without_a_connection_is_not_made() -> None:
-    bench = Bench()
-    ruling = await bench.connector.call(Batch([], 1), Lost("could not connect: no route", sent=False))
-    assert (ruling.verdict, ruling.lost, ruling.reason) == (Verdict.RETRY, False, "could not connect: no route")
-    assert bench.wire.sent == []
-
-
 async def test_what_a_group_expects_chooses_the_reading() -> None:
     assert (await Bench(answer("ended", 403)).call("denied")).verdict is Verdict.DENIED
 

@@ -15,7 +15,6 @@ from orchestrator.lane import LEFT_TOGETHER
 from orchestrator.model import Batch, Outcome, Ruling, Secret, Verdict
 from orchestrator.slots import AT_FIRST
 from orchestrator.vain import HOPELESS
-from orchestrator.wire import Line
 
 # Retries
 
@@ -122,7 +121,7 @@ async def test_no_more_calls_at_a_time_than_slots(concurrency: int) -> None:
 
 async def test_until_a_call_came_back_few_are_under_way() -> None:
     bench = Bench(Service(), concurrency=100)
-    bench.service.ticks = 300
+    bench.service.ticks = 1000
     open_before: list[int] = []
     bench.service.before = lambda: open_before.append(bench.service.open)
     await bench.run(300)
@@ -370,7 +369,7 @@ async def test_a_split_that_is_cut_off_keeps_what_its_first_half_came_to(
     never = asyncio.Event()
     call = bench.service.call
 
-    async def hang(batch: Batch, line: Line | None = None) -> Ruling:
+    async def hang(batch: Batch) -> Ruling:
         ruling = await call(batch)
         if len(bench.service.calls) == 3 + len(before):
             bench.stop.set("interrupted", 130)

@@ -232,6 +232,17 @@ async def test_an_announced_pace_is_kept() -> None:
     assert 15 <= most_in_a_second(moments) <= 21
 
 
+async def test_what_is_announced_in_turns_lets_no_more_calls_go_than_the_rate() -> None:
+    """Each change made a new limiter, which was full: of two nodes that announce 200 and 190, 300 calls in a second."""
+    stop, pacer = Stop(), Pacer((Rate(100, 1),))
+    moments: list[float] = []
+    for number in range(150):
+        await pacer.take(stop)
+        moments.append(time.monotonic())
+        pacer.heed(95 if number % 2 else 100, may_rise=True)
+    assert most_in_a_second(moments) <= 101
+
+
 async def test_who_waits_for_a_turn_when_the_service_tells_its_limit_heeds_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """One call went on at once, was refused by a bucket that was empty still, and halved the pace that was told."""
     monkeypatch.setattr(learning, "TOLD_REST", 0.3)

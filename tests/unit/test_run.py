@@ -27,7 +27,6 @@ from orchestrator.sources import Checked, Inline, Source, Takes, everything
 from orchestrator.stop import Stop
 from orchestrator.turn import Turn
 from orchestrator.units import Rate
-from orchestrator.wire import Line
 
 
 def target(name: object, service: str = "service", stage: str = "") -> Target:
@@ -88,10 +87,13 @@ class Service:
     async def obtain(self) -> Ruling | None:
         return None
 
-    async def line(self) -> None:
-        """Every call looks after its connection itself."""
+    def line(self) -> None:
+        """Every call finds its connection itself."""
 
-    async def call(self, batch: Batch, line: Line | None = None) -> Ruling:
+    async def dial(self) -> None:
+        """Every call makes its connection itself."""
+
+    async def call(self, batch: Batch) -> Ruling:
         self._log.append(f"{batch.targets[0].stage} began")
         await asyncio.sleep(0.002)
         self._log.append(f"{batch.targets[0].stage} ended")

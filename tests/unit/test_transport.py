@@ -520,38 +520,38 @@ async def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch
 async def test_a_connection_that_is_kept_for_a_call_is_nobody_elses_until_it_is_freed() -> None:
     heads: list[bytes] = []
     async with server(KEPT, KEPT, then=once_more(heads, KEPT)) as there, HttpTransport() as transport:
-        line = await transport.line(there.url, 5.0)
-        assert isinstance(line, Wire)
-        other = await transport.line(there.url, 5.0)
-        assert isinstance(other, Wire)
-        assert other is not line
-        for wire in (line, line, other):
+        lines = transport.lines(there.url)
+        assert lines.take() is None
+        one, other = await lines.dial(), await lines.dial()
+        assert one is not None
+        assert other is not None
+        for wire in (one, one, other):
+            assert lines.take() is None
             wire.free()
             assert isinstance(await transport.send(Request("GET", there.url, "/"), 5.0), Response)
-            assert await transport.line(there.url, 5.0) is wire
-        line.free()
+            assert lines.take() is wire
+        one.free()
         other.free()
     assert (len(there.heads), len(heads)) == (2, 1)
 
 
 async def test_a_connection_that_is_kept_for_too_long_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     async with server(answer(b"ok"), answer(b"ok")) as there, HttpTransport() as transport:
-        line = await transport.line(there.url, 5.0)
-        assert isinstance(line, Wire)
+        line = await transport.lines(there.url).dial()
+        assert line is not None
         monkeypatch.setattr("orchestrator.wire.IDLE_SECONDS", 0.0)
         line.free()
         assert isinstance(await transport.send(Request("GET", there.url, "/"), 5.0), Response)
         assert not line.is_fresh(0.0)
 
 
-async def test_why_there_is_no_connection_is_told() -> None:
+async def test_where_no_connection_is_to_be_had_in_a_moment_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.transport.AHEAD_SECONDS", 0.05)
     async with server() as there:
         gone = there.url
-    async with HttpTransport() as transport:
-        line = await transport.line(gone, 5.0)
-    assert isinstance(line, Lost)
-    assert not line.sent
-    assert line.reason.startswith("could not connect: ")
+    async with HttpTransport() as transport, server(greets=False) as silent:
+        assert await transport.lines(gone).dial() is None
+        assert await transport.lines(silent.url.replace("http:", "https:")).dial() is None
 
 
 async def test_a_body_of_which_nobody_said_the_length_ends_with_the_connection() -> None:
