@@ -36,6 +36,10 @@ class Line(Protocol):
 class Lines(Protocol):
     """Whoever keeps connections."""
 
+    @property
+    def ready(self) -> bool:
+        """Whether there seems to be one that is open."""
+
     def take(self) -> Line | None:
         """Return one that is open, if there is one."""
 
@@ -108,6 +112,11 @@ class HttpConnector:
         except CredentialUnavailable as error:
             return Ruling(Verdict.RETRY, error.message)
         return None
+
+    @property
+    def has_line(self) -> bool:
+        """Return whether there seems to be an open connection that no call is made on."""
+        return self._lines is not None and self._lines.ready
 
     def line(self) -> Line | None:
         """Return an open connection, if one is there, that no other call is made on until it is freed."""

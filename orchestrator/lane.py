@@ -29,6 +29,7 @@ from orchestrator.vain import HOPELESS_SECONDS, Vain
 LANE_PAUSE = 2.0  # a shorter wait that a service asks for holds back its target only; the lane goes more slowly
 MOMENT = 0.02  # seconds; and no shorter ...
 TWICE = 2.0  # ... than so many times what it took to make the last connection is the next one made ahead of its call
+STUBBORN = 1  # attempt; who is refused once more may have a limit of its own
 TOO_LATE = "the deadline left no time for what is not done"
 LEFT_TOGETHER = 500  # batches that are settled as not attempted before the journal is waited for
 _HALT, _THROTTLE = Verdict.HALT, Verdict.THROTTLE
@@ -64,6 +65,10 @@ class Connector(Protocol):
 
     async def obtain(self) -> Ruling | None:
         """Get a credential to call with; what it means for the call when there is none. It may be cancelled."""
+
+    @property
+    def has_line(self) -> bool:
+        """Whether there seems to be an open connection that no call is made on."""
 
     def line(self) -> Line | None:
         """Return an open connection, if one is there, that no other call is made on until it is freed."""
@@ -267,7 +272,7 @@ class Lane:
         if self._log.tells_debug():
             self._log.debug("attempt", batch=batch.number, targets=len(batch.targets), **told(trail, ruling))
         self._slots.came_back()
-        self._heed(ruling, began)
+        self._heed(ruling, began, trail.attempts)
         return ruling
 
     async def _obtain(self) -> Ruling | None:
@@ -284,6 +289,9 @@ class Lane:
                 await self._intents.announce(batch, self.pacer.pace)
         elif trail.attempts == 0:
             before = partial(self._memory.sent, [batch])  # not earlier: a crash would leave it unknown for good
+        self.pacer.near_end(self._intents.few)
+        if before is None and self._connector.has_line and self.pacer.take_now(self._over):
+            return True
         while not await self._turn(before):
             if self._over.is_set():
                 return False
@@ -300,7 +308,6 @@ class Lane:
         line: Line | None = None
         try:
             line = await self._line()
-            self.pacer.near_end(self._intents.few)
             return await self.pacer.take(self._over, self._look_ahead, before)
         finally:
             self._near.leave(self._room)
@@ -322,8 +329,8 @@ class Lane:
             self._ahead = min(SOON, max(MOMENT, TWICE * (self._clock() - began)))
         return line
 
-    def _heed(self, ruling: Ruling, began: float) -> None:
-        """Do to the lane what the service asked of its caller as a whole."""
+    def _heed(self, ruling: Ruling, began: float, attempts: int) -> None:
+        """Do to the lane what the service asked of its caller as a whole, in answer to the last of some attempts."""
         now, learner, throttled = self._clock(), self.pacer.learner, _throttles(ruling)
         news = began > self._told_at  # else it was under way when the lane was told
         slower = ruling.pace is not None and self.pacer.heed(ruling.pace, may_rise=news and not throttled)
@@ -333,6 +340,8 @@ class Lane:
                 learner.told(now)
             elif news and ruling.wait is not None and _is_long(ruling):
                 learner.held_off(began, now, ruling.wait)
+            elif news and attempts > STUBBORN:
+                learner.refused_again(began, now)
             elif news:
                 learner.refused(began, now)
             if learner.hopeless(now):

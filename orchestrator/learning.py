@@ -37,6 +37,7 @@ UNKNOWN_ANSWER = 0.1  # seconds that an answer is taken to take before there was
 AS_TOLD = 0.05  # of an estimate: if it is lower by no more than that, the limit is the one that the service tells
 TOLD_STEP = 0.9  # of the pace, when the service told how fast to go on ...
 TOLD_REST = 0.03  # ... after so many seconds, in which its bucket fills for a call that comes early
+LATELY_LET_THROUGH = 0.5  # seconds ago a call was, or UNSEEN times what an answer takes: the service takes others
 RESTED = 1.0  # seconds in which no call went: what was let through over them is no average
 CATCH_UP = 0.005  # seconds by which a call may be late and the next one be on time
 CAUGHT_UP = 8  # so many calls are caught up with after a busy moment, in which the service's bucket filled ...
@@ -75,6 +76,7 @@ class Learner:
         self._excess = 0.0  # calls since the last refusal that were more than the estimate allows, or fewer
         self._next = 0.0  # when the next call may go ...
         self._step = 0.0  # ... so many seconds after the last one
+        self._let_through_at = -math.inf  # when it was last known that a call was
         self._vain = Vain()  # refusals since a call was let through, or at all
 
     @property
@@ -97,6 +99,7 @@ class Learner:
 
     def accepted(self, began: float, now: float) -> None:
         """Note that the service let a call through that began then, whatever it answered."""
+        self._let_through_at = now
         self._answers.came(began, now, self.pace or self.ceiling)
         self._waits.accepted(began)
         self._vain.over()
@@ -143,6 +146,16 @@ class Learner:
         self._rising = False
         if self.pace is not None and self._levels.lowered(before, self.pace, now):
             self._climb, self.estimate = Climb(self.pace, self.ceiling, now), None
+
+    def refused_again(self, began: float, now: float) -> None:
+        """Note that a call was refused that was refused several times before.
+
+        As long as others are let through, that is about its target, and tells nothing of the lane's pace.
+        """
+        if now - self._let_through_at > max(LATELY_LET_THROUGH, UNSEEN * self._answer):
+            self.refused(began, now)
+        else:
+            self._vain.another(now)
 
     def _take(self, found: Found) -> None:
         """Go at what was found: of an estimate a little less, as far as that is certain."""

@@ -124,11 +124,9 @@ class Pacer:
         """Wait for a turn; False when there will be none: because of a reason to stop, or not soon because of a pause.
 
         `look` has a look at the pause before it is waited for, and may be the reason; `before` is what has to be done
-        just before the call; the turn is the moment after it. Where several calls of a fast rate are let go together,
-        who asks takes one of them before those that wait.
+        just before the call; the turn is the moment after it.
         """
-        if self._granted and before is None and not stop.is_set() and self._held_back(now := self._clock()) <= 0:
-            self._go(now)
+        if before is None and self.take_now(stop):
             return True
         async with self._turn:
             if before is not None:
@@ -141,6 +139,13 @@ class Pacer:
                     return True
                 await self._ask()
             return False
+
+    def take_now(self, stop: Stop) -> bool:
+        """Take a turn if there is one at once: several calls of a fast rate are let go together, whoever waits."""
+        if self._granted and not stop.is_set() and self._held_back(now := self._clock()) <= 0:
+            self._go(now)
+            return True
+        return False
 
     async def _ask(self) -> None:
         """Ask the limiter for calls; an answer of one that was replaced meanwhile is worth nothing."""

@@ -108,6 +108,11 @@ class HttpTransport:
         """Return what takes and makes connections to a base URL before there is a call to make."""
         return Lines(self, base_url)
 
+    def has_idle(self, base_url: str) -> bool:
+        """Return whether there is a connection that no call is made on; it may be gone."""
+        place = self._places.get(base_url)
+        return place is not None and bool(place.idle)
+
     def take(self, base_url: str) -> Wire | None:
         """Return a connection that is open, if one is, for nobody else until it is freed."""
         place = self._places.get(base_url)
@@ -179,6 +184,11 @@ class Lines:
     def __init__(self, transport: HttpTransport, base_url: str) -> None:
         self._transport = transport
         self._base_url = base_url
+
+    @property
+    def ready(self) -> bool:
+        """Return whether there seems to be one that is open."""
+        return self._transport.has_idle(self._base_url)
 
     def take(self) -> Wire | None:
         """Return a connection that is open, if one is, for nobody else until it is freed."""

@@ -212,6 +212,8 @@ def why(error: BaseException) -> str:
         return "the certificate's fingerprint is not the configured one"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the other side closed it"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy answered {error.status}"
     if isinstance(error, aiohttp.InvalidURL):
         return "the URL is not valid"
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error

@@ -135,6 +135,8 @@ class Service:
         self.ready = unready is None
         return unready
 
+    has_line = False
+
     def line(self) -> Line | None:
         return self.next_line
 

@@ -465,6 +465,19 @@ async def test_what_must_not_be_repeated_is_announced_once_however_often_it_is_t
     assert bench.memory.announced == [["0"]]
 
 
+async def test_a_target_that_is_refused_again_and_again_slows_no_others_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One in fifty had a limit of its own: the lane fell from 100 to 12 calls a second."""
+    counted: list[float] = []
+    monkeypatch.setattr(Learner, "refused", lambda self, began, now: counted.append(now))
+    service = Service()
+    hot = ["0"]
+    service.answer = lambda batch: throttled() if service.calls[-1] == hot and service.calls.count(hot) < 9 else ENDED
+    bench = Bench(service, concurrency=1)
+    await bench.run(200)
+    assert service.calls.count(hot) == 9
+    assert len(counted) < 3
+
+
 # The connection for a call
 
 

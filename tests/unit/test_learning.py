@@ -147,6 +147,24 @@ def test_a_limit_in_windows_that_changes_midway_is_followed(then: float) -> None
     assert simulation.last <= 5 + 4000 / then * (1.05 if then < 200 else 1.3)
 
 
+def test_a_call_that_is_refused_again_tells_nothing_as_long_as_others_are_let_through() -> None:
+    learner = Learner(100.0)
+    learner.go(1.0)
+    learner.accepted(1.0, 1.02)
+    learner.refused_again(1.01, 1.03)
+    assert learner.pace is None
+    learner.refused_again(1.6, 1.65)  # and now none is
+    assert learner.pace == 50.0
+
+
+def test_a_lane_in_which_only_calls_are_refused_again_gives_up_all_the_same() -> None:
+    learner = Learner(100.0)
+    learner.accepted(1.0, 1.0)
+    for second in range(61):
+        learner.refused_again(1.0 + second, 1.0 + second)
+    assert learner.hopeless(62.0)
+
+
 class Outage(Bucket):
     """Refuses everything for a while."""
 

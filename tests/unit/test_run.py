@@ -87,6 +87,8 @@ class Service:
     async def obtain(self) -> Ruling | None:
         return None
 
+    has_line = False
+
     def line(self) -> None:
         """Every call finds its connection itself."""
 

@@ -322,8 +322,7 @@ async def test_a_certificate_that_is_not_the_configured_one_never_sent_anything(
 async def test_a_proxy_that_refuses_never_sent_anything_on() -> None:
     async with server(answer(status="403 Forbidden")) as there, HttpTransport(proxy=there.url) as transport:
         got = await transport.send(Request("POST", "https://service.invalid", "/"), 5.0)
-    assert isinstance(got, Lost)
-    assert not got.sent
+    assert got == Lost("could not connect: the proxy answered 403", sent=False)
     assert there.last[0].startswith(b"CONNECT service.invalid:443 ")
 
 
@@ -522,12 +521,14 @@ async def test_a_connection_that_is_kept_for_a_call_is_nobody_elses_until_it_is_
     async with server(KEPT, KEPT, then=once_more(heads, KEPT)) as there, HttpTransport() as transport:
         lines = transport.lines(there.url)
         assert lines.take() is None
+        assert lines.ready is False
         one, other = await lines.dial(), await lines.dial()
         assert one is not None
         assert other is not None
         for wire in (one, one, other):
             assert lines.take() is None
             wire.free()
+            assert bool(lines.ready)
             assert isinstance(await transport.send(Request("GET", there.url, "/"), 5.0), Response)
             assert lines.take() is wire
         one.free()
