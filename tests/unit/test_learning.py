@@ -200,6 +200,15 @@ def test_a_rest_between_two_waves_is_no_part_of_a_window(early: int) -> None:
     assert came.learner.estimate == pytest.approx(200, rel=0.05)
 
 
+def test_a_wait_for_the_whole_lane_ends_what_was_thought_of_windows() -> None:
+    learner = simulate(Hidden(burst=0.0, window=1.0, count=2000, ceiling=1000.0)).learner
+    learner.held_off(1000.0, 1000.1, 5.0)
+    held = learner.pace
+    assert held is not None
+    learner.accepted(1006.0, 1006.1)
+    assert learner.pace == held
+
+
 def test_a_limit_that_the_service_tells_bounds_windows_too() -> None:
     learner = simulate(Hidden(burst=0.0, window=1.0, count=2000, ceiling=1000.0)).learner
     assert (learner.pace or 0) > 200
