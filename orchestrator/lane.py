@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Protocol
@@ -13,22 +13,21 @@ from typing import Protocol
 import anyio
 from anyio.abc import TaskGroup
 
+from orchestrator.approach import Approach, Dialler
 from orchestrator.backoff import LONGEST_WAIT, Backoff
 from orchestrator.batches import Packing, pack
 from orchestrator.conclusion import AGAIN, Budget, Trail, again, splits, summary, told
 from orchestrator.intents import Intents
 from orchestrator.logs import Log
 from orchestrator.model import Batch, LaneName, Ruling, Target, Verdict
-from orchestrator.pacing import SOON, Pacer
+from orchestrator.pacing import Pacer
 from orchestrator.settling import Lines, Settling
-from orchestrator.slots import Anteroom, Slots, workers
+from orchestrator.slots import Slots, workers
 from orchestrator.splitting import Job, refused, suspected
 from orchestrator.stop import MIDWAY, Stop
 from orchestrator.vain import HOPELESS_SECONDS, Vain
 
 LANE_PAUSE = 2.0  # a shorter wait that a service asks for holds back its target only; the lane goes more slowly
-MOMENT = 0.02  # seconds; and no shorter ...
-TWICE = 2.0  # ... than so many times what it took to make the last connection is the next one made ahead of its call
 STUBBORN = 1  # attempt; who is refused once more may have a limit of its own
 TOO_LATE = "the deadline left no time for what is not done"
 LEFT_TOGETHER = 500  # batches that are settled as not attempted before the journal is waited for
@@ -37,14 +36,7 @@ _HALT, _THROTTLE = Verdict.HALT, Verdict.THROTTLE
 _log = Log()
 
 
-class Line(Protocol):
-    """A connection that is kept for a call."""
-
-    def free(self) -> None:
-        """Let whoever comes next make a call on it."""
-
-
-class Connector(Protocol):
+class Connector(Dialler, Protocol):
     """What makes a lane's calls."""
 
     idempotent: bool
@@ -65,16 +57,6 @@ class Connector(Protocol):
 
     async def obtain(self) -> Ruling | None:
         """Get a credential to call with; what it means for the call when there is none. It may be cancelled."""
-
-    @property
-    def has_line(self) -> bool:
-        """Whether there seems to be an open connection that no call is made on."""
-
-    def line(self) -> Line | None:
-        """Return an open connection, if one is there, that no other call is made on until it is freed."""
-
-    async def dial(self) -> Line | None:
-        """Return a new connection that no other call is made on until it is freed. It may be cancelled."""
 
     async def call(self, batch: Batch) -> Ruling:
         """Make one attempt; whatever happens is a ruling."""
@@ -129,8 +111,7 @@ class Lane:
         self.busy = asyncio.Lock()  # held by the stage that it works for
         self._intents = Intents(iter(()), memory.sent)
         self._slots = Slots(concurrency)
-        self._near = Anteroom()
-        self._ahead = MOMENT  # seconds before its turn in which a call gets its connection
+        self._approach = Approach(connector, pacer, self._over, self._look_ahead, clock)
         self._concurrency = concurrency
         self._group: TaskGroup | None = None  # of its workers, while there is work ...
         self._to_hire = 0  # ... which may be so many more
@@ -290,44 +271,7 @@ class Lane:
         elif trail.attempts == 0:
             before = partial(self._memory.sent, [batch])  # not earlier: a crash would leave it unknown for good
         self.pacer.near_end(self._intents.few)
-        if before is None and self._connector.has_line and self.pacer.take_now(self._over):
-            return True
-        while not await self._turn(before):
-            if self._over.is_set():
-                return False
-            await self.pacer.unpaused(self._over, self._look_ahead)
-        return True
-
-    async def _turn(self, before: Callable[[], Awaitable[object]] | None) -> bool:
-        """Wait for the lane's rate; False when there is no turn soon.
-
-        A connection is kept meanwhile, and free when that is over: the call, which follows at once, is made on it.
-        """
-        if not self._near.enter(self._room):
-            await self._near.wait()
-        line: Line | None = None
-        try:
-            line = await self._line()
-            return await self.pacer.take(self._over, self._look_ahead, before)
-        finally:
-            self._near.leave(self._room)
-            if line is not None:
-                line.free()
-
-    @property
-    def _room(self) -> float:
-        """Return how many calls have their turn in the time in which a connection is made."""
-        return max(1.0, self._ahead * self.pacer.pace_now)
-
-    async def _line(self) -> Line | None:
-        """Return a connection for a call that has its turn soon: made then, it would have the call arrive late."""
-        if self.pacer.pace_now * SOON < 1 or self._over.is_set():
-            return None
-        if (line := self._connector.line()) is None:
-            began = self._clock()
-            line = await self._over.unless_set(self._connector.dial)
-            self._ahead = min(SOON, max(MOMENT, TWICE * (self._clock() - began)))
-        return line
+        return await self._approach.turn(before)
 
     def _heed(self, ruling: Ruling, began: float, attempts: int) -> None:
         """Do to the lane what the service asked of its caller as a whole, in answer to the last of some attempts."""

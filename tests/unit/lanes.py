@@ -11,7 +11,8 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from orchestrator import lane
 from orchestrator.backoff import Backoff
 from orchestrator.batches import Packing
-from orchestrator.lane import Lane, Line
+from orchestrator.connector import Line
+from orchestrator.lane import Lane
 from orchestrator.model import Batch, Outcome, Ruling, Secret, Settled, Target, Verdict
 from orchestrator.pacing import Look, Pacer, nothing
 from orchestrator.stop import Stop

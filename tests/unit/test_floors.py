@@ -51,6 +51,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "intents",
         "settling",
         "slots",
+        "approach",
         "lane",
     ),
     (
