@@ -39,6 +39,7 @@ from orchestrator.sections import Section
 from orchestrator.service import ReadBack, Service
 from orchestrator.settings import ConfigFile, Connection
 from orchestrator.sights import ByQuestion, InListing, Look, Notes
+from orchestrator.slots import first_pace
 from orchestrator.sources import BROKEN
 from orchestrator.stages import Step
 from orchestrator.stop import Stop
@@ -227,8 +228,8 @@ class Workshop:
         )
 
     def _pacer(self, bounds: Bounds, learned: float | None = None) -> Pacer:
-        """Return a pacer; one without a rate begins at a call a second for each slot, or at what a run learned."""
-        start = learned if bounds.rates or learned else float(bounds.concurrency)
+        """Return a pacer; one without a rate begins at what an earlier run learned, or at what its slots allow."""
+        start = learned if bounds.rates or learned else first_pace(bounds.concurrency)
         return Pacer(bounds.rates, start=start, burst=bounds.burst)
 
     def heard(self) -> dict[str, Learned]:

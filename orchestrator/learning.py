@@ -29,7 +29,8 @@ LATELY = 8.0  # looks; a little while
 TRIAL = 1.25  # times the estimate: no more on trial, and so much more each time that it was good
 GENTLY = 40  # calls in which the pace grows by e, at the quickest, where a refusal came and no estimate yet ...
 NOT_SOONER = 0.3  # ... in no fewer seconds than these ...
-NOT_LATER = 1.0  # ... and no more
+NOT_LATER = 1.0  # ... and no more, but ...
+STEEPEST = 1.5  # ... so many times from one call to the next at most, where few go a second
 UNSEEN = 1.5  # times what an answer takes: so long ago a call began whose refusal would be known
 QUICKEST = 0.1  # seconds in which the pace of a start grows by e at the quickest ...
 PER_ANSWER = 3.0  # ... and at least so many times what an answer takes, so that a refusal is seen in time
@@ -49,7 +50,7 @@ class Learner:
     """What a lane has learned; times are seconds of one clock, paces calls per second.
 
     Without a `start` it goes at the ceiling, and `pace` is None, until the first refusal. With one it begins there, and
-    the pace grows exponentially with time until the first refusal.
+    from the first answer on the pace grows exponentially with time, until the first refusal.
     """
 
     def __init__(self, ceiling: float, start: float | None = None) -> None:
@@ -269,8 +270,12 @@ class Learner:
             self._begin_anew(now)
         if self._vain.number or late > max(CATCH_UP, 1 / pace):  # it is not the pace that holds back
             return pace
+        if self._rising and self.answer is None:  # nobody knows yet what comes of the calls that went
+            return pace
+        if self._rising:
+            return min(2 * pace, pace + 1 / self._growth())
         gently = max(NOT_SOONER, min(NOT_LATER, GENTLY / pace))
-        return min(2 * pace, pace + 1 / (self._growth() if self._rising else max(gently, self._growth())))
+        return min(STEEPEST * pace, pace + 1 / max(gently, self._growth()))
 
     def _around(self, estimate: float, before: float, now: float) -> float:
         """Return the pace near what the service is known to let through."""

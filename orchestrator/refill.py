@@ -14,7 +14,7 @@ ROUGH = 3  # calls by which a count that makes no estimate may be short, where i
 MOMENT = 0.05  # ... these: one of them may have been held up
 SPAN = 2.0  # seconds; an estimate goes back over one to two of these
 RECENT = 8  # refusals in which a fall shows
-FELL = 0.7  # of what was expected: less, in more seconds than ...
+FELL = 0.9  # of what was expected: less, by more than is uncertain, in more seconds than ...
 BRIEF = 0.02  # ... these, means that the limit has fallen
 ROSE = 1.05  # of the estimate: if more was let through since the last refusal, the limit has risen
 SURE = 10  # calls that must have been let through to say so
@@ -111,19 +111,20 @@ class Refill:
         if known is None or not before:
             return base
         first, last = before[0], before[-1]
-        if self._fell(first, mark, known):
+        if self._fell(first, mark, known, UNEVEN * answer):
             return first
         if mark - last > answer and self._rose(last, mark, known):
             return last
         return base
 
-    def _fell(self, first: float, mark: float, known: float) -> bool:
-        """Return whether much less was let through over the last refusals than is known to be.
+    def _fell(self, first: float, mark: float, known: float, late: float) -> bool:
+        """Return whether less was let through over the last refusals than is known to be, if answers are so late.
 
         Nothing at all is no lower limit: the service counts by windows, and this one is used up.
         """
         expected, got = known * (mark - first), self._count(first, mark)
-        return mark - first > BRIEF and expected - got > EVIDENCE and 0 < got < FELL * expected
+        missing = expected - got - known * late
+        return mark - first > BRIEF and missing > EVIDENCE and 0 < got < FELL * expected
 
     def _rose(self, last: float, mark: float, known: float) -> bool:
         """Return whether more was let through since the last refusal than is known to be."""

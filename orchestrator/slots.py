@@ -5,7 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+PER_SLOT = 2.5  # calls a second that a slot is taken to make, where nothing is known of the service
 AT_FIRST = 56  # calls under way, at most, until one came back: who knows what the service says to them
+
+
+def first_pace(slots: int) -> float:
+    """Return at how many calls a second a lane begins that knows nothing of its service."""
+    return PER_SLOT * slots
 
 
 def workers(slots: int) -> int:

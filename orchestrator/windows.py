@@ -20,12 +20,15 @@ SEVERAL = 4  # ... so many calls are let through after it, and ...
 MORE = 2.0  # ... more than so many times what a bucket would have refilled
 AT_ONCE = 8  # calls in the time of an answer, on trial
 AGAIN = 1.5  # times what the silence took: so long after a trial that failed there is another, ...
-SELDOM = 4.0  # ... and so many times as long after that one
+SELDOM = 4.0  # ... and so many times as long after that one a third, where ...
+TRIALS = 3  # ... this is how many there are at most
 WHOLE = 10  # calls let through between two silences tell the limit, if that took ...
-MOST = 0.5  # ... so much of the shortest such time
+MOST = 0.5  # ... so much of the shortest such time; a window takes ...
+AT_MOST = 5.0  # ... so many times the silence at its end, it is thought at first
 ABOVE = 1.01  # times the limit: the pace
 PATIENCE = 3.0  # times what a window seems to take: if the trial's pace uses none up in that, these are none
-HIGHER = 0.02  # of the limit: if all of it is let through in the time of a window, it is so much higher, perhaps, ...
+FULL = 1.25  # times such a time: if all of the limit is let through in that, and nothing refused, ...
+HIGHER = 0.02  # ... it is so much higher, perhaps, ...
 DOUBLE = 2.0  # ... and the next time so many times as much, up to ...
 HIGHEST = 0.3  # ... this
 IN_VAIN = 8  # silences in a row before which more calls were refused than let through: these are no windows
@@ -53,7 +56,7 @@ class _Silences:
 
     def __init__(self, mark: float = math.inf, let_through: int = 0) -> None:
         self._silence: Silence | None = None
-        self._mark, self._let_through, self._refused = mark, let_through, 0
+        self._mark, self._let_through = mark, let_through
 
     def rested(self, now: float) -> None:
         """Note that a call goes now, and that none went for a while: what was counted tells no limit."""
@@ -64,7 +67,6 @@ class _Silences:
         """Note a call that was refused; return whether a silence begins with it."""
         begins = self._silence is None
         self._silence = Silence(began, began) if self._silence is None else self._silence.and_another(began)
-        self._refused += 1
         return begins
 
     def _ended(self, began: float, silence: Silence) -> Silence | None:
@@ -75,7 +77,7 @@ class _Silences:
         return silence if began > silence.last else None  # else there was none
 
     def _count_from(self, mark: float) -> None:
-        self._mark, self._let_through, self._refused = mark, 0, 0
+        self._mark, self._let_through = mark, 0
 
 
 class Suspicion(_Silences):
@@ -95,7 +97,8 @@ class Suspicion(_Silences):
         self._patience = 0.0  # ... for so many seconds at most, ...
         self._rest = 0.0  # ... and so many after a trial that failed, ...
         self._not_before = -math.inf  # ... which is then
-        self._second = False  # whether it is the second one after the silence
+        self._trials = 0  # since the silence, ...
+        self._late = False  # ... of which the last did not begin with its end
 
     def apart(self, step: float, answer: float) -> float:
         """Return how many seconds apart calls go that would go `step` apart, where an answer takes so many.
@@ -114,7 +117,7 @@ class Suspicion(_Silences):
             return
         if self.pace is not None:
             self.pace, self._not_before, self._rest = None, began + self._rest, SELDOM * self._rest
-            self._suspected = None if self._second else self._suspected
+            self._suspected = None if self._trials >= TRIALS else self._suspected
         self._before = pace
         self._plausible = self._let_through >= SEVERAL and began > self._not_before
 
@@ -125,8 +128,8 @@ class Suspicion(_Silences):
             self._suspect(silence)
         tries = self._suspected is not None and self.pace is None and began > self._not_before
         if tries:
-            self.pace, self._second = self._suspected, silence is not self._tried
-        if self._mark == math.inf or (tries and self._second):
+            self.pace, self._trials, self._late = self._suspected, self._trials + 1, silence is not self._tried
+        if self._mark == math.inf or (tries and self._late):
             self._count_from(began)
         elif began > self._mark:
             self._let_through += 1
@@ -141,14 +144,17 @@ class Suspicion(_Silences):
 
     def windows(self) -> Windows:
         """Return the windows that were found."""
-        pace, at_an_end = self.pace or self._before, not self._second
-        return Windows(pace, self._mark, self._let_through, at_an_end=at_an_end, patience=self._patience)
+        pace, at_an_end = self.pace or self._before, not self._late
+        seconds = min(self._patience / PATIENCE, AT_MOST * self._tried.seconds)
+        until = self._mark + self._patience
+        return Windows(pace, self._mark, self._let_through, at_an_end=at_an_end, seconds=seconds, until=until)
 
     def _suspect(self, silence: Silence) -> None:
         """Take a silence that is over for the end of a window, where it may be that."""
         passed = silence.last - self._mark
         if self._plausible and silence.seconds > LONG and silence.refused >= MANY and passed > 0:
             self._tried, self._rest, self._patience = silence, AGAIN * silence.seconds, PATIENCE * passed
+            self._trials = 0
             self._suspected = min(self._before, TWICE * self._let_through / passed)
         self._count_from(silence.last)
 
@@ -156,17 +162,23 @@ class Suspicion(_Silences):
 class Windows(_Silences):
     """The pace of a lane whose service counts in windows; it is `over` when that turns out to be wrong.
 
-    `limit` is what is let through in a second, when that is known. The call at the `mark` may be the last of a silence.
+    `limit` is what is let through in a second, when that is known, which it has to be by `until`. A window seems to
+    take so many `seconds`; the call at the `mark` may be the last of a silence.
     """
 
-    def __init__(self, pace: float, mark: float, let_through: int, *, at_an_end: bool, patience: float) -> None:
+    def __init__(
+        self, pace: float, mark: float, let_through: int, *, at_an_end: bool, seconds: float, until: float
+    ) -> None:
         super().__init__(mark, let_through)
-        self._until = mark + patience
+        self._until = until
         self.pace = pace
         self.limit: float | None = None
         self.over = False
         self._at_an_end = at_an_end
-        self._seconds = 0.0  # between two ends that told the limit, at least
+        self._end: float | None = None  # the end of a silence, after which so far ...
+        self._after = 0  # ... only so few calls were let through ...
+        self._ends_in_a_row = 0  # ... as after so many before it
+        self._seconds = seconds  # between two ends that told the limit, at least
         self._higher = HIGHER
         self._in_vain = 0
 
@@ -181,34 +193,48 @@ class Windows(_Silences):
     def rested(self, now: float) -> None:
         """Note that a call goes now, and that none went for a while: what was counted tells no limit."""
         super().rested(now)
-        self._at_an_end = False
+        self._at_an_end, self._end, self._after = False, None, 0
 
     def let_through(self, began: float) -> None:
         """Note a call that was let through."""
         if self._silence is not None and (silence := self._ended(began, self._silence)) is not None:
-            self._measure(silence.last)
+            self._ends(silence)
         self.over = self.over or (self.limit is None and began > self._until)
-        if began > self._mark:
+        if self._end is not None and began > self._end:
+            self._after += 1
+            if self._after >= SEVERAL:
+                self._measure(self._end)
+        elif began > self._mark:
             self._let_through += 1
             passed = began - self._mark
-            if self.limit is not None and passed > self._seconds and self._let_through > self.limit * passed:
+            if self.limit is not None and passed > FULL * self._seconds and self._let_through > self.limit * passed:
                 self._take((1 + self._higher) * self.limit)
                 self._higher = min(HIGHEST, DOUBLE * self._higher)
                 self._count_from(began)
                 self._at_an_end = False
 
+    def _ends(self, silence: Silence) -> None:
+        """Note the end of a silence: that of a window, if there is not soon another one, or there are many."""
+        let_through = self._let_through if self._end is None else self._after
+        self._in_vain = self._in_vain + 1 if silence.refused > let_through else 0
+        self.over = self._in_vain >= IN_VAIN
+        self._let_through += self._after
+        self._end, self._after, self._ends_in_a_row = silence.last, 0, self._ends_in_a_row + 1
+        if self._ends_in_a_row >= IN_VAIN:
+            self._measure(self._end)
+
     def _measure(self, end: float) -> None:
         """Take the limit from what was let through up to the end of a silence, since the end of the one before."""
-        counted, seconds = self._let_through, end - self._mark
-        self._in_vain = self._in_vain + 1 if self._refused > counted else 0
-        self.over = self._in_vain >= IN_VAIN
-        if counted >= SEVERAL and self._at_an_end:
-            if counted < WHOLE or seconds < MOST * self._seconds:
-                return
-            self._seconds, self._higher = min(self._seconds or seconds, seconds), HIGHER
+        counted, seconds, after = self._let_through, end - self._mark, self._after
+        self._end, self._after, self._ends_in_a_row = None, 0, 0
+        if self._at_an_end and (counted < WHOLE or seconds < MOST * self._seconds):
+            self._let_through += after
+            return
+        if self._at_an_end:
+            self._seconds, self._higher = min(self._seconds, seconds), HIGHER
             self._take(counted / seconds)
         self._count_from(end)
-        self._at_an_end = True
+        self._let_through, self._at_an_end = after, True
 
     def _take(self, limit: float) -> None:
         self.limit, self.pace = limit, ABOVE * limit

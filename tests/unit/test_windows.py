@@ -16,7 +16,9 @@ from orchestrator.windows import (
     MANY,
     PATIENCE,
     PROBE,
+    SELDOM,
     SEVERAL,
+    TRIALS,
     TWICE,
     Suspicion,
     Windows,
@@ -83,17 +85,19 @@ def test_a_bucket_that_refilled_meanwhile_is_none() -> None:
     assert not suspicion.found
 
 
-def test_a_trial_that_fails_is_made_once_more_and_then_not_for_long() -> None:
+def test_a_trial_that_fails_is_made_again_later_and_later_and_then_not_for_long() -> None:
     suspicion = used_up()
     assert suspicion.let_through(1.05)
-    suspicion.refused(1.1, PACE)
+    now, rest = 1.1, AGAIN * 0.8
+    for _ in range(1, TRIALS):
+        suspicion.refused(now, PACE)
+        assert suspicion.pace is None
+        assert not suspicion.let_through(now + rest)
+        assert suspicion.let_through(now + rest + 0.01)
+        now, rest = now + rest + 0.02, SELDOM * rest
+    suspicion.refused(now, PACE)
     assert suspicion.pace is None
-    again = 1.1 + AGAIN * 0.8
-    assert not suspicion.let_through(again)
-    assert suspicion.let_through(again + 0.01)
-    suspicion.refused(again + 0.02, PACE)
-    assert suspicion.pace is None
-    assert not suspicion.let_through(again + 60)  # and now nothing is suspected
+    assert not suspicion.let_through(now + 60)  # and now nothing is suspected
 
 
 def test_a_trial_that_is_neither_good_nor_bad_is_over_after_a_while() -> None:
@@ -105,7 +109,7 @@ def test_a_trial_that_is_neither_good_nor_bad_is_over_after_a_while() -> None:
 
 def test_windows_of_which_none_is_used_up_are_none() -> None:
     """A bucket that said 429 to everybody for a second fills meanwhile: a pace of 12/s was kept where it takes 200."""
-    windows = Windows(PACE, 0.0, 0, at_an_end=True, patience=3.0)
+    windows = Windows(PACE, 0.0, 0, at_an_end=True, seconds=1.0, until=3.0)
     windows.let_through(3.0)
     assert not windows.over
     windows.let_through(3.1)
@@ -140,16 +144,17 @@ def test_a_call_that_was_let_through_before_the_last_refusal_ends_the_silence() 
     assert not suspicion.let_through(1.05)
 
 
-def windowed(*cycles: tuple[int, float, float], at_an_end: bool = True) -> Windows:
+def windowed(*cycles: tuple[int, float, float], at_an_end: bool = True, seconds: float = 1.0) -> Windows:
     """Return what is made of so many calls let through, in so many seconds, and then so many without any: each time."""
-    windows, now = Windows(PACE, 0.0, 0, at_an_end=at_an_end, patience=60.0), 0.0
+    windows, now = Windows(PACE, 0.0, 0, at_an_end=at_an_end, seconds=seconds, until=60.0), 0.0
     for let_through, seconds, silence in cycles:
         for number in range(let_through):
             windows.let_through(now + (number + 1) * seconds / (let_through + 1))
         for number in range(3):
             windows.refused(now + seconds + silence * number / 2)
         now += seconds + silence
-    windows.let_through(now + 0.001)
+    for number in range(SEVERAL):
+        windows.let_through(now + 0.001 * (1 + number))
     return windows
 
 
@@ -213,6 +218,18 @@ def test_in_a_silence_of_windows_only_some_calls_go_from_the_first_on() -> None:
     assert windows.apart(0.02) == pytest.approx(PROBE * 0.5)
     windows.let_through(2.6)
     assert windows.apart(0.02) == 0.02
+
+
+def test_few_calls_between_two_silences_are_of_the_same_window() -> None:
+    """Of so many in any second: who came one by one makes room one by one, a second later. 200/s seemed to be 300."""
+    few = (SEVERAL - 1, 0.1, 0.1)
+    assert windowed((50, 0.3, 0.1), few, few, few, (50, 0.3, 0.7)).limit == pytest.approx(50.0)
+    assert windowed((50, 0.3, 0.1), few, few, few).limit == pytest.approx((50 + 3 * len(few)) / 1.0)
+
+
+def test_where_every_other_call_is_let_through_that_is_the_limit() -> None:
+    """There was never an end of a window, and the lane went on at twice the limit."""
+    assert windowed((50, 0.5, 0.1), *[(1, 0.01, 0.01)] * (IN_VAIN + 1)).limit == pytest.approx(57 / 0.74)
 
 
 def test_where_more_is_refused_than_let_through_again_and_again_it_is_over() -> None:
