@@ -14,8 +14,9 @@ ROUGH = 3  # calls by which a count that makes no estimate may be short, where i
 MOMENT = 0.05  # ... these: one of them may have been held up
 SPAN = 2.0  # seconds; an estimate goes back over one to two of these
 RECENT = 8  # refusals in which a fall shows
-FELL = 0.9  # of what was expected: less, by more than is uncertain, in more seconds than ...
-BRIEF = 0.02  # ... these, means that the limit has fallen
+FELL = 0.7  # of what was expected: less, in more seconds than ...
+BRIEF = 0.02  # ... these, means that the limit has fallen, ...
+A_LITTLE = 0.9  # ... as does less than this, where no answers that are late can be the reason
 ROSE = 1.05  # of the estimate: if more was let through since the last refusal, the limit has risen
 SURE = 10  # calls that must have been let through to say so
 
@@ -123,8 +124,10 @@ class Refill:
         Nothing at all is no lower limit: the service counts by windows, and this one is used up.
         """
         expected, got = known * (mark - first), self._count(first, mark)
-        missing = expected - got - known * late
-        return mark - first > BRIEF and missing > EVIDENCE and 0 < got < FELL * expected
+        missing = expected - got
+        if got == 0 or mark - first <= BRIEF or missing <= EVIDENCE:
+            return False
+        return got < FELL * expected or (got < A_LITTLE * expected and missing > EVIDENCE + known * late)
 
     def _rose(self, last: float, mark: float, known: float) -> bool:
         """Return whether more was let through since the last refusal than is known to be."""

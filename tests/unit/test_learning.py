@@ -47,16 +47,16 @@ def name(scenario: Hidden) -> str:
 
 @pytest.mark.parametrize("scenario", [*TUNED, *HELD_OUT], ids=name)
 def test_a_lane_that_knows_nothing_comes_close_to_the_ideal(scenario: Hidden) -> None:
-    for seed in SEEDS:
-        came = simulate(replace(scenario, start=first_pace(scenario.slots)), seed)
+    for seed, uneven in product(SEEDS, (0.0, 0.1)):
+        came = simulate(replace(scenario, start=first_pace(scenario.slots), uneven=uneven), seed)
         assert came.over <= 1.016
         assert came.refused <= (0.07 if scenario.burst >= 100 else 0.03 if scenario.count >= 4000 else 0.032)
 
 
 @pytest.mark.parametrize("scenario", [*TUNED, *HELD_OUT], ids=name)
 def test_a_rate_that_is_too_high_is_corrected(scenario: Hidden) -> None:
-    for seed in SEEDS:
-        came = simulate(replace(scenario, ceiling=1000.0), seed)
+    for seed, uneven in product(SEEDS, (0.0, 0.1)):
+        came = simulate(replace(scenario, ceiling=1000.0, uneven=uneven), seed)
         assert came.over <= 1.01
         if scenario.count >= 2500:  # of fewer calls those under way at the first refusal are a larger share
             assert came.refused <= (0.07 if scenario.burst >= 100 else 0.03 if scenario in TUNED else 0.038)
@@ -73,6 +73,7 @@ def drawn(seed: int) -> Hidden:
         retry_after=chance.choice([None, 1.0]),
         then=rate * chance.uniform(0.2, 0.8) if seed % 2 else None,
         late=0.002,
+        uneven=chance.choice([0.0, 0.02, 0.1]),
         start=first_pace(128),
     )
 
