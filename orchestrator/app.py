@@ -44,6 +44,7 @@ from orchestrator.sources import BROKEN
 from orchestrator.stages import Step
 from orchestrator.stop import Stop
 from orchestrator.templates import holes
+from orchestrator.transport import Lines
 from orchestrator.verify import Verifier
 from orchestrator.waves import wave_sizes
 
@@ -191,40 +192,39 @@ class Workshop:
         pacer = self._pacers.get(place) or self._pacers.setdefault(place, self._pacer(bounds))
         return self._new_lane(service, connection, connector, pacer, Notes(), bounds)
 
+    def _lane(self, service: Service, connection: str, memory: Memory) -> Lane:
+        bounds = bounds_of(self._blueprint.config_file.config, service, connection)
+        connector = self._connector(service, connection, bounds)
+        pacer = self._pacer(bounds, self._known.get(lane_key(service.service, connection), Learned()).per_second)
+        batch = service.end.batch
+        packing = Packing(batch.size, batch.group_by) if batch else Packing()
+        return self._new_lane(service, connection, connector, pacer, memory, bounds, packing, self._numbers)
+
     def _new_lane(
-        self, service: Service, connection: str, connector: HttpConnector, pacer: Pacer, notes: Notes, bounds: Bounds
+        self,
+        service: Service,
+        connection: str,
+        connector: HttpConnector,
+        pacer: Pacer,
+        memory: Memory,
+        bounds: Bounds,
+        packing: Packing | None = None,
+        numbers: Iterator[int] | None = None,
     ) -> Lane:
-        """Return a lane that changes nothing: it lists, or it looks."""
+        """Return a lane; one that only lists or looks numbers its calls by itself."""
         return Lane(
             service.service,
             connection,
             connector,
             pacer,
-            notes,
-            self._stop,
-            packing=Packing(),
-            numbers=itertools.count(1),
-            attempts=bounds.attempts,
-            concurrency=bounds.concurrency,
-            backoff=Backoff(bounds.backoff, bounds.backoff_cap),
-        )
-
-    def _lane(self, service: Service, connection: str, memory: Memory) -> Lane:
-        config = self._blueprint.config_file.config
-        bounds = bounds_of(config, service, connection)
-        batch = service.end.batch
-        return Lane(
-            service.service,
-            connection,
-            self._connector(service, connection, bounds),
-            self._pacer(bounds, self._known.get(lane_key(service.service, connection), Learned()).per_second),
             memory,
             self._stop,
-            packing=Packing(batch.size, batch.group_by) if batch else Packing(),
-            numbers=self._numbers,
+            packing=packing or Packing(),
+            numbers=numbers or itertools.count(1),
             attempts=bounds.attempts,
             concurrency=bounds.concurrency,
             backoff=Backoff(bounds.backoff, bounds.backoff_cap),
+            lines=self._lines(service, connection),
         )
 
     def _pacer(self, bounds: Bounds, learned: float | None = None) -> Pacer:
@@ -278,8 +278,12 @@ class Workshop:
             linked.transport,
             idempotent=operation.idempotent,
             seconds=bounds.timeout,
-            lines=linked.transport.lines(url),
         )
+
+    def _lines(self, service: Service, name: str) -> Lines:
+        """Return the connections to where the calls of a service go."""
+        url = base_url(service, self._blueprint.config_file.config.connections[name])
+        return self._connections.linked[name].transport.lines(url)
 
 
 def rendering(operation: Operation, url: str, connection: Connection) -> Callable[[str], Render]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from orchestrator.connector import Line
 from orchestrator.pacing import SOON, Look, Pacer
 from orchestrator.slots import Anteroom
 from orchestrator.stop import Stop
@@ -14,25 +13,37 @@ MOMENT = 0.02  # seconds; and no shorter ...
 TWICE = 2.0  # ... than so many times what it took to make the last connection is the next one made ahead of its call
 
 
-class Dialler(Protocol):
-    """What has the connections of a lane's calls."""
+class Line(Protocol):
+    """A connection that is kept for a call."""
+
+    def free(self) -> None:
+        """Let whoever comes next make a call on it."""
+
+
+class Lines(Protocol):
+    """The connections to where a lane calls."""
 
     @property
-    def has_line(self) -> bool:
-        """Whether there seems to be an open connection that no call is made on."""
+    def ready(self) -> bool:
+        """Whether there seems to be one that is open, and that no call is made on."""
 
-    def line(self) -> Line | None:
-        """Return an open connection, if one is there, that no other call is made on until it is freed."""
+    def take(self) -> Line | None:
+        """Return one that is open, if one is there; no call is made on it until it is freed."""
 
     async def dial(self) -> Line | None:
-        """Return a new connection that no other call is made on until it is freed. It may be cancelled."""
+        """Return a new one, if there is one soon; no call is made on it until it is freed. It may be cancelled."""
 
 
 class Approach:
-    """The calls of one lane that wait for their turn, until there is a reason to stop (`over`)."""
+    """The calls of one lane that wait for their turn, until there is a reason to stop (`over`).
 
-    def __init__(self, dialler: Dialler, pacer: Pacer, over: Stop, look: Look, clock: Callable[[], float]) -> None:
-        self._dialler = dialler
+    Without `lines` every call finds or makes its own connection when its turn has come.
+    """
+
+    def __init__(
+        self, pacer: Pacer, over: Stop, look: Look, clock: Callable[[], float], lines: Lines | None = None
+    ) -> None:
+        self._lines = lines
         self._pacer = pacer
         self._over = over
         self._look = look
@@ -42,7 +53,7 @@ class Approach:
 
     async def turn(self, before: Callable[[], Awaitable[object]] | None) -> bool:
         """Wait for the lane's rate, and do what is to be done just `before` the call; return whether it may be made."""
-        if before is None and self._dialler.has_line and self._pacer.take_now(self._over):
+        if before is None and self._lines is not None and self._lines.ready and self._pacer.take_now(self._over):
             return True
         while not await self._soon(before):
             if self._over.is_set():
@@ -73,10 +84,10 @@ class Approach:
 
     async def _line(self) -> Line | None:
         """Return a connection for a call that has its turn soon: made then, it would have the call arrive late."""
-        if self._pacer.pace_now * SOON < 1 or self._over.is_set():
+        if self._lines is None or self._pacer.pace_now * SOON < 1 or self._over.is_set():
             return None
-        if (line := self._dialler.line()) is None:
+        if (line := self._lines.take()) is None:
             began = self._clock()
-            line = await self._over.unless_set(self._dialler.dial)
+            line = await self._over.unless_set(self._lines.dial)
             self._ahead = min(SOON, max(MOMENT, TWICE * (self._clock() - began)))
         return line

@@ -26,33 +26,11 @@ class Sender(Protocol):
         """Return the answer, or what is known about there being none."""
 
 
-class Line(Protocol):
-    """A connection that is kept for a call."""
-
-    def free(self) -> None:
-        """Let whoever comes next make a call on it."""
-
-
-class Lines(Protocol):
-    """Whoever keeps connections."""
-
-    @property
-    def ready(self) -> bool:
-        """Whether there seems to be one that is open."""
-
-    def take(self) -> Line | None:
-        """Return one that is open, if there is one."""
-
-    async def dial(self) -> Line | None:
-        """Return a new one, if there is one soon."""
-
-
 class HttpConnector:
     """The calls of one lane.
 
     `operations` compile the request for the project that the credential is for: the one to begin with, and the one to
     go on with when its method is not allowed (405). They raise LookupError when they need a project and there is none.
-    `lines` have the connection for a call before its turn comes; without them every call finds or makes its own then.
     `readings` has a classifier for every answer that a group can expect ('' where there is only one).
     """
 
@@ -66,11 +44,9 @@ class HttpConnector:
         *,
         idempotent: bool,
         seconds: float,
-        lines: Lines | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.idempotent = idempotent
-        self._lines = lines
         self._operations = operations
         self._chosen = 0
         self._renders: dict[int, Render] = {}
@@ -112,19 +88,6 @@ class HttpConnector:
         except CredentialUnavailable as error:
             return Ruling(Verdict.RETRY, error.message)
         return None
-
-    @property
-    def has_line(self) -> bool:
-        """Return whether there seems to be an open connection that no call is made on."""
-        return self._lines is not None and self._lines.ready
-
-    def line(self) -> Line | None:
-        """Return an open connection, if one is there, that no other call is made on until it is freed."""
-        return None if self._lines is None else self._lines.take()
-
-    async def dial(self) -> Line | None:
-        """Return a new connection that no other call is made on until it is freed, if there is one in a moment."""
-        return None if self._lines is None else await self._lines.dial()
 
     async def call(self, batch: Batch) -> Ruling:
         """Make one attempt at a batch's call, on the connection that was freed last."""

@@ -13,7 +13,7 @@ from typing import Protocol
 import anyio
 from anyio.abc import TaskGroup
 
-from orchestrator.approach import Approach, Dialler
+from orchestrator import approach
 from orchestrator.backoff import LONGEST_WAIT, Backoff
 from orchestrator.batches import Packing, pack
 from orchestrator.conclusion import AGAIN, Budget, Trail, again, splits, summary, told
@@ -36,7 +36,7 @@ _HALT, _THROTTLE = Verdict.HALT, Verdict.THROTTLE
 _log = Log()
 
 
-class Connector(Dialler, Protocol):
+class Connector(Protocol):
     """What makes a lane's calls."""
 
     idempotent: bool
@@ -89,6 +89,7 @@ class Lane:
         attempts: int = 5,
         concurrency: int = 2,
         backoff: Backoff | None = None,
+        lines: approach.Lines | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -111,7 +112,7 @@ class Lane:
         self.busy = asyncio.Lock()  # held by the stage that it works for
         self._intents = Intents(iter(()), memory.sent)
         self._slots = Slots(concurrency)
-        self._approach = Approach(connector, pacer, self._over, self._look_ahead, clock)
+        self._approach = approach.Approach(pacer, self._over, self._look_ahead, clock, lines)
         self._concurrency = concurrency
         self._group: TaskGroup | None = None  # of its workers, while there is work ...
         self._to_hire = 0  # ... which may be so many more

@@ -28,7 +28,7 @@ _UNTRUSTED = (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprint
 
 
 @dataclass(slots=True, eq=False)
-class _Place:
+class Place:
     """One base URL: what of a request's head is the same for all, and the connections to it.
 
     `ticket` is never sent: it tells aiohttp where a connection goes, by what proxy and TLS, and has the headers that a
@@ -89,7 +89,7 @@ class HttpTransport:
         self._tls = tls
         self._proxy = URL(proxy) if proxy else None
         self._dialler: aiohttp.TCPConnector | None = None
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, Place] = {}
         self._outbox = Outbox()
 
     async def __aenter__(self) -> HttpTransport:
@@ -108,25 +108,13 @@ class HttpTransport:
         """Return what takes and makes connections to a base URL before there is a call to make."""
         return Lines(self, base_url)
 
-    def has_idle(self, base_url: str) -> bool:
-        """Return whether there is a connection that no call is made on; it may be gone."""
-        place = self._places.get(base_url)
-        return place is not None and bool(place.idle)
-
-    def take(self, base_url: str) -> Wire | None:
-        """Return a connection that is open, if one is, for nobody else until it is freed."""
-        place = self._places.get(base_url)
-        return None if place is None else place.take(asyncio.get_running_loop().time())
-
-    async def dial(self, base_url: str, seconds: float) -> Wire | None:
-        """Return a new connection, for nobody else until it is freed; None if there is none in so many seconds."""
-        place = self._places.get(base_url) or self._place(base_url)
-        made = await self._dial(place, asyncio.get_running_loop().time() + seconds)
-        return None if isinstance(made, Lost) else made
+    def place(self, base_url: str) -> Place:
+        """Return what is the same for all requests to a base URL, and the connections to it."""
+        return self._places.get(base_url) or self._placed(base_url)
 
     async def send(self, request: Request, timeout: float = 30.0) -> Response | Lost:  # noqa: ASYNC109
         """Return the answer, or what is known about there being none within `timeout` seconds."""
-        place = self._places.get(request.base_url) or self._place(request.base_url)
+        place = self.place(request.base_url)
         sent = place.head(request) + request.body
         began = asyncio.get_running_loop().time()
         if (idle := place.take(began)) is not None:
@@ -135,10 +123,10 @@ class HttpTransport:
                 return answer
             if asyncio.get_running_loop().time() >= began + timeout:  # else it was gone before anything was sent
                 return answer
-        wire = await self._dial(place, began + timeout)
+        wire = await self.dial(place, began + timeout)
         return wire if isinstance(wire, Lost) else await wire.exchange(sent, request.method, began, timeout)
 
-    async def _dial(self, place: _Place, due: float) -> Wire | Lost:
+    async def dial(self, place: Place, due: float) -> Wire | Lost:
         """Return a new connection; until there is one, with TLS and proxy settled, nothing was sent."""
         if self._dialler is None:
             raise RuntimeError("the transport is used outside its `async with`")
@@ -154,7 +142,7 @@ class HttpTransport:
                 f"could not connect: {why(error)}", False, final=isinstance(error, _UNTRUSTED) and not place.trusted
             )
 
-    def _place(self, base_url: str) -> _Place:
+    def _placed(self, base_url: str) -> Place:
         url = URL(base_url, encoded=True)
         ticket = aiohttp.ClientRequest(
             "GET", url, headers=_HEADERS, ssl=self._trust(url), proxy=self._proxy, loop=asyncio.get_running_loop()
@@ -165,7 +153,7 @@ class HttpTransport:
             if self._proxy.user is not None:
                 who = base64.b64encode(f"{self._proxy.user}:{self._proxy.password or ''}".encode()).decode()
                 ticket.headers["Proxy-Authorization"] = f"Basic {who}"
-        place = _Place(ticket, prefix)
+        place = Place(ticket, prefix)
         self._places[base_url] = place
         return place
 
@@ -187,16 +175,18 @@ class Lines:
 
     @property
     def ready(self) -> bool:
-        """Return whether there seems to be one that is open."""
-        return self._transport.has_idle(self._base_url)
+        """Return whether there is a connection that no call is made on; it may be gone."""
+        return bool(self._transport.place(self._base_url).idle)
 
     def take(self) -> Wire | None:
-        """Return a connection that is open, if one is, for nobody else until it is freed."""
-        return self._transport.take(self._base_url)
+        """Return one that is open, if one is, for nobody else until it is freed."""
+        return self._transport.place(self._base_url).take(asyncio.get_running_loop().time())
 
     async def dial(self) -> Wire | None:
-        """Return a new connection, for nobody else until it is freed; None if there is none in a moment."""
-        return await self._transport.dial(self._base_url, AHEAD_SECONDS)
+        """Return a new one, for nobody else until it is freed; None if there is none in a moment."""
+        due = asyncio.get_running_loop().time() + AHEAD_SECONDS
+        made = await self._transport.dial(self._transport.place(self._base_url), due)
+        return None if isinstance(made, Lost) else made
 
 
 def tls_context(ca_file: str | None, fingerprint: str | None, *, insecure: bool) -> Trust:

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 
 from orchestrator import lane
+from orchestrator.approach import Line
 from orchestrator.backoff import Backoff
 from orchestrator.batches import Packing
-from orchestrator.connector import Line
 from orchestrator.lane import Lane
 from orchestrator.model import Batch, Outcome, Ruling, Secret, Settled, Target, Verdict
 from orchestrator.pacing import Look, Pacer, nothing
@@ -136,16 +136,6 @@ class Service:
         self.ready = unready is None
         return unready
 
-    has_line = False
-
-    def line(self) -> Line | None:
-        return self.next_line
-
-    async def dial(self) -> Line | None:
-        if self.dialling is not None:
-            await self.dialling()
-        return self.dialled
-
     async def call(self, batch: Batch) -> Ruling:
         self.calls.append([target.id for target in batch.targets])
         self.numbers.append(batch.number)
@@ -157,6 +147,23 @@ class Service:
             await asyncio.sleep(0)
         self.open -= 1
         return ruling
+
+
+class Wires:
+    """The connections to a service, by its script."""
+
+    ready = False
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def take(self) -> Line | None:
+        return self._service.next_line
+
+    async def dial(self) -> Line | None:
+        if self._service.dialling is not None:
+            await self._service.dialling()
+        return self._service.dialled
 
 
 class Memory:
@@ -214,6 +221,7 @@ class Bench:
             attempts=attempts,
             concurrency=concurrency,
             backoff=Backoff(1.0, 60.0, lambda low, high: high),
+            lines=Wires(service),
             clock=self.clock,
             wall=self.clock,
         )

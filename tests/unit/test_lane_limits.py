@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import anyio
 import pytest
-from lanes import ENDED, NEVER_SENT, START, Bench, Memory, Service, targets, throttled
+from lanes import ENDED, NEVER_SENT, START, Bench, Memory, Service, Wires, targets, throttled
 
 from orchestrator.backoff import Backoff
 from orchestrator.batches import Packing
@@ -493,6 +493,7 @@ def paced(service: Service, rate: float, concurrency: int, stop: Stop | None = N
         packing=Packing(),
         numbers=itertools.count(1),
         concurrency=concurrency,
+        lines=Wires(service),
     )
 
 
@@ -628,18 +629,7 @@ async def test_after_a_pause_connections_are_made_anew() -> None:
     noted: list[str] = []
     service = Service()
     service.next_line = Kept(noted)
-    pacer = Pacer((Rate(20, 1),))
-    made = Lane(
-        "some.service",
-        "prod",
-        service,
-        pacer,
-        Memory(),
-        Stop(),
-        packing=Packing(),
-        numbers=itertools.count(1),
-        concurrency=3,
-    )
+    made = paced(service, 20, 3)
     service.answer = lambda batch: throttled(2.1) if len(service.calls) == 1 else ENDED
     running = asyncio.create_task(made.run(iter(targets(range(4)))))
     await asyncio.sleep(1.0)

@@ -87,14 +87,6 @@ class Service:
     async def obtain(self) -> Ruling | None:
         return None
 
-    has_line = False
-
-    def line(self) -> None:
-        """Every call finds its connection itself."""
-
-    async def dial(self) -> None:
-        """Every call makes its connection itself."""
-
     async def call(self, batch: Batch) -> Ruling:
         self._log.append(f"{batch.targets[0].stage} began")
         await asyncio.sleep(0.002)
