@@ -35,6 +35,7 @@ UNSEEN = 1.5  # times what an answer takes: so long ago a call began whose refus
 QUICKEST = 0.1  # seconds in which the pace of a start grows by e at the quickest ...
 PER_ANSWER = 3.0  # ... and at least so many times what an answer takes, so that a refusal is seen in time
 UNKNOWN_ANSWER = 0.1  # seconds that an answer is taken to take before there was one
+LATEST = 0.2  # of what an answer takes, of late, is the time of the last one
 AS_TOLD = 0.05  # of an estimate: if it is lower by no more than that, the limit is the one that the service tells
 TOLD_STEP = 0.9  # of the pace, when the service told how fast to go on ...
 TOLD_REST = 0.03  # ... after so many seconds, in which its bucket fills for a call that comes early
@@ -59,7 +60,8 @@ class Learner:
         self.estimate: float | None = None
         self.ending = False  # few calls are left: one that is refused now would make the lane wait for it
         self._rising = start is not None
-        self._answer = UNKNOWN_ANSWER  # seconds that an answer takes, of late
+        self._answer = UNKNOWN_ANSWER  # seconds that an answer takes, of late ...
+        self._refusal = 0.0  # ... and one that is a refusal
         self._answers = Answers()
         self._waits = Waits()
         self._refill = Refill()
@@ -129,6 +131,7 @@ class Learner:
             self._note_pace(began, now)
         self._noted(now)
         self._timed(now - began)
+        self._refusal += LATEST * (now - began - self._refusal)
         self._levels.answered(began, refused=True)
         if self._windows is not None:
             self._windows.refused(began)
@@ -286,7 +289,7 @@ class Learner:
         looks = min(FURTHEST, (now - self._from) / look)
         climb = 3 * (DIP + 1 / (estimate * look)) * looks**2  # so that after one of them one call more has gone
         pace = estimate * (1 + (-DIP if self.ending else self._doubt - DIP + climb))
-        unseen = UNSEEN * self._answer * max(0.0, pace - estimate)
+        unseen = UNSEEN * self._told_after * max(0.0, pace - estimate)
         if self._excess > OVERDUE + unseen and not self.ending:
             if NEAR * pace < self._refused_at and now - self._refused_when < LATELY * look:
                 self._trials = 1 if self._sound is None else self._trials + 1
@@ -301,7 +304,7 @@ class Learner:
     def _look(self, estimate: float) -> float:
         """Return in how many seconds one call more goes than the estimate allows."""
         sooner = min(1.0, CERTAIN / self._doubt) if self._doubt else 1.0
-        seconds = LOOK * (1 + BEHIND * estimate * self._answer) / estimate
+        seconds = LOOK * (1 + BEHIND * estimate * self._told_after) / estimate
         return max(sooner * max(SELDOM, seconds), self._waits.patience)
 
     def _note_pace(self, began: float, now: float) -> None:
@@ -339,12 +342,17 @@ class Learner:
         pace = self.pace or self.ceiling
         return pace * math.exp(-ago / self._growth()) if self._rising else pace
 
+    @property
+    def _told_after(self) -> float:
+        """Return how many seconds after a call it is known that it was refused, if it was."""
+        return max(self._answer, self._refusal)
+
     def _timed(self, seconds: float) -> None:
-        self._answer += 0.2 * (seconds - self._answer)
+        self._answer += LATEST * (seconds - self._answer)
 
     def _growth(self) -> float:
         """Return in how many seconds the pace of a start grows by e."""
-        return max(QUICKEST, PER_ANSWER * self._answer)
+        return max(QUICKEST, PER_ANSWER * self._told_after)
 
     def _bounded(self, pace: float) -> float:
         return min(self.ceiling, max(SLOWEST, pace))

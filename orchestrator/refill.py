@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect, bisect_left, insort
+from collections import deque
 from typing import NamedTuple
 
 EVIDENCE = 4  # calls let through between two refusals make an estimate
@@ -13,6 +14,7 @@ IN_DOUBT = 0.3  # ... this share of an estimate, at most, is in doubt
 ROUGH = 3  # calls by which a count that makes no estimate may be short, where it was in fewer seconds than ...
 MOMENT = 0.05  # ... these: one of them may have been held up
 SPAN = 2.0  # seconds; an estimate goes back over one to two of these
+EARLIER = 1000  # calls let through are remembered in case that a refusal which began before them is told late
 RECENT = 8  # refusals in which a fall shows
 FELL = 0.7  # of what was expected: less, in more seconds than ...
 BRIEF = 0.02  # ... these, means that the limit has fallen, ...
@@ -33,7 +35,10 @@ class Refill:
     """The calls let through and refused since one that was; times are seconds of one clock, `answer` what one takes."""
 
     def __init__(self) -> None:
-        self._accepted: list[float] = []  # when the calls began that were let through, from the base on
+        self._earlier: deque[float] = deque(
+            maxlen=EARLIER
+        )  # when calls began that were let through, without a base ...
+        self._accepted: list[float] = []  # ... and from the base on
         self._base: float | None = None  # the refused call where the estimate begins ...
         self._until = 0.0  # ... the one where it ends ...
         self._later = 0.0  # ... and where the next one will begin
@@ -47,6 +52,8 @@ class Refill:
 
     def begin(self, began: float) -> None:
         """Count from a refused call on."""
+        self._accepted = sorted(one for one in self._earlier if one > began)  # whose answers came sooner than this one
+        self._earlier.clear()
         self._begin_at(began, began)
         self._until = began
         self._note(began)
@@ -54,6 +61,8 @@ class Refill:
     def forget(self) -> None:
         """Count nothing until there is another refusal to count from: the bucket need not be empty any more."""
         self._base = None
+        self._earlier.extend(self._accepted[-EARLIER:])
+        self._accepted.clear()
         self._recent.clear()
 
     def resumed(self, now: float) -> None:
@@ -62,7 +71,10 @@ class Refill:
 
     def let_through(self, began: float, answer: float) -> Found | None:
         """Count a call that was let through; return what it makes of an estimate that was made without it."""
-        if self._base is None or began <= self._base:
+        if self._base is None:
+            self._earlier.append(began)
+            return None
+        if began <= self._base:
             return None
         insort(self._accepted, began)
         counted = self._count(self._base, self._until) if began < self._until else 0

@@ -58,8 +58,8 @@ class Hidden:
 
     `late` is by how many seconds a timer may be late, `uneven` the share by which an answer may take longer;
     `stall` is for how long the machine does something else, in every hundredth moment; after the first `early` targets
-    there is nothing to call for `idle` seconds. After a refusal the service has the lane wait for `pause`. It has no
-    bucket where it counts in a `window` of seconds.
+    there is nothing to call for `idle` seconds. After a refusal the service has the lane wait for `pause`; to refuse
+    may take another time than an answer. It has no bucket where it counts in a `window` of seconds.
     """
 
     rate: float = 200.0
@@ -77,6 +77,7 @@ class Hidden:
     early: int = 0
     idle: float = 0.0
     pause: float = 0.0
+    refusal: float | None = None
     window: float = 0.0
     slides: bool = False
 
@@ -154,7 +155,10 @@ class Simulation:
             self.done += 1
             if self.scenario.then is not None and self.done == self.scenario.count // 2:
                 self.bucket.rate = self.scenario.then
-        latency = self.scenario.latency * (1 + self._random.uniform(0, self.scenario.uneven))
+        latency = self.scenario.latency
+        if not let_through and self.scenario.refusal is not None:
+            latency = self.scenario.refusal
+        latency *= 1 + self._random.uniform(0, self.scenario.uneven)
         heapq.heappush(self._flying, (self.now + latency, self.now, let_through, tries))
         return True
 

@@ -117,6 +117,31 @@ def test_few_calls_are_no_less_quick(scenario: Hidden, knows_nothing: bool) -> N
     assert came.refused <= (0.045 if knows_nothing else 0.1)
 
 
+@pytest.mark.parametrize(("latency", "refusal"), [(0.02, 0.1), (0.02, 1.0), (0.2, 0.4), (0.2, 1.0), (0.05, 5.0)])
+@pytest.mark.parametrize("knows_nothing", [True, False])
+def test_a_service_that_takes_its_time_to_refuse_is_not_taken_for_a_slow_one(
+    latency: float, refusal: float, knows_nothing: bool
+) -> None:
+    """What was let through before the refusal was told was not counted: it took 1.6 to 3.8 of the ideal."""
+    changed = {"start": first_pace(128)} if knows_nothing else {"ceiling": 1000.0}
+    scenario = Hidden(latency=latency, refusal=refusal, **changed)  # type: ignore[arg-type]
+    for seed in SEEDS:
+        came = simulate(scenario, seed)
+        assert came.over <= 1.025
+        assert came.refused <= 0.065  # it was up to 0.25
+
+
+@pytest.mark.parametrize("latency", [0.02, 0.2])
+@pytest.mark.parametrize("knows_nothing", [True, False])
+def test_nor_is_one_that_refuses_sooner_than_it_does_the_work(latency: float, knows_nothing: bool) -> None:
+    changed = {"start": first_pace(128)} if knows_nothing else {"ceiling": 1000.0}
+    scenario = Hidden(latency=latency, refusal=0.005, **changed)  # type: ignore[arg-type]
+    for seed in SEEDS:
+        came = simulate(scenario, seed)
+        assert came.over <= 1.02
+        assert came.refused <= 0.03
+
+
 class Crooked(Bucket):
     """Sees calls in their order, and later than they were made: some by milliseconds, and all by up to 40 at times."""
 

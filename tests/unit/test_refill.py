@@ -50,6 +50,18 @@ def test_an_answer_that_comes_late_is_counted_all_the_same() -> None:
     assert refill.let_through(1.1, ANSWER) is None  # it belongs to the next one
 
 
+def test_what_was_let_through_before_a_refusal_was_told_is_counted() -> None:
+    """Only what came after it was, and 60/s that were refused after five seconds seemed to be 10."""
+    refill = Refill()
+    for number in range(100):
+        assert refill.let_through(number / 10, ANSWER) is None
+    refill.begin(1.95)
+    assert refill.refused(9.95, ANSWER, None) == pytest.approx(Found(10.0, 1 / 80))
+    refill.forget()
+    refill.begin(5.95)
+    assert refill.refused(9.95, ANSWER, None) == pytest.approx(Found(10.0, 1 / 40))
+
+
 def test_what_began_before_the_first_refusal_is_not_counted() -> None:
     refill = Refill()
     assert refill.let_through(0.5, ANSWER) is None
