@@ -28,7 +28,7 @@ from orchestrator.stop import MIDWAY, Stop
 from orchestrator.vain import HOPELESS_SECONDS, Vain
 
 LANE_PAUSE = 2.0  # a shorter wait that a service asks for holds back its target only; the lane goes more slowly
-STUBBORN = 1  # attempt; who is refused once more may have a limit of its own
+STUBBORN = 4  # attempts; who is refused after as many may have a limit of its own
 TOO_LATE = "the deadline left no time for what is not done"
 LEFT_TOGETHER = 500  # batches that are settled as not attempted before the journal is waited for
 _HALT, _THROTTLE = Verdict.HALT, Verdict.THROTTLE

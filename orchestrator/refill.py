@@ -14,7 +14,7 @@ IN_DOUBT = 0.3  # ... this share of an estimate, at most, is in doubt
 ROUGH = 3  # calls by which a count that makes no estimate may be short, where it was in fewer seconds than ...
 MOMENT = 0.05  # ... these: one of them may have been held up
 SPAN = 2.0  # seconds; an estimate goes back over one to two of these
-EARLIER = 1000  # calls let through are remembered in case that a refusal which began before them is told late
+EARLIER = 10_000  # calls let through, at most, are remembered: a refusal that began before them may be told late
 RECENT = 8  # refusals in which a fall shows
 FELL = 0.7  # of what was expected: less, in more seconds than ...
 BRIEF = 0.02  # ... these, means that the limit has fallen, ...
@@ -35,10 +35,9 @@ class Refill:
     """The calls let through and refused since one that was; times are seconds of one clock, `answer` what one takes."""
 
     def __init__(self) -> None:
-        self._earlier: deque[float] = deque(
-            maxlen=EARLIER
-        )  # when calls began that were let through, without a base ...
-        self._accepted: list[float] = []  # ... and from the base on
+        # when calls began that were let through: while there is no base, and from it on
+        self._earlier: deque[float] = deque(maxlen=EARLIER)
+        self._accepted: list[float] = []
         self._base: float | None = None  # the refused call where the estimate begins ...
         self._until = 0.0  # ... the one where it ends ...
         self._later = 0.0  # ... and where the next one will begin
@@ -51,7 +50,9 @@ class Refill:
         return self._base is not None
 
     def begin(self, began: float) -> None:
-        """Count from a refused call on."""
+        """Count from a refused call on, as far as it is remembered what was let through since."""
+        if len(self._earlier) == EARLIER:
+            began = max(began, min(self._earlier))
         self._accepted = sorted(one for one in self._earlier if one > began)  # whose answers came sooner than this one
         self._earlier.clear()
         self._begin_at(began, began)
@@ -61,7 +62,7 @@ class Refill:
     def forget(self) -> None:
         """Count nothing until there is another refusal to count from: the bucket need not be empty any more."""
         self._base = None
-        self._earlier.extend(self._accepted[-EARLIER:])
+        self._earlier.extend(self._accepted)
         self._accepted.clear()
         self._recent.clear()
 
@@ -77,6 +78,9 @@ class Refill:
         if began <= self._base:
             return None
         insort(self._accepted, began)
+        if len(self._accepted) > EARLIER:  # and none was refused: the bucket is not empty any more
+            self.forget()
+            return None
         counted = self._count(self._base, self._until) if began < self._until else 0
         return _estimate(counted, self._until - self._base, answer) if counted >= EVIDENCE else None
 
@@ -139,7 +143,8 @@ class Refill:
         missing = expected - got
         if got == 0 or mark - first <= BRIEF or missing <= EVIDENCE:
             return False
-        return got < FELL * expected or (got < A_LITTLE * expected and missing > EVIDENCE + known * late)
+        goes_on = self._count(self._recent[len(self._recent) // 2], mark) > 0  # else it is an outage
+        return got < FELL * expected or (got < A_LITTLE * expected and missing > EVIDENCE + known * late and goes_on)
 
     def _rose(self, last: float, mark: float, known: float) -> bool:
         """Return whether more was let through since the last refusal than is known to be."""

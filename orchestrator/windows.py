@@ -26,7 +26,8 @@ WHOLE = 10  # calls let through between two silences tell the limit, if that too
 MOST = 0.5  # ... so much of the shortest such time; a window takes ...
 AT_MOST = 5.0  # ... so many times the silence at its end, it is thought at first
 ABOVE = 1.01  # times the limit: the pace
-PATIENCE = 3.0  # times what a window seems to take: if the trial's pace uses none up in that, these are none
+PATIENCE = 1.5  # times what a window seems to take, and so many seconds more: ...
+WAITS = 1.5  # ... if the trial's pace uses none up in that, these are none
 FULL = 1.25  # times such a time: if all of the limit is let through in that, and nothing refused, ...
 HIGHER = 0.02  # ... it is so much higher, perhaps, ...
 DOUBLE = 2.0  # ... and the next time so many times as much, up to ...
@@ -94,7 +95,7 @@ class Suspicion(_Silences):
         self._plausible = False  # ... and whether it may be the end of a window
         self._suspected: float | None = None  # the pace to try ...
         self._tried = Silence(0.0, 0.0)  # ... after this silence, ...
-        self._patience = 0.0  # ... for so many seconds at most, ...
+        self._passed = 0.0  # ... so many seconds after the end of the one before, ...
         self._rest = 0.0  # ... and so many after a trial that failed, ...
         self._not_before = -math.inf  # ... which is then
         self._trials = 0  # since the silence, ...
@@ -142,10 +143,14 @@ class Suspicion(_Silences):
         """Return whether a trial takes too long: neither is much let through up to then, nor anything refused."""
         return self.pace is not None and began - self._tried.last > self._patience
 
+    @property
+    def _patience(self) -> float:
+        return PATIENCE * self._passed + WAITS
+
     def windows(self) -> Windows:
         """Return the windows that were found."""
         pace, at_an_end = self.pace or self._before, not self._late
-        seconds = min(self._patience / PATIENCE, AT_MOST * self._tried.seconds)
+        seconds = min(self._passed, AT_MOST * self._tried.seconds)
         until = self._mark + self._patience
         return Windows(pace, self._mark, self._let_through, at_an_end=at_an_end, seconds=seconds, until=until)
 
@@ -153,7 +158,7 @@ class Suspicion(_Silences):
         """Take a silence that is over for the end of a window, where it may be that."""
         passed = silence.last - self._mark
         if self._plausible and silence.seconds > LONG and silence.refused >= MANY and passed > 0:
-            self._tried, self._rest, self._patience = silence, AGAIN * silence.seconds, PATIENCE * passed
+            self._tried, self._rest, self._passed = silence, AGAIN * silence.seconds, passed
             self._trials = 0
             self._suspected = min(self._before, TWICE * self._let_through / passed)
         self._count_from(silence.last)
@@ -178,7 +183,8 @@ class Windows(_Silences):
         self._end: float | None = None  # the end of a silence, after which so far ...
         self._after = 0  # ... only so few calls were let through ...
         self._ends_in_a_row = 0  # ... as after so many before it
-        self._seconds = seconds  # between two ends that told the limit, at least
+        self._seconds = seconds  # between two ends that told the limit, at least ...
+        self._shortest = MOST * seconds  # ... and no less
         self._higher = HIGHER
         self._in_vain = 0
 
@@ -231,7 +237,7 @@ class Windows(_Silences):
             self._let_through += after
             return
         if self._at_an_end:
-            self._seconds, self._higher = min(self._seconds, seconds), HIGHER
+            self._seconds, self._higher = max(self._shortest, min(self._seconds, seconds)), HIGHER
             self._take(counted / seconds)
         self._count_from(end)
         self._let_through, self._at_an_end = after, True

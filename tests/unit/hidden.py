@@ -9,11 +9,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from orchestrator.lane import STUBBORN
 from orchestrator.learning import Learner
+from orchestrator.pacing import AHEAD
 from orchestrator.slots import AT_FIRST
 
 FIRST_REST = 0.125  # seconds that a target rests at most after its first refusal, where the service names no wait
-AHEAD = 1.25  # seconds of calls by which a lane sees its end come
 
 
 class Bucket:
@@ -21,6 +22,9 @@ class Bucket:
 
     def __init__(self, rate: float, burst: float) -> None:
         self.rate, self.burst, self.level, self.at = rate, burst, burst, 0.0
+
+    def change(self, rate: float) -> None:
+        self.rate = rate
 
     def take(self, now: float) -> bool:
         self.level = min(self.burst, self.level + (now - self.at) * self.rate)
@@ -154,7 +158,7 @@ class Simulation:
             self.last = self.now
             self.done += 1
             if self.scenario.then is not None and self.done == self.scenario.count // 2:
-                self.bucket.rate = self.scenario.then
+                self.bucket.change(self.scenario.then)
         latency = self.scenario.latency
         if not let_through and self.scenario.refusal is not None:
             latency = self.scenario.refusal
@@ -188,6 +192,8 @@ class Simulation:
         if self.scenario.pause:
             rest = 0.0
             self._pause(began)
+        elif tries >= STUBBORN:
+            self.learner.refused_again(began, self.now)
         else:
             self.learner.refused(began, self.now)
         if rest is None:

@@ -253,6 +253,24 @@ def test_a_bucket_that_refuses_everything_for_a_while_is_not_taken_for_windows(
     assert simulation.learner.learned == pytest.approx(200, rel=0.05)
 
 
+@pytest.mark.parametrize("began", [3.0, 8.0])
+@pytest.mark.parametrize("seconds", [5.0, 20.0, 50.0])
+def test_an_outage_costs_little_more_than_twice_its_time(began: float, seconds: float) -> None:
+    """A service that takes no calls for a while looks like a window; it cost nearly four times its time."""
+    scenario = Hidden(count=5000, slots=16, start=first_pace(16))
+    simulation = Simulation(scenario, Learner(scenario.ceiling, scenario.start))
+    simulation.bucket = Outage(began, seconds)
+    simulation.run()
+    assert simulation.last <= 25 + seconds + 1.5 * seconds + 3
+
+
+def test_windows_of_a_long_run_are_no_shorter_than_those_of_a_short_one() -> None:
+    """The shortest time in which one seemed to be used up was gone by, and 7.5 % refused in the end."""
+    came = simulate(Hidden(burst=0.0, window=1.0, slides=True, count=40_000, slots=16, ceiling=1000.0))
+    assert came.over <= 1.03
+    assert came.refused <= 0.03
+
+
 @pytest.mark.parametrize("early", [100, 1000])
 def test_a_rest_between_two_waves_is_no_part_of_a_window(early: int) -> None:
     """What was let through over ten minutes, of which nine were a rest, would be a tenth of the limit."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.refill import EVIDENCE, MOMENT, ROUGH, Found, Refill
+from orchestrator.refill import EARLIER, EVIDENCE, MOMENT, ROUGH, Found, Refill
 
 ANSWER = 0.01  # seconds that an answer takes: short, so that nothing is in doubt for that
 
@@ -60,6 +60,37 @@ def test_what_was_let_through_before_a_refusal_was_told_is_counted() -> None:
     refill.forget()
     refill.begin(5.95)
     assert refill.refused(9.95, ANSWER, None) == pytest.approx(Found(10.0, 1 / 40))
+
+
+def test_of_what_was_let_through_before_a_refusal_was_told_no_more_is_counted_than_is_remembered() -> None:
+    """Half of the limit was found, and was said to be certain."""
+    refill = Refill()
+    for number in range(2 * EARLIER):
+        refill.let_through(number / 1000, ANSWER)
+    refill.begin(0.0)
+    found = refill.refused(2 * EARLIER / 1000, ANSWER, None)
+    assert found is not None
+    assert found.per_second == pytest.approx(1000, rel=0.001)
+
+
+def test_a_refusal_that_is_the_last_one_is_not_counted_from_for_ever() -> None:
+    """32 MB were kept for a million calls."""
+    refill = Refill()
+    refill.begin(0.0)
+    for number in range(3 * EARLIER):
+        refill.let_through(1 + number / 1000, ANSWER)
+    assert not refill.counting
+    assert len(refill._accepted) + len(refill._earlier) <= EARLIER
+
+
+def test_a_service_that_refuses_everything_has_no_lower_limit() -> None:
+    """A tenth less than expected over the last refusals: 0.3/s was learned, and remembered, where it takes 100."""
+    refill = Refill()
+    refill.begin(0.0)
+    for number in range(200):
+        refill.let_through(0.01 * number + 0.005, ANSWER)
+    found = [refill.refused(2.0 + 0.01 * number, ANSWER, 100.0) for number in range(50)]
+    assert min(one.per_second for one in found if one is not None) >= 75
 
 
 def test_what_began_before_the_first_refusal_is_not_counted() -> None:

@@ -20,6 +20,7 @@ from orchestrator.windows import (
     SEVERAL,
     TRIALS,
     TWICE,
+    WAITS,
     Suspicion,
     Windows,
 )
@@ -104,7 +105,7 @@ def test_a_trial_that_is_neither_good_nor_bad_is_over_after_a_while() -> None:
     suspicion = used_up()
     assert suspicion.let_through(1.05)
     assert not suspicion.in_vain(1.05)
-    assert suspicion.in_vain(1.0 + PATIENCE * 1.0 + 0.1)
+    assert suspicion.in_vain(1.0 + PATIENCE * 1.0 + WAITS + 0.1)
 
 
 def test_windows_of_which_none_is_used_up_are_none() -> None:
