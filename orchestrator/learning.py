@@ -60,7 +60,7 @@ class Learner:
         self.estimate: float | None = None
         self.ending = False  # few calls are left: one that is refused now would make the lane wait for it
         self._rising = start is not None
-        self._answer = UNKNOWN_ANSWER  # seconds that an answer takes, of late ...
+        self._answer = UNKNOWN_ANSWER  # seconds that an answer takes, of late, whatever it says ...
         self._refusal = 0.0  # ... and one that is a refusal
         self._answers = Answers()
         self._waits = Waits()
@@ -257,7 +257,7 @@ class Learner:
         return self._step + max(LONGEST_CATCH_UP, CAUGHT_UP / (self.estimate or self.pace or self.ceiling))
 
     def _apart(self, step: float) -> float:
-        """Return how many seconds apart calls go that would go `step` apart: fewer where a window may be used up."""
+        """Return how many seconds apart calls go that would go `step` apart: others where a window may be used up."""
         if self._windows is not None:
             return self._windows.apart(step)
         return self._suspicion.apart(step, self._answer)
