@@ -25,7 +25,7 @@ from orchestrator.settling import Lines, Settling
 from orchestrator.slots import Slots, workers
 from orchestrator.splitting import Job, refused, suspected
 from orchestrator.stop import MIDWAY, Stop
-from orchestrator.vain import HOPELESS_SECONDS, Vain
+from orchestrator.vain import HOPELESS, HOPELESS_SECONDS, Vain
 
 LANE_PAUSE = 2.0  # a shorter wait that a service asks for holds back its target only; the lane goes more slowly
 STUBBORN = 4  # attempts; who is refused after as many may have a limit of its own
@@ -290,7 +290,7 @@ class Lane:
             elif news:
                 learner.refused(began, now)
             if learner.hopeless(now):
-                self.halt("the service throttles every call and lets none through any more")
+                self.halt(f"the service throttled {HOPELESS} calls in a row or more, over {HOPELESS_SECONDS:.0f} s")
         elif ruling.status is not None:
             learner.accepted(began, now)
         if slower:
