@@ -273,10 +273,8 @@ class Learner:
             self._begin_anew(now)
         if self._vain.number or late > max(CATCH_UP, 1 / pace):  # it is not the pace that holds back
             return pace
-        if self._rising and self.answer is None:  # nobody knows yet what comes of the calls that went
-            return pace
-        if self._rising:
-            return min(2 * pace, pace + 1 / self._growth())
+        if self._rising:  # without an answer nobody knows yet what comes of the calls that went
+            return pace if self.answer is None else min(2 * pace, pace + 1 / self._growth())
         gently = max(NOT_SOONER, min(NOT_LATER, GENTLY / pace))
         return min(STEEPEST * pace, pace + 1 / max(gently, self._growth()))
 

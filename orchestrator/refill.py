@@ -51,9 +51,9 @@ class Refill:
 
     def begin(self, began: float) -> None:
         """Count from a refused call on, as far as it is remembered what was let through since."""
+        self._accepted = sorted(self._earlier)  # of which some answers came sooner than that of this one
         if len(self._earlier) == EARLIER:
-            began = max(began, min(self._earlier))
-        self._accepted = sorted(one for one in self._earlier if one > began)  # whose answers came sooner than this one
+            began = max(began, self._accepted[0])
         self._earlier.clear()
         self._begin_at(began, began)
         self._until = began

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 
 PER_SLOT = 2.5  # calls a second that a slot is taken to make, where nothing is known of the service
@@ -19,7 +20,7 @@ def workers(slots: int) -> int:
     return 4 * slots + 4
 
 
-class _Queue:
+class _Queue(ABC):
     """Who waits in line, first come, first served."""
 
     __slots__ = ("_line",)
@@ -38,9 +39,9 @@ class _Queue:
                 self._hand_on()
             raise
 
+    @abstractmethod
     def _hand_on(self) -> None:
         """Let the next one have a turn that nobody takes."""
-        raise NotImplementedError
 
     def _admit(self) -> bool:
         """Let the first in line have its turn; return whether there was one."""

@@ -32,7 +32,8 @@ FULL = 1.25  # times such a time: if all of the limit is let through in that, an
 HIGHER = 0.02  # ... it is so much higher, perhaps, ...
 DOUBLE = 2.0  # ... and the next time so many times as much, up to ...
 HIGHEST = 0.3  # ... this
-IN_VAIN = 8  # silences in a row before which more calls were refused than let through: these are no windows
+IN_VAIN = 8  # silences in a row before which more calls were refused than let through: these are no windows; and if
+# so many end one soon after the other, the limit is measured all the same
 
 
 class Silence(NamedTuple):
@@ -158,8 +159,7 @@ class Suspicion(_Silences):
         """Take a silence that is over for the end of a window, where it may be that."""
         passed = silence.last - self._mark
         if self._plausible and silence.seconds > LONG and silence.refused >= MANY and passed > 0:
-            self._tried, self._rest, self._passed = silence, AGAIN * silence.seconds, passed
-            self._trials = 0
+            self._tried, self._rest, self._passed, self._trials = silence, AGAIN * silence.seconds, passed, 0
             self._suspected = min(self._before, TWICE * self._let_through / passed)
         self._count_from(silence.last)
 

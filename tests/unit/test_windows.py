@@ -145,9 +145,9 @@ def test_a_call_that_was_let_through_before_the_last_refusal_ends_the_silence() 
     assert not suspicion.let_through(1.05)
 
 
-def windowed(*cycles: tuple[int, float, float], at_an_end: bool = True, window: float = 1.0) -> Windows:
+def windowed(*cycles: tuple[int, float, float], at_an_end: bool = True) -> Windows:
     """Return what is made of so many calls let through, in so many seconds, and then so many without any: each time."""
-    windows, now = Windows(PACE, 0.0, 0, at_an_end=at_an_end, seconds=window, until=60.0), 0.0
+    windows, now = Windows(PACE, 0.0, 0, at_an_end=at_an_end, seconds=1.0, until=60.0), 0.0
     for let_through, seconds, silence in cycles:
         for number in range(let_through):
             windows.let_through(now + (number + 1) * seconds / (let_through + 1))
