@@ -51,6 +51,7 @@ class Refill:
 
     def begin(self, began: float) -> None:
         """Count from a refused call on, as far as it is remembered what was let through since."""
+        self.forget()
         self._accepted = sorted(self._earlier)  # of which some answers came sooner than that of this one
         if len(self._earlier) == EARLIER:
             began = max(began, self._accepted[0])

@@ -53,6 +53,14 @@ class Silence(NamedTuple):
         return Silence(self.since, max(self.last, began), self.refused + 1)
 
 
+class End(NamedTuple):
+    """The end of a silence, the last of a number between which few calls were let through, and of so many after it."""
+
+    at: float
+    number: int
+    calls: int = 0
+
+
 class _Silences:
     """The silence that lasts, if one does, and what came of the calls after a `mark`: the last call of one, mostly."""
 
@@ -180,9 +188,7 @@ class Windows(_Silences):
         self.limit: float | None = None
         self.over = False
         self._at_an_end = at_an_end
-        self._end: float | None = None  # the end of a silence, after which so far ...
-        self._after = 0  # ... only so few calls were let through ...
-        self._ends_in_a_row = 0  # ... as after so many before it
+        self._end: End | None = None  # of the last silence, as long as that may not be the end of a window
         self._seconds = seconds  # between two ends that told the limit, at least ...
         self._shortest = MOST * seconds  # ... and no less
         self._higher = HIGHER
@@ -199,16 +205,16 @@ class Windows(_Silences):
     def rested(self, now: float) -> None:
         """Note that a call goes now, and that none went for a while: what was counted tells no limit."""
         super().rested(now)
-        self._at_an_end, self._end, self._after = False, None, 0
+        self._at_an_end, self._end = False, None
 
     def let_through(self, began: float) -> None:
         """Note a call that was let through."""
         if self._silence is not None and (silence := self._ended(began, self._silence)) is not None:
             self._ends(silence)
         self.over = self.over or (self.limit is None and began > self._until)
-        if self._end is not None and began > self._end:
-            self._after += 1
-            if self._after >= SEVERAL:
+        if self._end is not None and began > self._end.at:
+            self._end = self._end._replace(calls=self._end.calls + 1)
+            if self._end.calls >= SEVERAL:
                 self._measure(self._end)
         elif began > self._mark:
             self._let_through += 1
@@ -221,26 +227,29 @@ class Windows(_Silences):
 
     def _ends(self, silence: Silence) -> None:
         """Note the end of a silence: that of a window, if there is not soon another one, or there are many."""
-        let_through = self._let_through if self._end is None else self._after
+        let_through = self._let_through if self._end is None else self._end.calls
         self._in_vain = self._in_vain + 1 if silence.refused > let_through else 0
         self.over = self._in_vain >= IN_VAIN
-        self._let_through += self._after
-        self._end, self._after, self._ends_in_a_row = silence.last, 0, self._ends_in_a_row + 1
-        if self._ends_in_a_row >= IN_VAIN:
+        number = 1
+        if self._end is not None:
+            self._let_through += self._end.calls
+            number += self._end.number
+        self._end = End(silence.last, number)
+        if number >= IN_VAIN:
             self._measure(self._end)
 
-    def _measure(self, end: float) -> None:
+    def _measure(self, end: End) -> None:
         """Take the limit from what was let through up to the end of a silence, since the end of the one before."""
-        counted, seconds, after = self._let_through, end - self._mark, self._after
-        self._end, self._after, self._ends_in_a_row = None, 0, 0
+        counted, seconds = self._let_through, end.at - self._mark
+        self._end = None
         if self._at_an_end and (counted < WHOLE or seconds < MOST * self._seconds):
-            self._let_through += after
+            self._let_through += end.calls
             return
         if self._at_an_end:
             self._seconds, self._higher = max(self._shortest, min(self._seconds, seconds)), HIGHER
             self._take(counted / seconds)
-        self._count_from(end)
-        self._let_through, self._at_an_end = after, True
+        self._count_from(end.at)
+        self._let_through, self._at_an_end = end.calls, True
 
     def _take(self, limit: float) -> None:
         self.limit, self.pace = limit, ABOVE * limit

@@ -50,14 +50,16 @@ def test_an_answer_that_comes_late_is_counted_all_the_same() -> None:
     assert refill.let_through(1.1, ANSWER) is None  # it belongs to the next one
 
 
-def test_what_was_let_through_before_a_refusal_was_told_is_counted() -> None:
+@pytest.mark.parametrize("forgotten", [True, False], ids=["counted anew", "while it still counts"])
+def test_what_was_let_through_before_a_refusal_was_told_is_counted(forgotten: bool) -> None:
     """Only what came after it was, and 60/s that were refused after five seconds seemed to be 10."""
     refill = Refill()
     for number in range(100):
         assert refill.let_through(number / 10, ANSWER) is None
     refill.begin(1.95)
     assert refill.refused(9.95, ANSWER, None) == pytest.approx(Found(10.0, 1 / 80))
-    refill.forget()
+    if forgotten:
+        refill.forget()
     refill.begin(5.95)
     assert refill.refused(9.95, ANSWER, None) == pytest.approx(Found(10.0, 1 / 40))
 
