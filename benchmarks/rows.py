@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
 @dataclass(slots=True)
@@ -21,14 +21,22 @@ class Row:
     data: dict[str, Any] = field(default_factory=dict)
 
 
+class Asked(NamedTuple):
+    """What is asked of a measurement: a few seconds only, and how many scenarios of whatever this seed gives."""
+
+    quick: bool
+    drawn: int
+    seed: int
+
+
 class Measurement(Protocol):
     """A module of `benchmarks.points`."""
 
     NAME: str
     GOAL: str
 
-    def measure(self, quick: bool) -> list[Row]:
-        """Run it, in a few seconds when `quick`, and return what came out."""
+    def measure(self, asked: Asked) -> list[Row]:
+        """Run it, and return what came out."""
 
 
 def at_most(

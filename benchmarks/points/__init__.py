@@ -1,4 +1,4 @@
-"""The seven points, one module each, with the same interface: NAME, GOAL, `measure(quick)`."""
+"""The seven points, one module each, with the same interface: NAME, GOAL, `measure(asked)`."""
 
 from __future__ import annotations
 

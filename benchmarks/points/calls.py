@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from benchmarks.process import ROOT
 from benchmarks.product import Product
-from benchmarks.rows import Row, at_most
+from benchmarks.rows import Asked, Row, at_most
 
 NAME = "calls"
 GOAL = "10,000 desktops are 100 calls; a bad id among 100 costs at most 15 more, ten among 1,000 at most 110 more"
@@ -26,9 +26,9 @@ FASTER = "\nlimits: {workspace.desktops: {rate: 2000/s, concurrency: 8}}\n"
 PATIENCE = 15.0
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(asked: Asked) -> list[Row]:
     """Let good and bad ids be logged off; which places the bad ones have is drawn, the same every time."""
-    turns = 2 if quick else 12
+    turns = 2 if asked.quick else 12
     drawn = random.Random(4)  # noqa: S311  no secret
     with Sandbox() as sandbox:
         many = [float(sandbox.calls(f"many-{i}", 10_000, [])) for i in range(1)]

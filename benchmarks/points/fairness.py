@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 
 from benchmarks.product import Product, description, ids
-from benchmarks.rows import Row, at_most, median, ratios
+from benchmarks.rows import Asked, Row, at_most, median, ratios
 from benchmarks.testbed import Server
 
 NAME = "fairness"
@@ -32,10 +32,10 @@ AUTH: dict[str, dict[str, str]] = {
 }
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(asked: Asked) -> list[Row]:
     """Run without a dead lane and with each kind of one, in turn."""
-    seconds, turns = (0.8, 1) if quick else (3.0, 2)
-    deaths = (DEATHS[0], *SHARED) if quick else DEATHS
+    seconds, turns = (0.8, 1) if asked.quick else (3.0, 2)
+    deaths = (DEATHS[0], *SHARED) if asked.quick else DEATHS
     alone: dict[str, list[float]] = {shared: [] for shared in ("", *SHARED)}
     beside: dict[str, list[float]] = {death: [] for death in deaths}
     with Server() as server:
@@ -45,7 +45,8 @@ def measure(quick: bool) -> list[Row]:
             for death in deaths:
                 beside[death].append(_good_time(server, death, seconds, shared=_shared(death)))
     return [
-        _row(death, beside[death], alone[_shared(death)], None if quick and death == KEY else 1.02) for death in deaths
+        _row(death, beside[death], alone[_shared(death)], None if asked.quick and death == KEY else 1.02)
+        for death in deaths
     ]
 
 

@@ -7,8 +7,9 @@ times the ideal is stopped there.
 from __future__ import annotations
 
 import math
+import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from itertools import product as combinations
@@ -17,13 +18,14 @@ from typing import Any
 
 from benchmarks.process import python
 from benchmarks.product import Product
-from benchmarks.rows import Row, at_most, not_measured
+from benchmarks.rows import Asked, Row, at_most, not_measured
 from benchmarks.testbed import Server
 
 NAME = "learning"
 GOAL = "4,000 targets against a hidden limit: makespan <= 1.02 of the ideal, <= 3 % refused (8 % where it bursts 200)"
 
-COUNT = 4000  # the goal's number of calls
+COUNT = 4000  # the goal's number of calls ...
+FEW = 800  # ... and that of a quick look
 PATIENCE = 2.0
 START = 2.0  # seconds that a program may take until its first call
 AT_ONCE = 14
@@ -35,7 +37,8 @@ _starting = Lock()
 class Scenario:
     """A token bucket: calls a second, how many at once, seconds to an answer, what it tells, what changes midway.
 
-    One with a `window` counts by the clock, in so many seconds, and has no goal: the even rate is its ideal.
+    One with a `window` counts by the clock, in so many seconds, and has no goal: the even rate is its ideal. One that
+    was `drawn` nobody chose.
     """
 
     rate: float = 200.0
@@ -46,6 +49,7 @@ class Scenario:
     then: float | None = None
     count: int = COUNT
     window: float | None = None
+    drawn: bool = False
 
     @property
     def name(self) -> str:
@@ -55,6 +59,7 @@ class Scenario:
         change = f", then {self.then:g}/s" if self.then else ""
         if self.window:
             return f"{self.rate * self.window:g} in {self.window:g} s by the clock, {self.latency * 1000:g} ms{hint}"
+        hint += " (drawn)" if self.drawn else ""
         return f"{self.rate:g}/s{change}, burst {self.burst:g}, {self.latency * 1000:g} ms{hint}"
 
     @property
@@ -122,12 +127,32 @@ class Came:
         return self.makespan / scenario.ideal if self.done >= scenario.count else math.inf
 
 
-def measure(quick: bool) -> list[Row]:
+def drawn(number: int, seed: int) -> list[Scenario]:
+    """Return scenarios that nobody chose, of which every other one falls midway."""
+    chance = random.Random(seed)  # noqa: S311
+
+    def between(least: float, most: float) -> float:
+        return math.exp(chance.uniform(math.log(least), math.log(most)))
+
+    some = []
+    for each in range(number):
+        rate = round(between(50, 500))
+        burst, latency, hint = round(max(2, rate * between(0.05, 1))), between(0.01, 0.25), chance.choice((None, "1"))
+        then = round(rate * chance.uniform(0.2, 0.8)) if each % 2 == 0 else None
+        some.append(Scenario(rate, burst, round(latency, 3), hint, then=then, drawn=True))
+    return some
+
+
+def measure(asked: Asked) -> list[Row]:
     """Run every client through every scenario, several at once: they wait most of the time."""
-    scenarios = [replace(TUNED[0], count=400), replace(HELD_OUT[0], count=800)] if quick else [*TUNED, *HELD_OUT]
-    each = [(s, who) for s in scenarios for who in CLIENTS for _ in range(1 if quick else _times(s, who))]
+    anyone = drawn(asked.drawn, asked.seed)
+    scenarios = [*TUNED, *HELD_OUT, *anyone]
+    if asked.quick:
+        scenarios = [replace(s, count=FEW) for s in (TUNED[0], HELD_OUT[0], *anyone)]
+    pairs = [(s, who) for s in scenarios for who in (OURS if s.drawn else CLIENTS)]
+    each = [pair for pair in pairs for _ in range(1 if asked.quick else _times(*pair))]
     jobs = sorted(each, key=lambda job: -job[0].ideal)
-    came: dict[tuple[Scenario, str], list[Came | Exception]] = {job: [] for job in jobs}
+    came: dict[tuple[Scenario, str], list[Came | Exception]] = {pair: [] for pair in pairs}
     with Server() as server, ThreadPoolExecutor(AT_ONCE) as pool:
         running = [(job, pool.submit(_come, server, *job, f"site-{i}")) for i, job in enumerate(jobs)]
         for job, one in running:
@@ -135,8 +160,7 @@ def measure(quick: bool) -> list[Row]:
                 came[job].append(one.result())
             except Exception as error:  # noqa: BLE001  one client that fails is a line of the table
                 came[job].append(error)
-    held_out = {id(s) for s in (scenarios[1:] if quick else HELD_OUT)}
-    return [row for s in scenarios for row in _rows(s, came, untuned=id(s) in held_out)]
+    return [row for pair, runs in came.items() for row in _rows(*pair, runs)]
 
 
 def _come(server: Server, scenario: Scenario, who: str, name: str) -> Came:
@@ -188,25 +212,23 @@ def _times(scenario: Scenario, who: str) -> int:
     return 1 if who not in OURS else 4 if rises else 2
 
 
-def _rows(scenario: Scenario, came: dict[tuple[Scenario, str], list[Came | Exception]], *, untuned: bool) -> list[Row]:
-    rows = []
+def _rows(scenario: Scenario, who: str, came: Sequence[Came | Exception]) -> list[Row]:
     whole = scenario.count >= COUNT  # of fewer calls, what the start costs is a larger share
-    for who in CLIENTS:
-        what, ours = f"{scenario.name}: {who}", whole and who in OURS and not scenario.window
-        failed = [one for one in came[scenario, who] if isinstance(one, Exception)]
-        if failed:
-            rows.append(not_measured(what, "", str(failed[0]).strip().splitlines()[-1][:100]))
-            continue
-        runs = [one for one in came[scenario, who] if isinstance(one, Came)]
-        over, shares = [one.over(scenario) for one in runs], [one.share for one in runs]
-        through = all(map(math.isfinite, over))
-        measured = ", ".join(
-            f"{one.makespan:.1f} s" if one.done >= scenario.count else f"{one.done} of {scenario.count} done"
-            for one in runs
-        )
-        seen = {"scenario": scenario.name, "client": who, "ideal": scenario.ideal, "untuned": untuned}
-        seen["runs"] = [asdict(one) for one in runs]
-        rows.append(at_most(f"{what}: makespan", over, 1.02 if ours else None, measured, data=seen))
-        share = ", ".join(f"{one:.1%}" for one in shares)
-        rows.append(at_most(f"{what}: refused", shares, scenario.refused if ours and through else None, share))
-    return rows
+    what, ours = f"{scenario.name}: {who}", whole and who in OURS and not scenario.window
+    failed = [one for one in came if isinstance(one, Exception)]
+    if failed:
+        return [not_measured(what, "", str(failed[0]).strip().splitlines()[-1][:100])]
+    runs = [one for one in came if isinstance(one, Came)]
+    over, shares = [one.over(scenario) for one in runs], [one.share for one in runs]
+    measured = ", ".join(
+        f"{one.makespan:.1f} s" if one.done >= scenario.count else f"{one.done} of {scenario.count} done"
+        for one in runs
+    )
+    seen = {"scenario": scenario.name, "client": who, "ideal": scenario.ideal, "drawn": scenario.drawn}
+    seen["runs"] = [asdict(one) for one in runs]
+    share = ", ".join(f"{one:.1%}" for one in shares)
+    allowed = scenario.refused if ours and all(map(math.isfinite, over)) else None
+    return [
+        at_most(f"{what}: makespan", over, 1.02 if ours else None, measured, data=seen),
+        at_most(f"{what}: refused", shares, allowed, share),
+    ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from benchmarks.process import Ran, python
 from benchmarks.product import FAST, Product, good, ids
-from benchmarks.rows import Row, at_least, at_most, median, not_measured, ratios
+from benchmarks.rows import Asked, Row, at_least, at_most, median, not_measured, ratios
 from benchmarks.testbed import Server, span
 
 NAME = "overhead"
@@ -31,9 +31,9 @@ class Cost:
     whole: float
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(asked: Asked) -> list[Row]:
     """Run everything in turn, and hold the product against each peer."""
-    turns, share = (1, 0.15) if quick else (6, 1.0)
+    turns, share = (1, 0.15) if asked.quick else (6, 1.0)
     found: dict[str, list[Cost]] = {}
     problems: dict[str, str] = {}
     with Server() as server:
@@ -43,7 +43,8 @@ def measure(quick: bool) -> list[Row]:
                     found.setdefault(name, []).append(_cost(server, client, int(count * share)))
                 except (RuntimeError, ImportError) as error:
                     problems[name] = str(error).strip().splitlines()[-1][:100]
-    pairs = [(ours, theirs, None if quick else cpu, rate) for ours, theirs, cpu, rate in PAIRS]  # one run is too short
+    too_short = asked.quick  # for CPU: one run
+    pairs = [(ours, theirs, None if too_short else cpu, rate) for ours, theirs, cpu, rate in PAIRS]
     return [row for pair in pairs for row in _rows(*pair, found, problems)]
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from benchmarks.handshake import Handshake
 from benchmarks.process import python
 from benchmarks.product import Product, good
-from benchmarks.rows import Row, at_least, at_most
+from benchmarks.rows import Asked, Row, at_least, at_most
 from benchmarks.testbed import Server
 
 NAME = "pacing"
@@ -21,9 +21,9 @@ HANDSHAKE = 0.2  # ... a connection takes so many seconds longer to be made
 SETTLED = 1.0  # seconds after the first arrival, from which on the use of the rate is counted
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(asked: Asked) -> list[Row]:
     """Run product and plain limiter in turn at each rate; slow rates side by side, the fast one alone."""
-    seconds, turns = (2.2, 1) if quick else (8.0, 2)
+    seconds, turns = (2.2, 1) if asked.quick else (8.0, 2)
     found: dict[tuple[str, int], list[list[float]]] = {}
     windows: list[list[float]] = []
     slowly: list[list[float]] = []

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from benchmarks.process import Ran, python
 from benchmarks.product import SERVICE, Product, good, ids
-from benchmarks.rows import Row, at_least, at_most, median, not_measured, ratios
+from benchmarks.rows import Asked, Row, at_least, at_most, median, not_measured, ratios
 from benchmarks.testbed import Server
 
 NAME = "scale"
@@ -21,15 +21,15 @@ BATCH = 100
 LIMIT = 400.0
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(asked: Asked) -> list[Row]:
     """Run the sizes, resume the largest, load plans."""
     rows: list[Row] = []
     with Server() as server:
-        sizes = (2_000, 20_000) if quick else (10_000, 100_000, 1_000_000)
+        sizes = (2_000, 20_000) if asked.quick else (10_000, 100_000, 1_000_000)
         rows += _sizes(server, sizes, BATCH)
-        rows += _sizes(server, (1_500, 4_000) if quick else (10_000, 100_000), 1)
-    inline = 5_000 if quick else 100_000
-    return rows + _loading(inline, pure=1_000 if quick else inline, turns=1 if quick else 2) + [_line(inline)]
+        rows += _sizes(server, (1_500, 4_000) if asked.quick else (10_000, 100_000), 1)
+    inline, pure, turns = (5_000, 1_000, 1) if asked.quick else (100_000, 100_000, 2)
+    return rows + _loading(inline, pure=pure, turns=turns) + [_line(inline)]
 
 
 def _sizes(server: Server, sizes: Sequence[int], batch: int) -> list[Row]:

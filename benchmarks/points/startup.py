@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.process import beside, run
 from benchmarks.product import Product, good
-from benchmarks.rows import Row, at_most, median, not_measured, ratios
+from benchmarks.rows import Asked, Row, at_most, median, not_measured, ratios
 from benchmarks.testbed import Server
 
 NAME = "start-up"
@@ -17,7 +17,7 @@ PASS, AIOHTTP, FIRST = "python -c pass", "python -c 'import aiohttp'", "first ca
 GOALS = ((("--version"), PASS, 3.0), ("--help", PASS, 5.0), (FIRST, AIOHTTP, 1.6))
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(asked: Asked) -> list[Row]:
     """Start everything in turn; the first round only fills the caches."""
     script = beside("orchestrator")
     if not script.exists():
@@ -30,7 +30,7 @@ def measure(quick: bool) -> list[Row]:
     }
     took: dict[str, list[float]] = {name: [] for name in (*commands, FIRST)}
     with Server() as server:
-        for turn in range(5 if quick else 21):
+        for turn in range(5 if asked.quick else 21):
             for name, command in commands.items():
                 seconds = run(command, seconds=20).wall
                 took[name] += [seconds] if turn else []
