@@ -11,22 +11,13 @@ import math
 
 from orchestrator.answers import HELD_BACK, Answers
 from orchestrator.climbing import Climb, Levels
+from orchestrator.looks import DIP, Looks, interval
 from orchestrator.refill import Found, Refill
 from orchestrator.vain import Vain
 from orchestrator.waits import Waits
 from orchestrator.windows import Suspicion, Windows
 
 STEP_BACK = 0.5  # of the pace at which a call was made: so it goes on until there is an estimate
-DIP = 0.02  # of the estimate: by so much the pace is lower just after a refusal ...
-LOOK = 40  # calls of which one may be refused to see whether the limit has risen: in their time one more goes ...
-BEHIND = 0.25  # ... of so much more, as a share, for each call that is under way: they may be refused with it
-SELDOM = 0.5  # seconds between two such looks at least ...
-CERTAIN = 0.05  # ... unless more of the estimate than this is in doubt: the more, the sooner
-FURTHEST = 2.0  # looks without a refusal after which the pace grows no more
-OVERDUE = 1.0  # call more than the estimate allows, and no refusal: the limit has risen
-NEAR = 1.05  # times the pace; where a call was refused at more than that a little while ago, the limit lies between
-LATELY = 8.0  # looks; a little while
-TRIAL = 1.25  # times the estimate: no more on trial, and so much more each time that it was good
 GENTLY = 40  # calls in which the pace grows by e, at the quickest, where a refusal came and no estimate yet ...
 NOT_SOONER = 0.3  # ... in no fewer seconds than these ...
 NOT_LATER = 1.0  # ... and no more, but ...
@@ -68,15 +59,10 @@ class Learner:
         self._suspicion = Suspicion()
         self._windows: Windows | None = None  # where it was right
         self._doubt = 0.0  # by this share of it the estimate may be too low
-        self._from = 0.0  # since when the pace grows
+        self._looks = Looks()
         self._went = 0.0  # when the last call went
         self._levels = Levels()
         self._climb: Climb | None = None  # where refusals do not follow the pace
-        self._refused_at = math.inf  # the pace at which a call was refused last, of those made after the one before ...
-        self._refused_when = 0.0  # ... and when
-        self._sound: float | None = None  # the estimate before it was raised on trial ...
-        self._trials = 0  # ... so many times in a row
-        self._excess = 0.0  # calls since the last refusal that were more than the estimate allows, or fewer
         self._next = 0.0  # when the next call may go ...
         self._step = 0.0  # ... so many seconds after the last one
         self._let_through_at = -math.inf  # when it was last known that a call was
@@ -127,7 +113,7 @@ class Learner:
 
     def refused(self, began: float, now: float) -> None:
         """Note that the service refused a call that began then for coming too soon."""
-        if began > self._from:  # else it was under way when the pace was lowered for another
+        if began > self._looks.since:  # else it was under way when the pace was lowered for another
             self._note_pace(began, now)
         self._noted(now)
         self._timed(now - began)
@@ -210,7 +196,8 @@ class Learner:
         """Note that the service refused a call that began then, and has the whole lane wait for so many seconds."""
         pace = self.pace or self.ceiling
         self._noted(now)
-        self._refused_at, self._refused_when, self._sound = pace, now, None
+        self._looks.refused(pace, now)
+        self._looks.no_trial()
         self.pace = self.estimate = self._bounded(self._waits.refused(began, now, wait, pace))
         self._doubt, self._rising, self._climb = 0.0, False, None
         self._suspect_nothing()
@@ -281,41 +268,39 @@ class Learner:
     def _around(self, estimate: float, before: float, now: float) -> float:
         """Return the pace near what the service is known to let through."""
         look = self._look(estimate)
-        self._excess += 1 - estimate * (1 + self._doubt) * (now - before)
-        if self._excess < -(self._room + estimate * (HELD_BACK + DIP * look)):
+        self._looks.went(estimate * (1 + self._doubt) * (now - before))
+        if self._looks.behind(self._room + estimate * (HELD_BACK + DIP * look)):
             self._begin_anew(now)
-        looks = min(FURTHEST, (now - self._from) / look)
-        climb = 3 * (DIP + 1 / (estimate * look)) * looks**2  # so that after one of them one call more has gone
-        pace = estimate * (1 + (-DIP if self.ending else self._doubt - DIP + climb))
+        more = 0.0 if self.ending else self._doubt + self._looks.growth(estimate, look, now)
+        pace = estimate * (1 - DIP + more)
         unseen = UNSEEN * self._told_after * max(0.0, pace - estimate)
-        if self._excess > OVERDUE + unseen and not self.ending:
-            if NEAR * pace < self._refused_at and now - self._refused_when < LATELY * look:
-                self._trials = 1 if self._sound is None else self._trials + 1
-                between = min(math.sqrt(estimate * self._refused_at), TRIAL**self._trials * estimate)
-                self._sound, self.estimate, self._doubt = estimate, between, 0.0
-                self._begin_anew(now)
-            else:
-                self._rising = True
-                self._refill.forget()
+        if self._looks.overdue(unseen) and not self.ending:
+            self._raise(estimate, pace, look, now)
         return pace
+
+    def _raise(self, estimate: float, pace: float, look: float, now: float) -> None:
+        """Go on at a higher estimate, on trial, or grow until there is another, because no refusal came at the pace."""
+        if (trial := self._looks.trial(estimate, pace, look, now)) is None:
+            self._rising = True
+            self._refill.forget()
+        else:
+            self.estimate, self._doubt = trial, 0.0
+            self._begin_anew(now)
 
     def _look(self, estimate: float) -> float:
         """Return in how many seconds one call more goes than the estimate allows."""
-        sooner = min(1.0, CERTAIN / self._doubt) if self._doubt else 1.0
-        seconds = LOOK * (1 + BEHIND * estimate * self._told_after) / estimate
-        return max(sooner * max(SELDOM, seconds), self._waits.patience)
+        return max(interval(estimate, self._doubt, self._told_after), self._waits.patience)
 
     def _note_pace(self, began: float, now: float) -> None:
         """Note at which pace a call was refused; an estimate on trial is kept if it had been good for a while."""
-        self._refused_at, self._refused_when = self._pace_of(now - began), now
-        if self._sound is not None and self.estimate is not None and not self._rising:
-            if began - self._from < self._look(self.estimate) / 2:
-                self.estimate = self._sound
-            self._sound = None
+        self._looks.refused(self._pace_of(now - began), now)
+        if self.estimate is not None and not self._rising:
+            sound = self._looks.tried(began, self._look(self.estimate))
+            self.estimate = self.estimate if sound is None else sound
 
     def _begin_anew(self, now: float) -> None:
         """Forget what was counted, not what was learned of it: the service's bucket need not be empty any more."""
-        self._from, self._excess = now, -float(self._room)
+        self._looks.begin(now, self._room)
         self._refill.forget()
         self._levels = Levels()
 
@@ -326,7 +311,7 @@ class Learner:
 
     def _noted(self, now: float) -> None:
         self._vain.another(now)
-        self._from, self._excess = now, 0.0
+        self._looks.begin(now)
         self._next = max(self._next, now)
 
     def _step_back(self, ago: float) -> None:

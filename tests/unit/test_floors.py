@@ -46,7 +46,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("catalogue", "references", "auth", "replies", "wire", "certificates", "transport", "journal", "report", "paces"),
     ("connector",),
     (
-        *("climbing", "answers", "waits", "vain", "refill", "windows", "learning"),
+        *("climbing", "answers", "waits", "vain", "refill", "windows", "looks", "learning"),
         *("stop", "pacing"),
         "intents",
         "settling",

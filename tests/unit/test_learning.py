@@ -12,7 +12,8 @@ import pytest
 from hidden import Bucket, Hidden, Simulation, Window, simulate
 
 from orchestrator.climbing import Climb
-from orchestrator.learning import LOOK, SLOWEST, TOLD_REST, Learner
+from orchestrator.learning import SLOWEST, TOLD_REST, Learner
+from orchestrator.looks import CALLS
 from orchestrator.slots import first_pace
 from orchestrator.vain import HOPELESS, HOPELESS_SECONDS
 
@@ -515,7 +516,7 @@ def test_a_slow_service_is_found_and_kept_to(hidden: float, slots: int) -> None:
     scenario = Hidden(rate=hidden, burst=5.0, latency=0.03, count=int(hidden * 120), slots=slots)
     came = simulate(replace(scenario, start=first_pace(slots)))
     assert came.over <= 1.02
-    assert came.refused <= 1 / LOOK + 32 / scenario.count  # some at the start, and those that tell whether it has risen
+    assert came.refused <= 1 / CALLS + 32 / scenario.count  # some at the start, and those that look
 
 
 @pytest.mark.parametrize("latency", [0.02, 0.2])
