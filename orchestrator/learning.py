@@ -25,6 +25,7 @@ STEEPEST = 1.5  # ... so many times from one call to the next at most, where few
 UNSEEN = 1.5  # times what an answer takes: so long ago a call began whose refusal would be known
 QUICKEST = 0.1  # seconds in which the pace of a start grows by e at the quickest ...
 PER_ANSWER = 3.0  # ... and at least so many times what an answer takes, so that a refusal is seen in time
+SOONER = 0.9  # of what other answers take: a refusal that takes no more shows first what is let through
 UNKNOWN_ANSWER = 0.1  # seconds that an answer is taken to take before there was one
 LATEST = 0.2  # of what an answer takes, of late, is the time of the last one
 AS_TOLD = 0.05  # of an estimate: if it is lower by no more than that, the limit is the one that the service tells
@@ -131,7 +132,7 @@ class Learner:
             if self._rising or self.estimate is None:  # else it was counted anew, and the limit need not be another
                 self._step_back(now - began)
             self._refill.begin(began)
-        elif found := self._refill.refused(began, self._answer, self.estimate):
+        elif found := self._count(began, now - began):
             self._take(found)
         self._rising = False
         if self.pace is not None and self._levels.lowered(before, self.pace, now):
@@ -146,6 +147,11 @@ class Learner:
             self.refused(began, now)
         else:
             self._vain.another(now)
+
+    def _count(self, began: float, took: float) -> Found | None:
+        """Return what a refusal tells of the limit that took so many seconds."""
+        sooner = took < SOONER * (self.answer or UNKNOWN_ANSWER)
+        return self._refill.refused(began, took if sooner else self._answer, self.estimate, sooner=sooner)
 
     def _take(self, found: Found) -> None:
         """Go at what was found: of an estimate a little less, as far as that is certain."""
@@ -228,6 +234,7 @@ class Learner:
     def go(self, now: float) -> None:
         """Note that a call goes."""
         before, self._went = self._went, now
+        self._refill.went(now)
         if now - before > LONGEST_CATCH_UP and now - before > self._usual_gap():  # mostly the first of them tells
             self._refill.resumed(now)
             if now - before > self._step + RESTED:

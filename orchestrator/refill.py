@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect, bisect_left, insort
-from collections import deque
 from typing import NamedTuple
 
 EVIDENCE = 4  # calls let through between two refusals make an estimate
@@ -14,7 +13,7 @@ IN_DOUBT = 0.3  # ... this share of an estimate, at most, is in doubt
 ROUGH = 3  # calls by which a count that makes no estimate may be short, where it was in fewer seconds than ...
 MOMENT = 0.05  # ... these: one of them may have been held up
 SPAN = 2.0  # seconds; an estimate goes back over one to two of these
-EARLIER = 10_000  # calls let through, at most, are remembered: a refusal that began before them may be told late
+EARLIER = 5_000  # calls, or twice as many, are remembered: a refusal that began before them may be told late
 RECENT = 8  # refusals in which a fall shows
 FELL = 0.7  # of what was expected: less, in more seconds than ...
 BRIEF = 0.02  # ... these, means that the limit has fallen, ...
@@ -32,12 +31,16 @@ class Found(NamedTuple):
 
 
 class Refill:
-    """The calls let through and refused since one that was; times are seconds of one clock, `answer` what one takes."""
+    """The calls made since one that was refused; times are seconds of one clock, `answer` what one takes.
+
+    Where refusals come sooner than other answers, what was not refused by then was let through.
+    """
 
     def __init__(self) -> None:
-        # when calls began that were let through: while there is no base, and from it on
-        self._earlier: deque[float] = deque(maxlen=EARLIER)
-        self._accepted: list[float] = []
+        self._made: list[float] = []  # when calls began, from the base on, or while there is none, ...
+        self._accepted: list[float] = []  # ... those that are known to be let through, ...
+        self._refused: list[float] = []  # ... and those that were refused
+        self._sooner = False  # whether those are known first
         self._base: float | None = None  # the refused call where the estimate begins ...
         self._until = 0.0  # ... the one where it ends ...
         self._later = 0.0  # ... and where the next one will begin
@@ -50,12 +53,10 @@ class Refill:
         return self._base is not None
 
     def begin(self, began: float) -> None:
-        """Count from a refused call on, as far as it is remembered what was let through since."""
+        """Count from a refused call on, as far as it is remembered what was made since."""
         self.forget()
-        self._accepted = sorted(self._earlier)  # of which some answers came sooner than that of this one
-        if len(self._earlier) == EARLIER:
-            began = max(began, self._accepted[0])
-        self._earlier.clear()
+        if self._made:
+            began = max(began, self._made[0])
         self._begin_at(began, began)
         self._until = began
         self._note(began)
@@ -63,30 +64,34 @@ class Refill:
     def forget(self) -> None:
         """Count nothing until there is another refusal to count from: the bucket need not be empty any more."""
         self._base = None
-        self._earlier.extend(self._accepted)
-        self._accepted.clear()
         self._recent.clear()
 
     def resumed(self, now: float) -> None:
         """Note that a call goes, and that none went for so long before it that the bucket may have run over."""
         self._resumed = [*self._resumed[1 - RECENT :], now]
 
+    def went(self, now: float) -> None:
+        """Note that a call goes."""
+        self._made.append(now)
+        if len(self._made) > 2 * EARLIER:  # and none was refused: the bucket is not empty any more
+            self.forget()
+            self._drop(self._made[EARLIER])
+
     def let_through(self, began: float, answer: float) -> Found | None:
         """Count a call that was let through; return what it makes of an estimate that was made without it."""
-        if self._base is None:
-            self._earlier.append(began)
-            return None
-        if began <= self._base:
-            return None
         insort(self._accepted, began)
-        if len(self._accepted) > EARLIER:  # and none was refused: the bucket is not empty any more
-            self.forget()
+        if self._sooner or self._base is None or not self._base < began < self._until:
             return None
-        counted = self._count(self._base, self._until) if began < self._until else 0
+        counted = self._count(self._base, self._until)
         return _estimate(counted, self._until - self._base, answer) if counted >= EVIDENCE else None
 
-    def refused(self, began: float, answer: float, known: float | None) -> Found | None:
-        """Return what a refused call tells where so many calls a second are known to be let through, or none are."""
+    def refused(self, began: float, answer: float, known: float | None, *, sooner: bool = False) -> Found | None:
+        """Return what a refused call tells where so many calls a second are known to be let through, or none are.
+
+        If the refusal came `sooner` than other answers do, `answer` is what it took.
+        """
+        insort(self._refused, began)
+        self._sooner = sooner
         base = self._base
         found = self._judge(base, began, answer, known) if base is not None and began > base else None
         self._note(began)
@@ -155,11 +160,21 @@ class Refill:
     def _begin_at(self, base: float, later: float) -> None:
         """Let the estimate begin at a refused call, and the next one at another; what was before is not needed."""
         self._base, self._later = base, later
-        del self._accepted[: bisect(self._accepted, base)]
+        self._drop(base)
         del self._recent[: bisect_left(self._recent, base)]
 
     def _count(self, since: float, until: float) -> int:
-        return bisect(self._accepted, until) - bisect(self._accepted, since)
+        if self._sooner:
+            return max(0, _between(self._made, since, until) - _between(self._refused, since, until))
+        return _between(self._accepted, since, until)
+
+    def _drop(self, until: float) -> None:
+        for times in (self._made, self._accepted, self._refused):
+            del times[: bisect(times, until)]
+
+
+def _between(times: list[float], since: float, until: float) -> int:
+    return bisect(times, until) - bisect(times, since)
 
 
 def _estimate(counted: int, seconds: float, answer: float) -> Found:

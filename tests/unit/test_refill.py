@@ -67,10 +67,11 @@ def test_what_was_let_through_before_a_refusal_was_told_is_counted(forgotten: bo
 def test_of_what_was_let_through_before_a_refusal_was_told_no_more_is_counted_than_is_remembered() -> None:
     """Half of the limit was found, and was said to be certain."""
     refill = Refill()
-    for number in range(2 * EARLIER):
+    for number in range(4 * EARLIER):
+        refill.went(number / 1000)
         refill.let_through(number / 1000, ANSWER)
     refill.begin(0.0)
-    found = refill.refused(2 * EARLIER / 1000, ANSWER, None)
+    found = refill.refused(4 * EARLIER / 1000, ANSWER, None)
     assert found is not None
     assert found.per_second == pytest.approx(1000, rel=0.001)
 
@@ -79,10 +80,12 @@ def test_a_refusal_that_is_the_last_one_is_not_counted_from_for_ever() -> None:
     """32 MB were kept for a million calls."""
     refill = Refill()
     refill.begin(0.0)
-    for number in range(3 * EARLIER):
+    for number in range(10 * EARLIER):
+        refill.went(1 + number / 1000)
         refill.let_through(1 + number / 1000, ANSWER)
     assert not refill.counting
-    assert len(refill._accepted) + len(refill._earlier) <= EARLIER
+    assert len(refill._made) <= 2 * EARLIER
+    assert len(refill._accepted) <= 2 * EARLIER
 
 
 def test_a_service_that_refuses_everything_has_no_lower_limit() -> None:
@@ -101,7 +104,32 @@ def test_what_began_before_the_first_refusal_is_not_counted() -> None:
     refill.begin(1.0)
     assert refill.let_through(0.9, ANSWER) is None
     assert refill.refused(0.8, ANSWER, None) is None
-    assert refill._accepted == []
+    for number in range(10):
+        refill.let_through(1.05 + number / 10, ANSWER)
+    assert refill.refused(2.0, ANSWER, None) == pytest.approx(Found(10.0, 1 / 10))
+
+
+def test_where_refusals_come_sooner_than_answers_what_was_not_refused_was_let_through() -> None:
+    """Answers took a second, and until they came 200/s seemed to be 10: it took four times as long."""
+    refill = Refill()
+    refill.begin(0.0)
+    for number in range(100):
+        refill.went(number / 100 + 0.005)
+        if number % 2:
+            refill.refused(number / 100 + 0.005, ANSWER, None, sooner=True)
+    refill.went(1.0)
+    assert refill.refused(1.0, ANSWER, None, sooner=True) == Found(50.0, 1 / 50)
+    assert refill.refused(1.001, ANSWER, None) == Found(1 / 1.001, rough=True)
+
+
+def test_an_answer_tells_nothing_new_where_refusals_come_sooner() -> None:
+    refill = Refill()
+    refill.begin(0.0)
+    for number in range(10):
+        refill.went(number / 10 + 0.05)
+    refill.went(1.0)
+    assert refill.refused(1.0, ANSWER, None, sooner=True) == Found(10.0, 1 / 10)
+    assert [refill.let_through(number / 10 + 0.05, ANSWER) for number in range(10)] == 10 * [None]
 
 
 def test_nothing_is_counted_over_a_time_in_which_no_call_went() -> None:
