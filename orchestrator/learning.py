@@ -36,6 +36,7 @@ RESTED = 1.0  # seconds in which no call went: what was let through over them is
 CATCH_UP = 0.005  # seconds by which a call may be late and the next one be on time
 CAUGHT_UP = 8  # so many calls are caught up with after a busy moment, in which the service's bucket filled ...
 LONGEST_CATCH_UP = 0.05  # ... of at most so many seconds
+HELD = 3  # calls: in the time in which it refills for so many, a service's bucket may be full
 SLOWEST = 1 / 60  # calls a second
 
 
@@ -248,7 +249,7 @@ class Learner:
 
     def _usual_gap(self) -> float:
         """Return for how many seconds no call may go, and the service's bucket still not run over."""
-        return self._step + max(LONGEST_CATCH_UP, CAUGHT_UP / (self.estimate or self.pace or self.ceiling))
+        return self._step + max(LONGEST_CATCH_UP, HELD / (self.estimate or self.pace or self.ceiling))
 
     def _apart(self, step: float) -> float:
         """Return how many seconds apart calls go that would go `step` apart: others where a window may be used up."""

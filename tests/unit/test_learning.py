@@ -511,20 +511,32 @@ def test_while_its_slots_hold_it_back_a_little_the_pace_stays_near_the_limit(
     assert most <= 1.6 * rate  # it was 4
 
 
-@pytest.mark.parametrize(("rate", "size", "pause"), [(2.0, 10, 5.0), (1.0, 10, 30.0), (2.0, 20, 5.0)])
-def test_small_waves_at_a_slow_service_take_no_longer_than_they_must(rate: float, size: int, pause: float) -> None:
+def waves(rate: float, size: int, pause: float, number: int) -> tuple[Simulation, float]:
+    """Call so many waves with a pause after each; return the simulation and the seconds they took without pauses."""
     scenario = Hidden(rate=rate, burst=rate, count=size, slots=2, ceiling=10_000.0, start=first_pace(2))
-    simulation = Simulation(scenario, Learner(scenario.ceiling, scenario.start))
-    took, waves = 0.0, 20
-    for wave in range(waves):
+    simulation, took = Simulation(scenario, Learner(scenario.ceiling, scenario.start)), 0.0
+    for wave in range(number):
         began = simulation.now
         simulation.fresh, simulation.scenario = size, replace(scenario, count=size * (wave + 1))
         simulation.run()
         took += simulation.now - began
         simulation.now += pause
-    assert took <= 1.2 * waves * (size - scenario.burst) / rate
-    assert simulation.refused <= 0.15 * waves * size  # it was 0.45
+    return simulation, took
+
+
+@pytest.mark.parametrize(("rate", "size", "pause"), [(2.0, 10, 5.0), (1.0, 10, 30.0), (2.0, 20, 5.0)])
+def test_small_waves_at_a_slow_service_take_no_longer_than_they_must(rate: float, size: int, pause: float) -> None:
+    simulation, took = waves(rate, size, pause, 20)
+    assert took <= 1.2 * 20 * (size - rate) / rate
+    assert simulation.refused <= 0.15 * 20 * size  # it was 0.45
     assert simulation.learner._climb is None
+
+
+def test_what_is_let_through_over_a_rest_of_ten_calls_time_is_no_limit() -> None:
+    """It was taken for one, and after some waves a fifth of the limit was left."""
+    simulation, took = waves(1.0, 10, 10.0, 20)
+    assert took <= 1.7 * 20 * 9  # it was 4.6
+    assert simulation.refused <= 0.35 * 20 * 10  # the second call after each rest, and those that find the pace again
 
 
 @pytest.mark.parametrize("hidden", [2.0, 10.0, 50.0])
