@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         started = time.monotonic()
         rows[one.NAME] = _measured(one, asked)
         took[one.NAME] = round(time.monotonic() - started, 1)
-    note = f" Drawn from --seed {options.seed}." if "learning" in rows else ""
+    note = f" Drawn from --seed {options.seed}." if "learning" in rows and options.drawn else ""
     note += " Quick: an indication only." if options.quick else ""
     print(table.text(rows))  # noqa: T201
     print(f"\n{_verdict(rows)} Took {sum(took.values()):.0f} s.{note}")  # noqa: T201
@@ -60,6 +60,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder for JSON and pictures"
     )
     options = parser.parse_args(arguments)
+    if options.drawn is not None and options.drawn < 0:
+        parser.error("--drawn: no fewer than none can be drawn")
     if options.drawn is None:
         options.drawn = 1 if options.quick else 8
     try:

@@ -22,7 +22,7 @@ class Row:
 
 
 class Asked(NamedTuple):
-    """What is asked of a measurement: a few seconds only, and how many scenarios of whatever this seed gives."""
+    """What is asked of a measurement: a few seconds only or all, how many scenarios to draw, and from which seed."""
 
     quick: bool
     drawn: int

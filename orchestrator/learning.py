@@ -25,7 +25,8 @@ STEEPEST = 1.5  # ... so many times from one call to the next at most, where few
 UNSEEN = 1.5  # times what an answer takes: so long ago a call began whose refusal would be known
 QUICKEST = 0.1  # seconds in which the pace of a start grows by e at the quickest ...
 PER_ANSWER = 3.0  # ... and at least so many times what an answer takes, so that a refusal is seen in time
-SOONER = 0.9  # of what other answers take: a refusal that takes no more shows first what is let through
+SOONER = 0.9  # of what other answers take on the average: a refusal that takes less is known before them ...
+AT_THE_GATE = 0.025  # ... as is one that takes less than so many seconds, where there was no other answer yet
 UNKNOWN_ANSWER = 0.1  # seconds that an answer is taken to take before there was one
 LATEST = 0.2  # of what an answer takes, of late, is the time of the last one
 AS_TOLD = 0.05  # of an estimate: if it is lower by no more than that, the limit is the one that the service tells
@@ -148,10 +149,11 @@ class Learner:
             self.refused(began, now)
         else:
             self._vain.another(now)
+            self._refill.turned_away(began)
 
     def _count(self, began: float, took: float) -> Found | None:
         """Return what a refusal tells of the limit that took so many seconds."""
-        sooner = took < SOONER * (self.answer or UNKNOWN_ANSWER)
+        sooner = took < (AT_THE_GATE if self.answer is None else SOONER * self.answer)
         return self._refill.refused(began, took if sooner else self._answer, self.estimate, sooner=sooner)
 
     def _take(self, found: Found) -> None:

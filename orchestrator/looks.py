@@ -60,6 +60,7 @@ class Looks:
     def trial(self, limit: float, pace: float, look: float, now: float) -> float | None:
         """Return a limit to try, if no refusal came at this pace, but did lately at one that is not far above it."""
         if NEAR * pace >= self._refused_at or now - self._refused_when >= LATELY * look:
+            self._sound = None
             return None
         self._trials = 1 if self._sound is None else self._trials + 1
         self._sound = limit

@@ -33,14 +33,14 @@ class Found(NamedTuple):
 class Refill:
     """The calls made since one that was refused; times are seconds of one clock, `answer` what one takes.
 
-    Where refusals come sooner than other answers, what was not refused by then was let through.
+    Where refusals come sooner than other answers, what was not refused by then counts as let through: it may be lost.
     """
 
     def __init__(self) -> None:
         self._made: list[float] = []  # when calls began, from the base on, or while there is none, ...
         self._accepted: list[float] = []  # ... those that are known to be let through, ...
         self._refused: list[float] = []  # ... and those that were refused
-        self._sooner = False  # whether those are known first
+        self._sooner = False  # whether refusals come sooner than other answers do
         self._base: float | None = None  # the refused call where the estimate begins ...
         self._until = 0.0  # ... the one where it ends ...
         self._later = 0.0  # ... and where the next one will begin
@@ -73,7 +73,7 @@ class Refill:
     def went(self, now: float) -> None:
         """Note that a call goes."""
         self._made.append(now)
-        if len(self._made) > 2 * EARLIER:  # and none was refused: the bucket is not empty any more
+        if len(self._made) > 2 * EARLIER:  # what was let through since the base is not remembered as a whole
             self.forget()
             self._drop(self._made[EARLIER])
 
@@ -85,13 +85,18 @@ class Refill:
         counted = self._count(self._base, self._until)
         return _estimate(counted, self._until - self._base, answer) if counted >= EVIDENCE else None
 
+    def turned_away(self, began: float) -> None:
+        """Note that a call was not let through; alone that tells nothing of the limit, as where its target is why."""
+        insort(self._refused, began)
+
     def refused(self, began: float, answer: float, known: float | None, *, sooner: bool = False) -> Found | None:
         """Return what a refused call tells where so many calls a second are known to be let through, or none are.
 
         If the refusal came `sooner` than other answers do, `answer` is what it took.
         """
-        insort(self._refused, began)
-        self._sooner = sooner
+        self.turned_away(began)
+        if began > self._until:  # else it was told late, and the one that was made last is the rule
+            self._sooner = sooner
         base = self._base
         found = self._judge(base, began, answer, known) if base is not None and began > base else None
         self._note(began)
@@ -110,8 +115,6 @@ class Refill:
             base = since
             self._begin_at(base, base)
         self._until = max(self._until, mark)
-        if base == self._until:
-            return None
         found: Found | None = None
         counted, seconds = self._count(base, self._until), self._until - base
         if counted >= EVIDENCE:
@@ -164,7 +167,7 @@ class Refill:
         del self._recent[: bisect_left(self._recent, base)]
 
     def _count(self, since: float, until: float) -> int:
-        if self._sooner:
+        if self._sooner:  # a call is made a moment before it begins
             return max(0, _between(self._made, since, until) - _between(self._refused, since, until))
         return _between(self._accepted, since, until)
 

@@ -225,6 +225,7 @@ def _rows(scenario: Scenario, who: str, came: Sequence[Came | Exception]) -> lis
         for one in runs
     )
     seen = {"scenario": scenario.name, "client": who, "ideal": scenario.ideal, "drawn": scenario.drawn}
+    seen["held out"] = scenario.drawn or scenario in HELD_OUT
     seen["runs"] = [asdict(one) for one in runs]
     share = ", ".join(f"{one:.1%}" for one in shares)
     allowed = scenario.refused if ours and all(map(math.isfinite, over)) else None

@@ -92,6 +92,16 @@ def test_a_trial_is_over_with_the_first_refusal_and_was_good_if_that_comes_late(
         assert looks.tried(2.1, LOOK) is None
 
 
+def test_where_there_is_no_more_to_try_nothing_is_on_trial_any_more() -> None:
+    """A refusal long after it put back the limit from before the trial."""
+    looks = Looks()
+    looks.refused(3 * LIMIT, 1.0)
+    assert looks.trial(LIMIT, LIMIT, LOOK, 2.0) == TRIAL * LIMIT
+    assert looks.trial(TRIAL * LIMIT, 4 * LIMIT, LOOK, 4.0) is None
+    looks.begin(20.0)
+    assert looks.tried(20.1, LOOK) is None
+
+
 def test_where_the_whole_lane_waits_nothing_is_on_trial() -> None:
     looks = Looks()
     looks.refused(1.21 * LIMIT, 1.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.refill import EARLIER, EVIDENCE, MOMENT, ROUGH, Found, Refill
+from orchestrator.refill import EARLIER, EVIDENCE, MOMENT, ROUGH, SPAN, Found, Refill
 
 ANSWER = 0.01  # seconds that an answer takes: short, so that nothing is in doubt for that
 
@@ -120,6 +120,58 @@ def test_where_refusals_come_sooner_than_answers_what_was_not_refused_was_let_th
     refill.went(1.0)
     assert refill.refused(1.0, ANSWER, None, sooner=True) == Found(50.0, 1 / 50)
     assert refill.refused(1.001, ANSWER, None) == Found(1 / 1.001, rough=True)
+
+
+def half_refused() -> Refill:
+    """Return what counted a second of 200 calls, of which every other one was refused at once."""
+    refill = Refill()
+    refill.begin(0.0)
+    for number in range(1, 201):
+        refill.went(number / 200)
+        if number % 2 == 0:
+            refill.refused(number / 200, ANSWER, None, sooner=True)
+    return refill
+
+
+def test_a_refusal_that_is_told_late_is_no_rule_for_those_that_come_at_once() -> None:
+    """From then on only what was answered counted, which was nothing yet."""
+    refill = half_refused()
+    assert refill.refused(-0.5, 1.0, None) is None
+    assert refill.refused(0.501, 1.0, None) == pytest.approx(Found(99.0, 1 / 99))
+    assert [refill.let_through(number / 200, ANSWER) for number in range(1, 12, 2)] == 6 * [None]
+
+
+def test_a_call_whose_target_is_why_it_was_refused_was_not_let_through() -> None:
+    refill = Refill()
+    refill.begin(0.0)
+    for number in range(1, 201):
+        refill.went(number / 200)
+        if number % 2:
+            refill.turned_away(number / 200)
+    assert refill.refused(1.0, ANSWER, None, sooner=True) == Found(99.0, 1 / 99)
+
+
+def test_what_was_before_the_refusal_that_is_counted_from_is_forgotten() -> None:
+    refill = half_refused()
+    for second in range(1, 100):
+        for number in range(200):
+            refill.went(second + number / 200)
+            refill.let_through(second + number / 200, ANSWER)
+        refill.turned_away(second + 0.5)
+        refill.refused(second + 1, ANSWER, None)
+        kept = refill._made, refill._accepted, refill._refused
+        assert max(map(len, kept)) <= 2 * 2 * SPAN * 200
+        assert min(min(times, default=second) for times in kept) >= second - 2 * SPAN
+
+
+def test_refusals_before_a_count_that_was_given_up_tell_of_no_fall() -> None:
+    """The first of them is where a fall would be looked for."""
+    refill = half_refused()
+    refill.forget()
+    refill.begin(5.0)
+    for number in range(20):
+        refill.went(5.025 + number / 20)
+    assert refill.refused(6.0, ANSWER, 200.0, sooner=True) == pytest.approx(Found(20.0, 1 / 20), abs=1.1)
 
 
 def test_an_answer_tells_nothing_new_where_refusals_come_sooner() -> None:
