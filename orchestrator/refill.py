@@ -54,7 +54,6 @@ class Refill:
 
     def begin(self, began: float) -> None:
         """Count from a refused call on, as far as it is remembered what was made since."""
-        self.forget()
         if self._made:
             began = max(began, self._made[0])
         self._begin_at(began, began)
@@ -64,7 +63,6 @@ class Refill:
     def forget(self) -> None:
         """Count nothing until there is another refusal to count from: the bucket need not be empty any more."""
         self._base = None
-        self._recent.clear()
 
     def resumed(self, now: float) -> None:
         """Note that a call goes, and that none went for so long before it that the bucket may have run over."""

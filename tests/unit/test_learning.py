@@ -149,6 +149,27 @@ def test_nor_is_one_that_takes_a_second_for_the_work(
         assert came.refused <= 0.06
 
 
+def test_a_call_that_is_refused_again_and_again_does_not_count_as_let_through_where_refusals_come_sooner() -> None:
+    """Half of 100 calls a second are let through, and take a second; twice as many were learned."""
+    learner = Learner(1000.0)
+    learner.go(0.0)
+    learner.accepted(0.0, 1.0)
+    happens: list[tuple[float, str, float]] = []
+    for number in range(400):
+        went = 2 + number / 100
+        first = number % 50 == 0
+        what, took = ("refused", 0.02) if first else ("again", 0.02) if number % 2 else ("accepted", 1.0)
+        happens += [(went, "go", went), (went + took, what, went)]
+    for now, what, went in sorted(happens):
+        if what == "go":
+            learner.go(now)
+        elif what == "accepted":
+            learner.accepted(went, now)
+        else:
+            (learner.refused if what == "refused" else learner.refused_again)(went, now)
+    assert learner.learned == pytest.approx(50, rel=0.2)
+
+
 class Opens(Bucket):
     """A bucket that lets nothing through in its first seconds."""
 

@@ -164,16 +164,6 @@ def test_what_was_before_the_refusal_that_is_counted_from_is_forgotten() -> None
         assert min(min(times, default=second) for times in kept) >= second - 2 * SPAN
 
 
-def test_refusals_before_a_count_that_was_given_up_tell_of_no_fall() -> None:
-    """The first of them is where a fall would be looked for."""
-    refill = half_refused()
-    refill.forget()
-    refill.begin(5.0)
-    for number in range(20):
-        refill.went(5.025 + number / 20)
-    assert refill.refused(6.0, ANSWER, 200.0, sooner=True) == pytest.approx(Found(20.0, 1 / 20), abs=1.1)
-
-
 def test_an_answer_tells_nothing_new_where_refusals_come_sooner() -> None:
     refill = Refill()
     refill.begin(0.0)
