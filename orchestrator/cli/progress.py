@@ -37,6 +37,7 @@ class Row(NamedTuple):
     waits: str
     left: float | None
     at_work: bool
+    halted: bool = False
 
     @property
     def moves(self) -> bool:
@@ -68,7 +69,8 @@ class Pulse:
         bad = sum(number for outcome, number in counts.items() if outcome not in DONE)
         pause = max(0.0, lane.pacer.paused_until - now)
         left = pause + (planned - done) / rate if rate > 0 else None
-        return Row("@".join(name), done, planned, rate, bad, _waits(lane, self._view, now), left, lane.busy.locked())
+        waits, at_work, halted = _waits(lane, self._view, now), lane.busy.locked(), bool(lane.halted)
+        return Row("@".join(name), done, planned, rate, bad, waits, left, at_work, halted)
 
 
 def chosen(how: str) -> Watch:
@@ -136,7 +138,7 @@ def _line(row: Row) -> str:
 
 
 def _clock(row: Row) -> str:
-    if row.done >= row.planned:
+    if row.done >= row.planned or row.halted:
         return ""
     return "?" if row.left is None else f"{int(row.left) // 60}:{int(row.left) % 60:02}"
 
