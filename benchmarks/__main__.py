@@ -60,10 +60,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder for JSON and pictures"
     )
     options = parser.parse_args(arguments)
-    if options.drawn is not None and options.drawn < 0:
-        parser.error("--drawn: no fewer than none can be drawn")
     if options.drawn is None:
         options.drawn = 1 if options.quick else 8
+    elif options.drawn < 0:
+        parser.error("--drawn: no fewer than none can be drawn")
     try:
         options.out.mkdir(parents=True, exist_ok=True)  # before the work of minutes that goes into it
     except OSError as error:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import svg
+from benchmarks.points.learning import DRAWN
 from benchmarks.points.pacing import most
 from benchmarks.rows import Row
 
@@ -25,7 +26,7 @@ def makespan(rows: Sequence[Row]) -> str | None:
     """Return bars: each client's makespan over the ideal, by scenario."""
     groups: dict[str, list[tuple[str, float | None]]] = {}
     for row in rows:
-        if "scenario" in row.data and not row.data["drawn"] and row.what.endswith("makespan"):
+        if "scenario" in row.data and row.data["kind"] != DRAWN and row.what.endswith("makespan"):
             over = row.ratio if row.ratio is not None and math.isfinite(row.ratio) else None
             groups.setdefault(row.data["scenario"], []).append((row.data["client"], over))
     if not groups:

@@ -33,7 +33,7 @@ class Found(NamedTuple):
 class Refill:
     """The calls made since one that was refused; times are seconds of one clock, `answer` what one takes.
 
-    Where refusals come sooner than other answers, what was not refused by then counts as let through: it may be lost.
+    Where refusals come sooner than other answers, what was not refused by then counts as let through, lost or not.
     """
 
     def __init__(self) -> None:

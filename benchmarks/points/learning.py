@@ -26,6 +26,7 @@ GOAL = "4,000 targets against a hidden limit: makespan <= 1.02 of the ideal, <= 
 
 COUNT = 4000  # the goal's number of calls ...
 FEW = 800  # ... and that of a quick look
+HELD, DRAWN = "held out", "drawn"  # kinds that constants must not be tuned on: chosen, and chosen by nobody
 PATIENCE = 2.0
 START = 2.0  # seconds that a program may take until its first call
 AT_ONCE = 14
@@ -37,8 +38,8 @@ _starting = Lock()
 class Scenario:
     """A token bucket: calls a second, how many at once, seconds to an answer, what it tells, what changes midway.
 
-    One with a `window` counts by the clock, in so many seconds, and has no goal: the even rate is its ideal. One that
-    was `drawn` nobody chose.
+    One with a `window` counts by the clock, in so many seconds, and has no goal: the even rate is its ideal. The `kind`
+    tells whether constants may be tuned on it.
     """
 
     rate: float = 200.0
@@ -49,7 +50,7 @@ class Scenario:
     then: float | None = None
     count: int = COUNT
     window: float | None = None
-    drawn: bool = False
+    kind: str = "tuned"
 
     @property
     def name(self) -> str:
@@ -59,7 +60,7 @@ class Scenario:
         change = f", then {self.then:g}/s" if self.then else ""
         if self.window:
             return f"{self.rate * self.window:g} in {self.window:g} s by the clock, {self.latency * 1000:g} ms{hint}"
-        hint += " (drawn)" if self.drawn else ""
+        hint += " (drawn)" if self.kind == DRAWN else ""
         return f"{self.rate:g}/s{change}, burst {self.burst:g}, {self.latency * 1000:g} ms{hint}"
 
     @property
@@ -102,14 +103,17 @@ TUNED = [
     Scenario(burst=200.0, latency=0.2, then=50.0, retry_after="1"),
 ]
 HELD_OUT = [
-    Scenario(rate=430.0, burst=60.0, latency=0.05, retry_after="1"),
-    Scenario(rate=70.0, burst=35.0, latency=0.08),
-    Scenario(rate=120.0, burst=12.0, latency=0.12, then=40.0),
-    Scenario(rate=60.0, burst=6.0, latency=0.03, then=240.0),
-    Scenario(tells="body"),
-    Scenario(latency=0.2, tells="headers"),
-    Scenario(rate=80.0, burst=8.0, latency=0.05, tells="headers", then=200.0),
-    Scenario(window=1.0),
+    replace(scenario, kind=HELD)
+    for scenario in (
+        Scenario(rate=430.0, burst=60.0, latency=0.05, retry_after="1"),
+        Scenario(rate=70.0, burst=35.0, latency=0.08),
+        Scenario(rate=120.0, burst=12.0, latency=0.12, then=40.0),
+        Scenario(rate=60.0, burst=6.0, latency=0.03, then=240.0),
+        Scenario(tells="body"),
+        Scenario(latency=0.2, tells="headers"),
+        Scenario(rate=80.0, burst=8.0, latency=0.05, tells="headers", then=200.0),
+        Scenario(window=1.0),
+    )
 ]
 
 
@@ -139,7 +143,7 @@ def drawn(number: int, seed: int) -> list[Scenario]:
         rate = round(between(50, 500))
         burst, latency, hint = round(max(2, rate * between(0.05, 1))), between(0.01, 0.25), chance.choice((None, "1"))
         then = round(rate * chance.uniform(0.2, 0.8)) if each % 2 == 0 else None
-        some.append(Scenario(rate, burst, round(latency, 3), hint, then=then, drawn=True))
+        some.append(Scenario(rate, burst, round(latency, 3), hint, then=then, kind=DRAWN))
     return some
 
 
@@ -149,7 +153,7 @@ def measure(asked: Asked) -> list[Row]:
     scenarios = [*TUNED, *HELD_OUT, *anyone]
     if asked.quick:
         scenarios = [replace(s, count=FEW) for s in (TUNED[0], HELD_OUT[0], *anyone)]
-    pairs = [(s, who) for s in scenarios for who in (OURS if s.drawn else CLIENTS)]
+    pairs = [(s, who) for s in scenarios for who in (OURS if s.kind == DRAWN else CLIENTS)]
     each = [pair for pair in pairs for _ in range(1 if asked.quick else _times(*pair))]
     jobs = sorted(each, key=lambda job: -job[0].ideal)
     came: dict[tuple[Scenario, str], list[Came | Exception]] = {pair: [] for pair in pairs}
@@ -224,8 +228,7 @@ def _rows(scenario: Scenario, who: str, came: Sequence[Came | Exception]) -> lis
         f"{one.makespan:.1f} s" if one.done >= scenario.count else f"{one.done} of {scenario.count} done"
         for one in runs
     )
-    seen = {"scenario": scenario.name, "client": who, "ideal": scenario.ideal, "drawn": scenario.drawn}
-    seen["held out"] = scenario.drawn or scenario in HELD_OUT
+    seen = {"scenario": scenario.name, "client": who, "ideal": scenario.ideal, "kind": scenario.kind}
     seen["runs"] = [asdict(one) for one in runs]
     share = ", ".join(f"{one:.1%}" for one in shares)
     allowed = scenario.refused if ours and all(map(math.isfinite, over)) else None
